@@ -1,0 +1,1 @@
+//! Write Colony merge and placement plugins.

@@ -1,0 +1,1 @@
+//! The decisions of a Colony cluster: pure, no I/O, no clock, no entropy.

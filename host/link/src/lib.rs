@@ -1,0 +1,1 @@
+//! Framed streams and datagrams between hosts: QUIC, and an in-memory twin with faults.

@@ -1,0 +1,1 @@
+//! A Colony host: shards, services, command line.

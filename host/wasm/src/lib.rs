@@ -1,0 +1,1 @@
+//! Merge and placement plugins: the only crate that names wasmtime.

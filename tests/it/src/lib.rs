@@ -1,0 +1,1 @@
+//! Real hosts, real QUIC, real plugins.

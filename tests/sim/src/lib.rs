@@ -1,0 +1,1 @@
+//! Whole clusters of real replicas under virtual time and faults.

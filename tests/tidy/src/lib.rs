@@ -1,0 +1,1 @@
+//! The never-rules and the requirement table, kept by tests.
