@@ -1,1 +1,24 @@
-//! What crosses the network: ids, messages, frames, limits.
+//! What crosses the network: ids, messages, frames, limits. No I/O, no async.
+//!
+//! A *frame* is one [`Frame`]: a 16-byte header written by hand and a postcard body. The transport below
+//! delimits frames by length and does not look inside; this crate looks inside and does not know the
+//! transport. Every message type names its [`Kind`] and the largest body it accepts.
+//!
+//! Reading order: [`id`] (the words), [`session`] and [`op`] (what is replicated), [`peer`] (copies of one
+//! colony talk), [`client`] (applications talk), [`control`] (hosts talk), [`admin`] (people talk).
+
+pub mod admin;
+pub mod client;
+pub mod control;
+mod frame;
+pub mod id;
+pub mod limits;
+pub mod op;
+pub mod peer;
+pub mod session;
+
+pub use frame::{DecodeError, EncodeError, Frame, HEADER_LEN, Kind, Message};
+pub use id::{
+    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId,
+    Revision, Seq, StartId, View,
+};

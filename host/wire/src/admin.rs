@@ -1,0 +1,255 @@
+//! What people ask of a cluster: who is there, where everything lives, what is degraded and why.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{DecodeError, Kind, Message, within};
+use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Reign, Revision, StartId};
+use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES};
+use crate::session::check_ttl;
+
+/// What a namespace's sessions are treated by. Equal on all hosts, kept in the group state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Copies of each colony, the primary included; 1 to [`MAX_COPIES`].
+    pub copies: u8,
+    /// Number of colonies, a power of two up to [`MAX_BUCKETS`]; fixed when the namespace is created.
+    pub buckets: u32,
+    /// Time to live of a session for which the client names none, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// What a save does that meets a change made since its base.
+    pub on_conflict: OnConflict,
+    /// Who merges.
+    pub merge: MergeBy,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        const HALF_AN_HOUR_MS: u64 = 30 * 60 * 1000;
+        Self {
+            copies: 2,
+            buckets: 64,
+            ttl_ms: Some(HALF_AN_HOUR_MS),
+            on_conflict: OnConflict::Merge,
+            merge: MergeBy::LastWrite,
+        }
+    }
+}
+
+impl Policy {
+    /// Refuses a policy outside its bounds.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] names the bound.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        within(
+            "number of copies",
+            usize::from(self.copies),
+            usize::from(MAX_COPIES),
+        )?;
+        within(
+            "number of buckets",
+            self.buckets as usize,
+            MAX_BUCKETS as usize,
+        )?;
+        if self.copies == 0 {
+            return Err(DecodeError::Limit {
+                what: "number of copies (at least 1)",
+                len: 0,
+                limit: MAX_COPIES.into(),
+            });
+        }
+        if !self.buckets.is_power_of_two() {
+            return Err(DecodeError::Limit {
+                what: "number of buckets (a power of two)",
+                len: self.buckets as usize,
+                limit: MAX_BUCKETS as usize,
+            });
+        }
+        if let MergeBy::Plugin(name) = &self.merge {
+            within("length of the plugin's name", name.len(), MAX_NAME)?;
+        }
+        check_ttl(self.ttl_ms)
+    }
+}
+
+/// What a save does that meets a change made since its base.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnConflict {
+    /// The two are merged.
+    #[default]
+    Merge,
+    /// The save is refused with the current version.
+    Reject,
+    /// The save wins.
+    Overwrite,
+}
+
+/// Who merges two versions of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MergeBy {
+    /// Built in: of two changes the later one.
+    #[default]
+    LastWrite,
+    /// The merge plugin of this name.
+    Plugin(String),
+}
+
+/// A person asks a host's control port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdminRequest {
+    /// The state of the cluster in one answer.
+    Status,
+    /// Where the colonies live, all or those with a copy on the named host.
+    Colonies {
+        /// Name of the host.
+        of: Option<String>,
+    },
+    /// The namespaces.
+    Namespaces,
+    /// A new namespace. Needs the admin right.
+    CreateNamespace {
+        /// Its name.
+        name: String,
+        /// Its policy.
+        policy: Policy,
+    },
+}
+
+impl Message for AdminRequest {
+    const KIND: Kind = Kind(0x0401);
+    const MAX_BODY: usize = 4096;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Status | Self::Namespaces => Ok(()),
+            Self::Colonies { of } => within(
+                "length of the host name",
+                of.as_ref().map_or(0, String::len),
+                MAX_NAME,
+            ),
+            Self::CreateNamespace { name, policy } => {
+                within("length of the namespace's name", name.len(), MAX_NAME)?;
+                policy.check()
+            }
+        }
+    }
+}
+
+/// The host answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdminReply {
+    /// The state of the cluster.
+    Status(ClusterStatus),
+    /// Where the colonies live.
+    Colonies(Vec<ColonyStatus>),
+    /// The namespaces.
+    Namespaces(Vec<NamespaceStatus>),
+    /// Created.
+    Created {
+        /// Its number.
+        id: NamespaceId,
+    },
+    /// Not done.
+    Refused {
+        /// What, why and what to do, for people.
+        why: String,
+        /// Whether asking again may help.
+        retryable: bool,
+    },
+}
+
+impl Message for AdminReply {
+    const KIND: Kind = Kind(0x0402);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Status(status) => within("number of hosts", status.hosts.len(), MAX_HOSTS),
+            Self::Colonies(colonies) => within("number of colonies", colonies.len(), MAX_COLONIES),
+            Self::Namespaces(namespaces) => {
+                within("number of namespaces", namespaces.len(), MAX_NAMESPACES)
+            }
+            Self::Created { .. } | Self::Refused { .. } => Ok(()),
+        }
+    }
+}
+
+/// The state of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// Which line of group state.
+    pub lineage: LineageId,
+    /// Its revision on the answering host.
+    pub revision: Revision,
+    /// Name of the answering host.
+    pub answered_by: String,
+    /// Name of the group's leader, if one is known there.
+    pub leader: Option<String>,
+    /// All members that are not gone for good.
+    pub hosts: Vec<HostStatus>,
+    /// Colonies in all.
+    pub colonies: u32,
+    /// Colonies with a primary.
+    pub served: u32,
+    /// What is not as it should be, worst first, each in one line.
+    pub problems: Vec<String>,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStatus {
+    /// Its name.
+    pub name: String,
+    /// The process.
+    pub start: StartId,
+    /// Address of its control port.
+    pub address: String,
+    /// `up`, `dead`, ...
+    pub state: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// How many shards it has.
+    pub shards: u16,
+    /// Whether it votes in the group.
+    pub voter: bool,
+    /// Colonies it is the primary of.
+    pub primaries: u32,
+    /// Colonies it holds an in-sync copy of, the primaries included.
+    pub copies: u32,
+}
+
+/// One colony's entry in the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColonyStatus {
+    /// Name of its namespace.
+    pub namespace: String,
+    /// Its bucket.
+    pub bucket: u32,
+    /// Name of the primary's host, if there is one.
+    pub primary: Option<String>,
+    /// Names of the hosts with an in-sync copy, the primary's included.
+    pub in_sync: Vec<String>,
+    /// Names of the hosts placement wants copies on.
+    pub want: Vec<String>,
+    /// Its reign.
+    pub reign: Reign,
+    /// Number of its entry.
+    pub cfg: Cfg,
+    /// What is not as it should be.
+    pub problem: Option<String>,
+}
+
+/// One namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceStatus {
+    /// Its number.
+    pub id: NamespaceId,
+    /// Its name.
+    pub name: String,
+    /// Its policy.
+    pub policy: Policy,
+}

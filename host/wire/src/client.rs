@@ -1,0 +1,269 @@
+//! What applications say to the shard that owns a session, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{DecodeError, Kind, Message, within};
+use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
+use crate::limits::{MAX_DEADLINE, MAX_HOSTS, MAX_NAMESPACES};
+use crate::op::Stamp;
+use crate::session::{Key, Mutation, SessionView};
+
+/// A client's call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Which colony the client takes the key to be in.
+    pub colony: ColonyId,
+    /// Milliseconds until the client gives up, counted from sending (`PROTOCOL.md` 3.1).
+    pub deadline_ms: u32,
+    /// The newest position of this colony that the client has seen.
+    pub token: Option<Position>,
+    /// What is asked.
+    pub body: RequestBody,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestBody {
+    /// The committed state of one session.
+    Get {
+        /// Which session.
+        key: Key,
+    },
+    /// A change, applied once however often it is sent.
+    Mutate {
+        /// Which request it is.
+        stamp: Stamp,
+        /// What it does.
+        mutation: Mutation,
+    },
+}
+
+impl RequestBody {
+    /// Which session is meant.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Get { key } => key,
+            Self::Mutate { mutation, .. } => mutation.key(),
+        }
+    }
+}
+
+impl Message for Request {
+    const KIND: Kind = Kind(0x0101);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        let limit = usize::try_from(MAX_DEADLINE.as_millis()).unwrap_or(usize::MAX);
+        within("deadline in ms", self.deadline_ms as usize, limit)?;
+        match &self.body {
+            RequestBody::Get { key } => key.check(),
+            RequestBody::Mutate { mutation, .. } => mutation.check(),
+        }
+    }
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The process that answered.
+    pub served_by: StartId,
+    /// The newest committed position there, to be the client's next token.
+    pub seen: Option<Position>,
+    /// The outcome.
+    pub body: ReplyBody,
+}
+
+impl Message for Reply {
+    const KIND: Kind = Kind(0x0102);
+}
+
+/// The outcome of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplyBody {
+    /// The session as committed.
+    Found(SessionView),
+    /// No session has the key.
+    Absent,
+    /// The change is done.
+    Done(Done),
+    /// The save meets changes made since its base: send the same request again with the values of these
+    /// attributes at the base (a blob's one name is empty).
+    NeedBase {
+        /// Names of the attributes in conflict.
+        attributes: Vec<String>,
+    },
+    /// The call was not done, or its outcome is not known.
+    Refused(Refusal),
+}
+
+/// A change that is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The session's version now; where there was nothing to do, the version it has.
+    pub version: Position,
+    /// Begin of the session's life.
+    pub life: Position,
+    /// How many copies hold the change.
+    pub copies: u8,
+    /// Whether a merge decided the result, so that the client's own values may not be what is stored.
+    pub merged: bool,
+}
+
+/// Why a call was not done. All but [`Refusal::Unknown`] leave no trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// This peer is not the colony's primary. Retryable: refresh the table.
+    #[error("not the primary of this colony")]
+    NotPrimary {
+        /// The newest reign known here.
+        reign: Reign,
+    },
+    /// The primary has not committed its barrier yet, or hands over. Retryable.
+    #[error("the primary is not ready yet")]
+    NotReady,
+    /// Nobody may serve the colony: no in-sync copy runs here.
+    #[error("the colony is offline: no in-sync copy is running")]
+    Offline,
+    /// The replica has not seen what the client has seen. Retryable elsewhere.
+    #[error("the replica is behind what this client has seen")]
+    Behind,
+    /// A create met an existing session.
+    #[error("the session exists already")]
+    Exists {
+        /// Its version.
+        version: Position,
+    },
+    /// The session is not at the version that was asked for.
+    #[error("the session has changed: it is at version {version}")]
+    Changed {
+        /// Its version.
+        version: Position,
+    },
+    /// The life this save was based on has ended.
+    #[error("the session this change was based on has ended")]
+    Gone,
+    /// No session has the key.
+    #[error("there is no such session")]
+    NotFound,
+    /// The deadline passed before the change was made.
+    #[error("the deadline passed before the call was served")]
+    Late,
+    /// A bound of this host is reached. Retryable.
+    #[error("the host is at a limit: {what}")]
+    Busy {
+        /// Which.
+        what: String,
+    },
+    /// The change would make the session exceed a limit.
+    #[error("{what} is {len}, the limit is {limit}")]
+    TooLarge {
+        /// Which limit.
+        what: String,
+        /// The value.
+        len: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Attributes were asked of a blob or the other way round.
+    #[error("the session holds the other kind of content")]
+    WrongContent,
+    /// The request was made before, and whether it took effect is no longer known.
+    #[error("the outcome of this request is no longer known")]
+    Unknown,
+    /// No such namespace or bucket here. Retryable: refresh the table.
+    #[error("no such colony")]
+    NoColony,
+    /// The certificate does not give the right.
+    #[error("the certificate does not give the right to {right}")]
+    Forbidden {
+        /// `read`, `write` or `admin`.
+        right: String,
+    },
+    /// The request is not well formed.
+    #[error("malformed request: {what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Refusal {
+    /// Whether the same request may succeed if it is sent again, perhaps elsewhere.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::NotPrimary { .. }
+                | Self::NotReady
+                | Self::Offline
+                | Self::Behind
+                | Self::Busy { .. }
+                | Self::NoColony
+        )
+    }
+}
+
+/// Asks a host's control port for the table that clients route by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutesRequest {
+    /// The revision the client has; an equal one is answered without the table.
+    pub have: Revision,
+}
+
+impl Message for RoutesRequest {
+    const KIND: Kind = Kind(0x0103);
+}
+
+/// The table that clients route by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// Which line of group state.
+    pub lineage: LineageId,
+    /// Its revision.
+    pub revision: Revision,
+    /// The hosts that serve.
+    pub hosts: Vec<RouteHost>,
+    /// The namespaces with their colonies.
+    pub namespaces: Vec<RouteNamespace>,
+}
+
+/// A host that serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteHost {
+    /// The process.
+    pub start: StartId,
+    /// Its name, as in its certificate.
+    pub name: String,
+    /// Address of its control port as `ip:port`; shard `i` is at that port + 1 + `i`.
+    pub address: String,
+    /// How many shards it has.
+    pub shards: u16,
+}
+
+/// A namespace with its colonies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteNamespace {
+    /// Its number.
+    pub id: NamespaceId,
+    /// Its name.
+    pub name: String,
+    /// Default time to live in milliseconds.
+    pub ttl: Option<u64>,
+    /// By bucket: the primary, as an index into [`Routes::hosts`], or none.
+    pub primaries: Vec<Option<u16>>,
+}
+
+impl Message for Routes {
+    const KIND: Kind = Kind(0x0104);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        within("number of hosts", self.hosts.len(), MAX_HOSTS)?;
+        within(
+            "number of namespaces",
+            self.namespaces.len(),
+            MAX_NAMESPACES,
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! What hosts say to each other besides replication: contact, membership, the group's Raft, the table's feed.
+//!
+//! Commands and states of the group travel as opaque bytes: their types belong to the core, which encodes
+//! and decodes them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{DecodeError, Kind, Message, within};
+use crate::id::{ClusterId, ColonyId, LineageId, RaftId, Revision, StartId, View};
+use crate::limits::{MAX_COLONIES, MAX_FEED_COMMANDS, MAX_NAME};
+
+/// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beacon {
+    /// The sending process.
+    pub from: StartId,
+    /// Its line of group state.
+    pub lineage: LineageId,
+    /// The newest view it has.
+    pub view: View,
+    /// Its own counter.
+    pub nonce: u64,
+    /// The nonce of the beacon this answers; a beacon with one is not answered again.
+    pub answers: Option<u64>,
+}
+
+impl Message for Beacon {
+    const KIND: Kind = Kind(0x0301);
+    const MAX_BODY: usize = 256;
+}
+
+/// A host asks a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlRequest {
+    /// Who is there?
+    Introduce {
+        /// The asking process.
+        start: StartId,
+    },
+    /// Admit a process to the group. The leader commits it, others name the leader.
+    Join {
+        /// The cluster it takes itself to belong to, if it ever belonged to one.
+        cluster: Option<ClusterId>,
+        /// The member record, as the core encodes it.
+        member: Bytes,
+    },
+    /// Propose a command to the group. The leader commits it, others name the leader.
+    Propose {
+        /// The command, as the core encodes it.
+        command: Bytes,
+    },
+    /// A message of the group's Raft.
+    Raft {
+        /// The line of group state it is of.
+        lineage: LineageId,
+        /// The log it is meant for; another log must not take it.
+        to: RaftId,
+        /// The message, as the Raft adaptor encodes it.
+        message: Bytes,
+    },
+    /// What was committed after this revision? Held back until there is something, or for a while.
+    Feed {
+        /// The line of group state that the asker has.
+        lineage: LineageId,
+        /// The asker's revision.
+        have: Revision,
+    },
+    /// An observer holds a host for dead. For the leader.
+    Accuse {
+        /// Who holds it.
+        observer: StartId,
+        /// Who is meant.
+        accused: StartId,
+    },
+    /// A process that was declared dead asks what is to become of the copies it kept (`PROTOCOL.md` 7).
+    Fates {
+        /// The start that was declared dead.
+        dead: StartId,
+        /// The start it drew since.
+        now: StartId,
+        /// The colonies it holds copies of.
+        colonies: Vec<ColonyId>,
+    },
+}
+
+impl Message for ControlRequest {
+    const KIND: Kind = Kind(0x0302);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Fates { colonies, .. } => {
+                within("number of colonies", colonies.len(), MAX_COLONIES)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A host answers a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlReply {
+    /// Who is there.
+    Introduction(Introduction),
+    /// Admitted; the group state at this revision names the new member.
+    Joined {
+        /// Revision of the admission.
+        revision: Revision,
+    },
+    /// Committed, or refused by the group's rules; the outcome as the core encodes it.
+    Proposed {
+        /// The outcome.
+        outcome: Bytes,
+    },
+    /// The Raft adaptor's answer.
+    Raft {
+        /// The answer, as the Raft adaptor encodes it.
+        message: Bytes,
+    },
+    /// The whole state: the asker has another lineage or is too far behind for deltas.
+    FeedSnapshot {
+        /// Its revision.
+        revision: Revision,
+        /// The state, as the core encodes it.
+        state: Bytes,
+    },
+    /// The commands after the asker's revision, oldest first; none if nothing happened.
+    FeedCommands {
+        /// The commands, as the core encodes them.
+        commands: Vec<Bytes>,
+    },
+    /// The accusation is noted.
+    Noted,
+    /// What becomes of the copies, in the order asked.
+    Fates {
+        /// One for each colony.
+        fates: Vec<Fate>,
+    },
+    /// This host does not lead the group.
+    NotLeader {
+        /// Address of the leader's control port, if it is known.
+        leader: Option<String>,
+    },
+    /// The group declared the asking process dead; it may come back under a new start.
+    YouAreDead,
+    /// Not done.
+    Refused {
+        /// Why, for people.
+        why: String,
+        /// Whether asking again later may help.
+        retryable: bool,
+    },
+}
+
+impl Message for ControlReply {
+    const KIND: Kind = Kind(0x0303);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::FeedCommands { commands } => {
+                within("number of commands", commands.len(), MAX_FEED_COMMANDS)
+            }
+            Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What becomes of a copy whose start was declared dead (`PROTOCOL.md` 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Drop it: whatever it holds beyond the living in-sync copies was never acknowledged.
+    Discard,
+    /// It is the last in-sync copy: it becomes the primary under the new start.
+    Restore,
+    /// Keep it and ask again: the copies that went on without it are not running.
+    Wait,
+}
+
+/// Who a host is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// The process.
+    pub start: StartId,
+    /// Its name.
+    pub name: String,
+    /// Its cluster, once it is in one.
+    pub cluster: Option<ClusterId>,
+    /// Its line of group state, once it has one.
+    pub lineage: Option<LineageId>,
+    /// Address of the control port of the group's leader, if known.
+    pub leader: Option<String>,
+    /// Whether the cluster holds any session namespace yet.
+    pub in_use: bool,
+}
+
+impl Introduction {
+    /// Refuses an introduction whose parts exceed their limits.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] names the limit.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        within("length of the host name", self.name.len(), MAX_NAME)
+    }
+}

@@ -1,0 +1,48 @@
+//! Every bound on what crosses the network, each with its reason.
+
+use std::time::Duration;
+
+/// Largest frame, header included, in bytes. Above the largest session and the largest batch, with room
+/// for headers; small enough that a hostile peer cannot make a host hold much.
+pub const MAX_FRAME: usize = 1024 * 1024;
+/// Longest key in bytes. A server-made id takes 32.
+pub const MAX_KEY: usize = 256;
+/// Most attributes of one session, removed ones whose removal is remembered included.
+pub const MAX_ATTRIBUTES: usize = 256;
+/// Longest attribute name in bytes.
+pub const MAX_ATTRIBUTE_NAME: usize = 128;
+/// Largest content of one session in bytes: names and values, or the blob.
+pub const MAX_SESSION: usize = 256 * 1024;
+/// Longest name of a namespace, host, label or plugin in bytes.
+pub const MAX_NAME: usize = 63;
+/// Most ops in one batch to a peer.
+pub const MAX_BATCH_OPS: usize = 256;
+/// A batch is closed once its ops hold this many bytes; one op may be larger by itself.
+pub const MAX_BATCH_BYTES: usize = 256 * 1024;
+/// Bytes of a snapshot in one chunk.
+pub const SNAPSHOT_CHUNK: usize = 128 * 1024;
+/// Most chunks of one snapshot: with the chunk size, 2 GiB for one colony.
+pub const MAX_SNAPSHOT_CHUNKS: u32 = 16 * 1024;
+/// Most (reign, last seq) pairs a peer sends to find where two logs part. A peer further behind than that
+/// takes a snapshot.
+pub const MAX_EPOCHS: usize = 64;
+/// Longest time a mutation may live, from the client's first attempt (`PROTOCOL.md` 12).
+pub const MAX_DEADLINE: Duration = Duration::from_secs(30);
+/// Most buckets of one namespace.
+pub const MAX_BUCKETS: u32 = 16 * 1024;
+/// Most copies of one colony.
+pub const MAX_COPIES: u8 = 7;
+/// Most labels of one host.
+pub const MAX_LABELS: usize = 32;
+/// Most hosts of one cluster.
+pub const MAX_HOSTS: usize = 1024;
+/// Most namespaces of one cluster.
+pub const MAX_NAMESPACES: usize = 256;
+/// Longest time to live of a session.
+pub const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Most colonies of one cluster, so that the whole table fits one frame with room to spare.
+pub const MAX_COLONIES: usize = 8 * 1024;
+/// Most commands in one answer of the table's feed.
+pub const MAX_FEED_COMMANDS: usize = 256;
+/// A feed's answer is closed once its commands hold this many bytes.
+pub const MAX_FEED_BYTES: usize = 256 * 1024;

@@ -1,0 +1,116 @@
+//! What a colony's log is made of. Ops carry results, never calls: replaying one needs no plugin.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Position, RequestId};
+use crate::session::{AttributeChange, Changes, Content, EndKind, Key, Ttl};
+
+/// One entry of a colony's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// Where it stands; kept when a later primary proposes it again.
+    pub position: Position,
+    /// Which request it answers, if a client asked for it.
+    pub stamp: Option<Stamp>,
+    /// Hybrid time of the primary, in milliseconds of the Unix epoch: never a base of safety
+    /// (`PROTOCOL.md` 11).
+    pub written_at: u64,
+    /// What it does.
+    pub change: Change,
+}
+
+/// The request an op answers (`PROTOCOL.md` 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Which request.
+    pub request: RequestId,
+    /// The client's lowest id that has no answer yet: records below it are of no more use.
+    pub lowest_unanswered: u64,
+}
+
+/// What an op does to the sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// First op of a reign: its commit settles what earlier reigns left.
+    Barrier,
+    /// Sets the whole content. Begins a life if the key has none.
+    Put {
+        /// Which session.
+        key: Key,
+        /// Its content from now on.
+        content: Content,
+        /// Its time to live, counted from when each copy takes the op in.
+        ttl: Ttl,
+    },
+    /// Changes parts of a session.
+    Update {
+        /// Which session.
+        key: Key,
+        /// The parts, results of a merge included.
+        changes: Changes,
+        /// Its time to live, if it changes.
+        ttl: Option<Ttl>,
+    },
+    /// Restarts the time to live.
+    Touch {
+        /// Which session.
+        key: Key,
+        /// Its time to live from now on.
+        ttl: Ttl,
+    },
+    /// Ends a life.
+    End {
+        /// Which session.
+        key: Key,
+        /// Why.
+        kind: EndKind,
+    },
+}
+
+impl Change {
+    /// Which session it changes.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Barrier => None,
+            Self::Put { key, .. }
+            | Self::Update { key, .. }
+            | Self::Touch { key, .. }
+            | Self::End { key, .. } => Some(key),
+        }
+    }
+
+    /// Bytes of content it carries, for the bounds of batches and logs.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let attributes = |changes: &[AttributeChange]| -> usize {
+            changes
+                .iter()
+                .map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len))
+                .sum()
+        };
+        let key = self.key().map_or(0, |key| key.as_bytes().len());
+        key + match self {
+            Self::Barrier | Self::Touch { .. } | Self::End { .. } => 0,
+            Self::Put { content, .. } => content.size(),
+            Self::Update {
+                changes: Changes::Blob(bytes),
+                ..
+            } => bytes.len(),
+            Self::Update {
+                changes: Changes::Attributes(changes),
+                ..
+            } => attributes(changes),
+        }
+    }
+}
+
+impl Op {
+    /// Bytes it counts in batches and logs: content and a fixed share for the rest.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const REST: usize = 96;
+        self.change.size() + REST
+    }
+}

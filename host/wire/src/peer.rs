@@ -1,0 +1,130 @@
+//! What the copies of one colony say to each other, shard to shard.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{DecodeError, Kind, Message, within};
+use crate::id::{Cfg, ColonyId, LineageId, Reign, Seq, StartId};
+use crate::limits::{MAX_BATCH_OPS, MAX_EPOCHS, MAX_SNAPSHOT_CHUNKS, SNAPSHOT_CHUNK};
+use crate::op::Op;
+
+/// One message from one copy of a colony to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerMessage {
+    /// Which colony.
+    pub colony: ColonyId,
+    /// The sender's line of group state.
+    pub lineage: LineageId,
+    /// The sending process.
+    pub from: StartId,
+    /// The process it is meant for; a later one at the same address must not take it.
+    pub to: StartId,
+    /// What is said.
+    pub body: PeerBody,
+}
+
+/// What a copy says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerBody {
+    /// Primary to peer: ops, or only the commit position.
+    Append(Append),
+    /// Peer to primary: holds the log up to here, contiguously, of this reign.
+    Appended {
+        /// The reign of the batch that is acknowledged.
+        reign: Reign,
+        /// Last place held.
+        prepared: Seq,
+    },
+    /// Peer to primary: the batch does not follow on what this peer holds.
+    Mismatch {
+        /// The reign of the batch.
+        reign: Reign,
+        /// Last place held.
+        prepared: Seq,
+        /// The newest reigns of its log, each with its last place, oldest first.
+        epochs: Vec<(Reign, Seq)>,
+    },
+    /// Peer to a sender whose reign is over: a higher one is known here.
+    Deposed {
+        /// The higher reign.
+        reign: Reign,
+    },
+    /// Primary to a peer that is too far behind for the log: a part of a snapshot.
+    Chunk(Chunk),
+    /// Peer to primary: the parts of this transfer up to `index` have arrived whole.
+    ChunkTaken {
+        /// The reign of the transfer.
+        reign: Reign,
+        /// Which transfer.
+        transfer: u64,
+        /// Last part taken.
+        index: u32,
+    },
+    /// Peer to primary: this transfer is of no use, begin anew.
+    ChunkRefused {
+        /// The reign of the transfer.
+        reign: Reign,
+        /// Which transfer.
+        transfer: u64,
+    },
+}
+
+/// A batch of ops from the primary; the header once for all of them (`PROTOCOL.md` 3.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    /// The sender's reign.
+    pub reign: Reign,
+    /// The sender's table entry.
+    pub cfg: Cfg,
+    /// Place of the first op; with no ops, the place the next one will take.
+    pub first: Seq,
+    /// Reign of the op before the first: the receiver's log must hold the same there.
+    pub prev_reign: Reign,
+    /// Everything up to here is committed.
+    pub commit: Seq,
+    /// Consecutive ops.
+    pub ops: Vec<Op>,
+}
+
+/// A part of a snapshot taken at a committed position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The sender's reign.
+    pub reign: Reign,
+    /// Which transfer; new for every attempt.
+    pub transfer: u64,
+    /// Which part, beginning at 0.
+    pub index: u32,
+    /// How many parts there are.
+    pub count: u32,
+    /// CRC-32 of `bytes`.
+    pub crc: u32,
+    /// The part.
+    pub bytes: Bytes,
+}
+
+impl Message for PeerMessage {
+    const KIND: Kind = Kind(0x0201);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match &self.body {
+            PeerBody::Append(append) => within("number of ops", append.ops.len(), MAX_BATCH_OPS),
+            PeerBody::Mismatch { epochs, .. } => {
+                within("number of epochs", epochs.len(), MAX_EPOCHS)
+            }
+            PeerBody::Chunk(chunk) => {
+                within(
+                    "size of a snapshot chunk",
+                    chunk.bytes.len(),
+                    SNAPSHOT_CHUNK,
+                )?;
+                within(
+                    "number of snapshot chunks",
+                    chunk.count as usize,
+                    MAX_SNAPSHOT_CHUNKS as usize,
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A session's content and what may be asked of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::frame::{DecodeError, within};
+use crate::id::Position;
+use crate::limits::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_KEY, MAX_SESSION, MAX_TTL};
+
+/// Names a session inside its namespace. A session id is a bearer token, so neither `Debug` nor `Display`
+/// shows it: they show a short reference that is the same for the same key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(Bytes);
+
+impl Key {
+    /// A key of these bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] if it is empty or longer than [`MAX_KEY`].
+    pub fn new(bytes: impl Into<Bytes>) -> Result<Self, DecodeError> {
+        let key = Self(bytes.into());
+        key.check()?;
+        Ok(key)
+    }
+
+    /// The bytes themselves. Not for logs.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn check(&self) -> Result<(), DecodeError> {
+        if self.0.is_empty() {
+            return Err(DecodeError::Limit {
+                what: "length of an empty key",
+                len: 0,
+                limit: MAX_KEY,
+            });
+        }
+        within("length of the key", self.0.len(), MAX_KEY)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session#{:08x}", xxh3_64(&self.0) >> 32)
+    }
+}
+
+/// A session's state: opaque, or a map of attributes that are stamped one by one.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// Opaque bytes, changed as a whole.
+    Blob(Bytes),
+    /// Values by name, changed one by one.
+    Attributes(BTreeMap<String, Bytes>),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(bytes) => write!(f, "Blob({} bytes)", bytes.len()),
+            Self::Attributes(map) => {
+                write!(f, "Attributes({} of {} bytes)", map.len(), self.size())
+            }
+        }
+    }
+}
+
+impl Content {
+    /// Bytes that count against [`MAX_SESSION`]: names and values, or the blob.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Blob(bytes) => bytes.len(),
+            Self::Attributes(map) => map
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum(),
+        }
+    }
+
+    /// Refuses content beyond the limits.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] names the limit.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        if let Self::Attributes(map) = self {
+            within("number of attributes", map.len(), MAX_ATTRIBUTES)?;
+            for name in map.keys() {
+                within(
+                    "length of an attribute name",
+                    name.len(),
+                    MAX_ATTRIBUTE_NAME,
+                )?;
+            }
+        }
+        within("size of the session in bytes", self.size(), MAX_SESSION)
+    }
+}
+
+/// A change of one attribute: its new value, or its removal.
+pub type AttributeChange = (String, Option<Bytes>);
+
+/// What a save changes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Changes {
+    /// The whole blob.
+    Blob(Bytes),
+    /// These attributes; the others stay.
+    Attributes(Vec<AttributeChange>),
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(bytes) => write!(f, "Blob({} bytes)", bytes.len()),
+            Self::Attributes(changes) => write!(f, "Attributes({} changes)", changes.len()),
+        }
+    }
+}
+
+impl Changes {
+    /// Refuses changes that no session could take.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] names the limit.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Blob(bytes) => within("size of the session in bytes", bytes.len(), MAX_SESSION),
+            Self::Attributes(changes) => check_attributes(changes),
+        }
+    }
+}
+
+/// Refuses a list of attribute changes that no session could take.
+pub(crate) fn check_attributes(changes: &[AttributeChange]) -> Result<(), DecodeError> {
+    within("number of attributes", changes.len(), MAX_ATTRIBUTES)?;
+    let mut size = 0;
+    for (name, value) in changes {
+        within(
+            "length of an attribute name",
+            name.len(),
+            MAX_ATTRIBUTE_NAME,
+        )?;
+        size += name.len() + value.as_ref().map_or(0, Bytes::len);
+    }
+    within("size of the session in bytes", size, MAX_SESSION)
+}
+
+/// Time to live in milliseconds, at most [`MAX_TTL`]; `None` lives until it is deleted.
+pub type Ttl = Option<u64>;
+
+pub(crate) fn check_ttl(ttl: Ttl) -> Result<(), DecodeError> {
+    let millis = usize::try_from(ttl.unwrap_or(0)).unwrap_or(usize::MAX);
+    within(
+        "time to live in ms",
+        millis,
+        usize::try_from(MAX_TTL.as_millis()).unwrap_or(usize::MAX),
+    )
+}
+
+/// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndKind {
+    /// The user ended it.
+    Logout,
+    /// The primary found its time to live over.
+    Expiry,
+}
+
+/// What a save was based on: the life it belongs to and the version it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Position of the create that began the life.
+    pub life: Position,
+    /// Position of the last change that the saver had seen.
+    pub version: Position,
+}
+
+/// What must hold for a mutation to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// No session has the key.
+    Absent,
+    /// The session is at exactly this version.
+    Version(Position),
+}
+
+/// A change that a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mutation {
+    /// Sets the whole content; begins a life if there is none.
+    Put {
+        /// Which session.
+        key: Key,
+        /// Its new content.
+        content: Content,
+        /// Its new time to live.
+        ttl: Ttl,
+        /// What must hold.
+        precondition: Precondition,
+    },
+    /// Changes parts, based on a version that the client had loaded (`PROTOCOL.md` 3.2).
+    Save {
+        /// Which session.
+        key: Key,
+        /// What the client had seen.
+        base: Base,
+        /// What it changes.
+        changes: Changes,
+        /// A new time to live, if it is to change.
+        ttl: Option<Ttl>,
+        /// The client's copy of what the primary asked for with `NeedBase`: values at `base.version`.
+        /// For a blob the one name is empty.
+        base_values: Option<Vec<AttributeChange>>,
+    },
+    /// Restarts the time to live.
+    Touch {
+        /// Which session.
+        key: Key,
+        /// Its time to live from now on.
+        ttl: Ttl,
+    },
+    /// Ends the life, if there is one.
+    Delete {
+        /// Which session.
+        key: Key,
+        /// What must hold.
+        precondition: Precondition,
+    },
+}
+
+impl Mutation {
+    /// Which session it changes.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. }
+            | Self::Save { key, .. }
+            | Self::Touch { key, .. }
+            | Self::Delete { key, .. } => key,
+        }
+    }
+
+    /// Refuses a mutation whose parts exceed their limits.
+    ///
+    /// # Errors
+    /// [`DecodeError::Limit`] names the limit.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        self.key().check()?;
+        match self {
+            Self::Put { content, ttl, .. } => {
+                content.check()?;
+                check_ttl(*ttl)
+            }
+            Self::Save {
+                changes,
+                ttl,
+                base_values,
+                ..
+            } => {
+                changes.check()?;
+                check_ttl(ttl.flatten())?;
+                base_values.as_deref().map_or(Ok(()), check_attributes)
+            }
+            Self::Touch { ttl, .. } => check_ttl(*ttl),
+            Self::Delete { .. } => Ok(()),
+        }
+    }
+}
+
+/// A session as a reader gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionView {
+    /// Its state.
+    pub content: Content,
+    /// Position of its last change.
+    pub version: Position,
+    /// Position of the create that began its life.
+    pub life: Position,
+    /// Milliseconds until it expires, if it does.
+    pub expires_in: Ttl,
+    /// Hybrid time of its last change, in milliseconds of the Unix epoch.
+    pub written_at: u64,
+}
