@@ -157,6 +157,7 @@ impl Message for ControlReply {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
+            Self::Introduction(introduction) => introduction.check(),
             Self::FeedCommands { commands } => {
                 within("number of commands", commands.len(), MAX_FEED_COMMANDS)
             }

@@ -1,0 +1,591 @@
+//! One example of every variant of every message. The values are small, distinct where order matters, and
+//! never change: their bytes are pinned in `golden.txt`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use colony_wire::admin::{
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus,
+    OnConflict, Policy,
+};
+use colony_wire::client::{
+    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
+    RoutesRequest,
+};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::op::{Change, Op, Stamp};
+use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
+use colony_wire::session::{
+    Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
+};
+use colony_wire::{
+    Cfg, ClientId, ClusterId, ColonyId, LineageId, Message, NamespaceId, Position, RaftId, Reign,
+    RequestId, Revision, Seq, StartId, View,
+};
+
+/// A name for people, and the frame.
+pub(crate) type Example = (&'static str, Bytes);
+
+const COLONY: ColonyId = ColonyId {
+    namespace: NamespaceId(3),
+    bucket: 17,
+};
+const LINEAGE: LineageId = LineageId(0xABCD << 112 | 1);
+const STAMP: Stamp = Stamp {
+    request: RequestId {
+        client: ClientId(0x0102),
+        number: 7,
+    },
+    lowest_unanswered: 5,
+};
+
+fn at(reign: u64, seq: u64) -> Position {
+    Position {
+        lineage: LINEAGE,
+        reign: Reign(reign),
+        seq: Seq(seq),
+    }
+}
+
+fn key() -> Key {
+    Key::new(&b"alice"[..]).expect("a short key")
+}
+
+fn attributes() -> Content {
+    Content::Attributes(BTreeMap::from([
+        ("cart".to_owned(), Bytes::from_static(b"\x01\x02")),
+        ("user".to_owned(), Bytes::from_static(b"*")),
+    ]))
+}
+
+fn changes() -> Changes {
+    Changes::Attributes(vec![
+        ("cart".to_owned(), Some(Bytes::from_static(b"\x03"))),
+        ("old".to_owned(), None),
+    ])
+}
+
+fn frame(message: &impl Message) -> Bytes {
+    message
+        .to_frame(0x1122_3344)
+        .expect("an example is within the limits")
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Example> {
+    [requests(), replies(), routes(), peers(), control(), admin()].concat()
+}
+
+fn requests() -> Vec<Example> {
+    let request = |body| {
+        frame(&Request {
+            colony: COLONY,
+            deadline_ms: 5000,
+            token: Some(at(2, 9)),
+            body,
+        })
+    };
+    let mutate = |mutation| {
+        request(RequestBody::Mutate {
+            stamp: STAMP,
+            mutation,
+        })
+    };
+    vec![
+        ("request-get", request(RequestBody::Get { key: key() })),
+        (
+            "request-put",
+            mutate(Mutation::Put {
+                key: key(),
+                content: attributes(),
+                ttl: Some(1_800_000),
+                precondition: Precondition::Absent,
+            }),
+        ),
+        (
+            "request-save",
+            mutate(Mutation::Save {
+                key: key(),
+                base: Base {
+                    life: at(1, 4),
+                    version: at(2, 8),
+                },
+                changes: changes(),
+                ttl: Some(None),
+                base_values: Some(vec![("cart".to_owned(), None)]),
+            }),
+        ),
+        (
+            "request-touch",
+            mutate(Mutation::Touch {
+                key: key(),
+                ttl: None,
+            }),
+        ),
+        (
+            "request-delete",
+            mutate(Mutation::Delete {
+                key: key(),
+                precondition: Precondition::Version(at(2, 9)),
+            }),
+        ),
+    ]
+}
+
+fn replies() -> Vec<Example> {
+    let reply = |body| {
+        frame(&Reply {
+            served_by: StartId(0x51),
+            seen: Some(at(2, 10)),
+            body,
+        })
+    };
+    let refused = |refusal| reply(ReplyBody::Refused(refusal));
+    vec![
+        (
+            "reply-found",
+            reply(ReplyBody::Found(SessionView {
+                content: attributes(),
+                version: at(2, 9),
+                life: at(1, 4),
+                expires_in: Some(60_000),
+                written_at: 1_700_000_000_000,
+            })),
+        ),
+        (
+            "reply-found-blob",
+            reply(ReplyBody::Found(SessionView {
+                content: Content::Blob(Bytes::from_static(b"blob")),
+                version: at(2, 9),
+                life: at(1, 4),
+                expires_in: None,
+                written_at: 1_700_000_000_000,
+            })),
+        ),
+        ("reply-absent", reply(ReplyBody::Absent)),
+        (
+            "reply-done",
+            reply(ReplyBody::Done(Done {
+                version: at(2, 10),
+                life: at(1, 4),
+                copies: 2,
+                merged: true,
+            })),
+        ),
+        (
+            "reply-need-base",
+            reply(ReplyBody::NeedBase {
+                attributes: vec!["cart".to_owned()],
+            }),
+        ),
+        (
+            "refused-not-primary",
+            refused(Refusal::NotPrimary { reign: Reign(3) }),
+        ),
+        ("refused-not-ready", refused(Refusal::NotReady)),
+        ("refused-offline", refused(Refusal::Offline)),
+        ("refused-behind", refused(Refusal::Behind)),
+        (
+            "refused-exists",
+            refused(Refusal::Exists { version: at(1, 4) }),
+        ),
+        (
+            "refused-changed",
+            refused(Refusal::Changed { version: at(2, 9) }),
+        ),
+        ("refused-gone", refused(Refusal::Gone)),
+        ("refused-not-found", refused(Refusal::NotFound)),
+        ("refused-late", refused(Refusal::Late)),
+        (
+            "refused-busy",
+            refused(Refusal::Busy {
+                what: "queue".to_owned(),
+            }),
+        ),
+        (
+            "refused-too-large",
+            refused(Refusal::TooLarge {
+                what: "size".to_owned(),
+                len: 300_000,
+                limit: 262_144,
+            }),
+        ),
+        ("refused-wrong-content", refused(Refusal::WrongContent)),
+        ("refused-unknown", refused(Refusal::Unknown)),
+        ("refused-no-colony", refused(Refusal::NoColony)),
+        (
+            "refused-forbidden",
+            refused(Refusal::Forbidden {
+                right: "write".to_owned(),
+            }),
+        ),
+        (
+            "refused-malformed",
+            refused(Refusal::Malformed {
+                what: "key".to_owned(),
+            }),
+        ),
+    ]
+}
+
+fn routes() -> Vec<Example> {
+    vec![
+        (
+            "routes-request",
+            frame(&RoutesRequest { have: Revision(12) }),
+        ),
+        (
+            "routes",
+            frame(&Routes {
+                cluster: ClusterId(0xC1),
+                lineage: LINEAGE,
+                revision: Revision(13),
+                hosts: vec![RouteHost {
+                    start: StartId(0x51),
+                    name: "h1".to_owned(),
+                    address: "127.0.0.1:7400".to_owned(),
+                    shards: 4,
+                }],
+                namespaces: vec![RouteNamespace {
+                    id: NamespaceId(3),
+                    name: "cart".to_owned(),
+                    ttl: Some(1_800_000),
+                    primaries: vec![Some(0), None],
+                }],
+            }),
+        ),
+    ]
+}
+
+fn peers() -> Vec<Example> {
+    let say = |body| {
+        frame(&PeerMessage {
+            colony: COLONY,
+            lineage: LINEAGE,
+            from: StartId(0x51),
+            to: StartId(0x52),
+            body,
+        })
+    };
+    let op = |seq, stamp, change| Op {
+        position: at(2, seq),
+        stamp,
+        written_at: 1_700_000_000_000,
+        change,
+    };
+    let ops = vec![
+        op(8, None, Change::Barrier),
+        op(
+            9,
+            Some(STAMP),
+            Change::Put {
+                key: key(),
+                content: attributes(),
+                ttl: Some(1000),
+            },
+        ),
+        op(
+            10,
+            Some(STAMP),
+            Change::Update {
+                key: key(),
+                changes: changes(),
+                ttl: Some(None),
+            },
+        ),
+        op(
+            11,
+            None,
+            Change::Touch {
+                key: key(),
+                ttl: None,
+            },
+        ),
+        op(
+            12,
+            Some(STAMP),
+            Change::End {
+                key: key(),
+                kind: EndKind::Logout,
+            },
+        ),
+        op(
+            13,
+            None,
+            Change::End {
+                key: key(),
+                kind: EndKind::Expiry,
+            },
+        ),
+        op(
+            14,
+            None,
+            Change::Update {
+                key: key(),
+                changes: Changes::Blob(Bytes::from_static(b"b")),
+                ttl: None,
+            },
+        ),
+    ];
+    vec![
+        (
+            "peer-append",
+            say(PeerBody::Append(Append {
+                reign: Reign(2),
+                cfg: Cfg(6),
+                first: Seq(8),
+                prev_reign: Reign(1),
+                commit: Seq(7),
+                ops,
+            })),
+        ),
+        (
+            "peer-appended",
+            say(PeerBody::Appended {
+                reign: Reign(2),
+                prepared: Seq(14),
+            }),
+        ),
+        (
+            "peer-mismatch",
+            say(PeerBody::Mismatch {
+                reign: Reign(2),
+                prepared: Seq(5),
+                epochs: vec![(Reign(1), Seq(5))],
+            }),
+        ),
+        ("peer-deposed", say(PeerBody::Deposed { reign: Reign(3) })),
+        (
+            "peer-chunk",
+            say(PeerBody::Chunk(Chunk {
+                reign: Reign(2),
+                transfer: 0xF00D,
+                index: 1,
+                count: 3,
+                crc: 0xDEAD_BEEF,
+                bytes: Bytes::from_static(b"part"),
+            })),
+        ),
+        (
+            "peer-chunk-taken",
+            say(PeerBody::ChunkTaken {
+                reign: Reign(2),
+                transfer: 0xF00D,
+                index: 1,
+            }),
+        ),
+        (
+            "peer-chunk-refused",
+            say(PeerBody::ChunkRefused {
+                reign: Reign(2),
+                transfer: 0xF00D,
+            }),
+        ),
+    ]
+}
+
+fn control() -> Vec<Example> {
+    let bytes = || Bytes::from_static(b"opaque");
+    vec![
+        (
+            "beacon",
+            frame(&Beacon {
+                from: StartId(0x51),
+                lineage: LINEAGE,
+                view: View(4),
+                nonce: 99,
+                answers: Some(98),
+            }),
+        ),
+        (
+            "ask-introduce",
+            frame(&ControlRequest::Introduce {
+                start: StartId(0x51),
+            }),
+        ),
+        (
+            "ask-join",
+            frame(&ControlRequest::Join {
+                cluster: Some(ClusterId(0xC1)),
+                member: bytes(),
+            }),
+        ),
+        (
+            "ask-propose",
+            frame(&ControlRequest::Propose { command: bytes() }),
+        ),
+        (
+            "ask-raft",
+            frame(&ControlRequest::Raft {
+                lineage: LINEAGE,
+                to: RaftId(0x61),
+                message: bytes(),
+            }),
+        ),
+        (
+            "ask-feed",
+            frame(&ControlRequest::Feed {
+                lineage: LINEAGE,
+                have: Revision(12),
+            }),
+        ),
+        (
+            "ask-accuse",
+            frame(&ControlRequest::Accuse {
+                observer: StartId(0x51),
+                accused: StartId(0x52),
+            }),
+        ),
+        (
+            "ask-fates",
+            frame(&ControlRequest::Fates {
+                dead: StartId(0x52),
+                now: StartId(0x53),
+                colonies: vec![COLONY],
+            }),
+        ),
+        (
+            "tell-introduction",
+            frame(&ControlReply::Introduction(Introduction {
+                start: StartId(0x51),
+                name: "h1".to_owned(),
+                cluster: Some(ClusterId(0xC1)),
+                lineage: Some(LINEAGE),
+                leader: Some("127.0.0.1:7400".to_owned()),
+                in_use: true,
+            })),
+        ),
+        (
+            "tell-joined",
+            frame(&ControlReply::Joined {
+                revision: Revision(13),
+            }),
+        ),
+        (
+            "tell-proposed",
+            frame(&ControlReply::Proposed { outcome: bytes() }),
+        ),
+        ("tell-raft", frame(&ControlReply::Raft { message: bytes() })),
+        (
+            "tell-feed-snapshot",
+            frame(&ControlReply::FeedSnapshot {
+                revision: Revision(13),
+                state: bytes(),
+            }),
+        ),
+        (
+            "tell-feed-commands",
+            frame(&ControlReply::FeedCommands {
+                commands: vec![bytes(), Bytes::new()],
+            }),
+        ),
+        ("tell-noted", frame(&ControlReply::Noted)),
+        (
+            "tell-fates",
+            frame(&ControlReply::Fates {
+                fates: vec![Fate::Discard, Fate::Restore, Fate::Wait],
+            }),
+        ),
+        (
+            "tell-not-leader",
+            frame(&ControlReply::NotLeader {
+                leader: Some("127.0.0.1:7400".to_owned()),
+            }),
+        ),
+        ("tell-you-are-dead", frame(&ControlReply::YouAreDead)),
+        (
+            "tell-refused",
+            frame(&ControlReply::Refused {
+                why: "full".to_owned(),
+                retryable: true,
+            }),
+        ),
+    ]
+}
+
+fn admin() -> Vec<Example> {
+    let policy = || Policy {
+        copies: 3,
+        buckets: 128,
+        ttl_ms: Some(60_000),
+        on_conflict: OnConflict::Reject,
+        merge: MergeBy::Plugin("cart-merge".to_owned()),
+    };
+    vec![
+        ("admin-status", frame(&AdminRequest::Status)),
+        (
+            "admin-colonies",
+            frame(&AdminRequest::Colonies {
+                of: Some("h1".to_owned()),
+            }),
+        ),
+        ("admin-namespaces", frame(&AdminRequest::Namespaces)),
+        (
+            "admin-create-namespace",
+            frame(&AdminRequest::CreateNamespace {
+                name: "cart".to_owned(),
+                policy: policy(),
+            }),
+        ),
+        (
+            "admin-is-status",
+            frame(&AdminReply::Status(cluster_status())),
+        ),
+        (
+            "admin-is-colonies",
+            frame(&AdminReply::Colonies(vec![ColonyStatus {
+                namespace: "cart".to_owned(),
+                bucket: 17,
+                primary: Some("h1".to_owned()),
+                in_sync: vec!["h1".to_owned(), "h2".to_owned()],
+                want: vec!["h1".to_owned(), "h3".to_owned()],
+                reign: Reign(2),
+                cfg: Cfg(6),
+                problem: Some("h3 is catching up".to_owned()),
+            }])),
+        ),
+        (
+            "admin-is-namespaces",
+            frame(&AdminReply::Namespaces(vec![NamespaceStatus {
+                id: NamespaceId(3),
+                name: "cart".to_owned(),
+                policy: policy(),
+            }])),
+        ),
+        (
+            "admin-created",
+            frame(&AdminReply::Created { id: NamespaceId(3) }),
+        ),
+        (
+            "admin-refused",
+            frame(&AdminReply::Refused {
+                why: "exists".to_owned(),
+                retryable: false,
+            }),
+        ),
+    ]
+}
+
+fn cluster_status() -> ClusterStatus {
+    ClusterStatus {
+        cluster: ClusterId(0xC1),
+        lineage: LINEAGE,
+        revision: Revision(13),
+        answered_by: "h1".to_owned(),
+        leader: Some("h2".to_owned()),
+        hosts: vec![HostStatus {
+            name: "h1".to_owned(),
+            start: StartId(0x51),
+            address: "127.0.0.1:7400".to_owned(),
+            state: "up".to_owned(),
+            labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+            shards: 4,
+            voter: true,
+            primaries: 32,
+            copies: 64,
+        }],
+        colonies: 128,
+        served: 127,
+        problems: vec!["cart/17 is offline".to_owned()],
+    }
+}
