@@ -1,0 +1,145 @@
+//! Spreads colonies by load and keeps them out of overloaded zones.
+//!
+//! A host with the label `primary=never` gets no primaries. Hosts of a zone that is overloaded as a whole
+//! come last; among the others the least busy host comes first, and between equally busy ones the one with
+//! fewer copies of what is being placed.
+
+use colony_guest::placement::{Candidate, Load, Placement, Request, Role, Score};
+
+/// A zone whose hosts are this busy on average is overloaded, in percent. Hosts that would take over from a
+/// neighbour need the rest.
+pub const OVERLOADED_PERCENT: u32 = 80;
+
+/// Outweighs every difference between two hosts, which is below 100 * (100 + 1).
+const OVERLOADED_PENALTY: i32 = 20_000;
+
+/// The plugin.
+pub struct SpreadZones;
+
+impl Placement for SpreadZones {
+    fn score(&self, request: &Request, candidate: &Candidate) -> Score {
+        if request.role == Role::Primary && candidate.label("primary") == Some("never") {
+            return Score::Veto(format!("{} is labelled primary=never", candidate.name));
+        }
+        let idle = i32::try_from(100 - busy_percent(&candidate.load)).unwrap_or(0);
+        let overloaded = zone_busy_percent(request, candidate) >= OVERLOADED_PERCENT;
+        let penalty = if overloaded { OVERLOADED_PENALTY } else { 0 };
+        Score::Points(100 * idle - crowding(request, candidate) - penalty)
+    }
+}
+
+colony_guest::export_placement!(SpreadZones);
+
+/// How busy a host is: what is scarcest there counts.
+fn busy_percent(load: &Load) -> u32 {
+    load.cpu_percent.max(load.memory_percent).min(100)
+}
+
+/// How busy the hosts of the candidate's zone are on average; a host without the label is a zone of its own.
+fn zone_busy_percent(request: &Request, candidate: &Candidate) -> u32 {
+    let Some(zone) = candidate.label("zone") else {
+        return busy_percent(&candidate.load);
+    };
+    let neighbours = request
+        .candidates
+        .iter()
+        .filter(|other| other.label("zone") == Some(zone));
+    let (hosts, busy) = neighbours.fold((0_u64, 0_u64), |(hosts, busy), host| {
+        (hosts + 1, busy + u64::from(busy_percent(&host.load)))
+    });
+    u32::try_from(busy.checked_div(hosts).unwrap_or(0)).unwrap_or(100)
+}
+
+/// How many copies the host has already, as a share of the fullest candidate's: 0 to 99.
+fn crowding(request: &Request, candidate: &Candidate) -> i32 {
+    let copies = |host: &Candidate| match request.role {
+        Role::Primary => u64::from(host.load.primaries),
+        Role::Secondary => u64::from(host.load.colonies),
+    };
+    let most = request.candidates.iter().map(copies).max().unwrap_or(0);
+    (99 * copies(candidate))
+        .checked_div(most)
+        .and_then(|share| i32::try_from(share).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str, zone: &str, cpu_percent: u32, colonies: u32) -> Candidate {
+        Candidate::new(
+            name,
+            Load {
+                cpu_percent,
+                colonies,
+                primaries: colonies,
+                ..Load::default()
+            },
+        )
+        .labelled("zone", zone)
+    }
+
+    /// Names of the candidates, best first, without those that are vetoed.
+    fn order(role: Role, candidates: Vec<Candidate>) -> Vec<String> {
+        let request = Request::new(role, candidates);
+        let scores = SpreadZones.rank(&request);
+        assert_eq!(scores.len(), request.candidates.len());
+        let mut ranked: Vec<_> = scores
+            .into_iter()
+            .zip(&request.candidates)
+            .filter_map(|(score, host)| match score {
+                Score::Points(points) => Some((-points, host.name.clone())),
+                Score::Veto(_) => None,
+            })
+            .collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, name)| name).collect()
+    }
+
+    #[test]
+    fn the_least_busy_host_comes_first_then_the_one_with_fewer_copies() {
+        let hosts = vec![
+            host("h1", "a", 50, 0),
+            host("h2", "b", 10, 9),
+            host("h3", "c", 10, 4),
+        ];
+        for role in [Role::Primary, Role::Secondary] {
+            assert_eq!(order(role, hosts.clone()), ["h3", "h2", "h1"]);
+        }
+    }
+
+    #[test]
+    fn an_idle_host_in_an_overloaded_zone_comes_after_a_busy_one_elsewhere() {
+        let hosts = vec![
+            host("h1", "a", 0, 0),
+            host("h2", "a", 100, 0),
+            host("h3", "a", 100, 0),
+            host("h4", "a", 100, 0),
+        ];
+        let mut with_another_zone = hosts.clone();
+        with_another_zone.push(host("h5", "b", 70, 50));
+        assert_eq!(order(Role::Secondary, hosts)[0], "h1");
+        // Three of four hosts at 100 % make 75 %: busy, not yet overloaded.
+        assert_eq!(order(Role::Secondary, with_another_zone.clone())[0], "h1");
+        with_another_zone[0].load.cpu_percent = 40;
+        assert_eq!(order(Role::Secondary, with_another_zone)[0], "h5");
+    }
+
+    #[test]
+    fn a_host_labelled_never_gets_secondaries_but_no_primaries() {
+        let hosts = vec![
+            host("h1", "a", 0, 0).labelled("primary", "never"),
+            host("h2", "b", 90, 9),
+        ];
+        assert_eq!(order(Role::Primary, hosts.clone()), ["h2"]);
+        assert_eq!(order(Role::Secondary, hosts), ["h1", "h2"]);
+    }
+
+    #[test]
+    fn a_load_beyond_a_hundred_percent_is_a_full_host() {
+        let mut hosts = vec![host("h1", "a", 0, 0), host("h2", "b", 99, u32::MAX)];
+        hosts[0].load.memory_percent = u32::MAX;
+        assert_eq!(order(Role::Secondary, hosts), ["h2", "h1"]);
+    }
+}
