@@ -55,27 +55,42 @@ pub fn product_sources(krate: &str) -> Vec<PathBuf> {
 
 /// The folders of the crates of the main workspace, relative to the root.
 #[must_use]
-pub fn crates() -> Vec<String> {
-    members(&["host", "tests"], &["guest-sdk"])
-}
-
-/// The folders of the plugins, relative to the root.
-#[must_use]
-pub fn plugins() -> Vec<String> {
-    members(&["plugins"], &[])
-}
-
-fn members(parents: &[&str], single: &[&str]) -> Vec<String> {
-    let mut folders: Vec<String> = single.iter().map(|&folder| folder.to_owned()).collect();
-    for parent in parents {
-        for entry in entries(&root().join(parent)) {
-            if entry.join("Cargo.toml").is_file() {
-                folders.push(relative(&entry).to_string_lossy().into_owned());
-            }
-        }
-    }
+pub fn crates() -> Vec<PathBuf> {
+    let mut folders: Vec<_> = ["guest-sdk", "host", "tests"]
+        .into_iter()
+        .flat_map(packages)
+        .collect();
     folders.sort();
     folders
+}
+
+/// The folders of the plugins, relative to the root, those that a host must survive included.
+#[must_use]
+pub fn plugins() -> Vec<PathBuf> {
+    let mut folders = packages("plugins");
+    folders.sort();
+    folders
+}
+
+/// The name of the package in a folder, as its manifest gives it.
+#[must_use]
+pub fn package_name(folder: &Path) -> Option<String> {
+    let manifest = text(folder.join("Cargo.toml"))?;
+    let mut names = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = "));
+    Some(names.next()?.trim().trim_matches('"').to_owned())
+}
+
+/// Every folder below `parent`, itself included, whose manifest is that of a package.
+fn packages(parent: &str) -> Vec<PathBuf> {
+    let manifests = walk(&root().join(parent)).into_iter();
+    let manifests =
+        manifests.filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml"));
+    manifests
+        .filter(|file| text(file).is_some_and(|text| text.lines().any(|line| line == "[package]")))
+        .filter_map(|file| file.parent().map(Path::to_path_buf))
+        .collect()
 }
 
 /// The paths, without extension, of the modules that a file declares for tests only and keeps elsewhere.
@@ -146,6 +161,15 @@ mod tests {
                 "{known} in {crates:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_package_is_known_by_its_manifest() {
+        assert_eq!(
+            package_name(Path::new("tests/tidy")).as_deref(),
+            Some("colony-tidy")
+        );
+        assert_eq!(package_name(Path::new("tests")), None);
     }
 
     #[test]
