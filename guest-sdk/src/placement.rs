@@ -98,20 +98,20 @@ pub struct Load {
     pub colonies: u32,
     /// Primaries.
     pub primaries: u32,
-    /// Sessions in all its copies.
-    pub sessions: u64,
-    /// Memory that the sessions take, in bytes.
-    pub bytes: u64,
-    /// Processor time in use, all cores together, 0 to 100.
-    pub cpu_percent: u32,
-    /// Share in use of the memory that the host may use, 0 to 100.
-    pub memory_percent: u32,
+    /// Sessions in all its copies, if measured.
+    pub sessions: Option<u64>,
+    /// Memory that the sessions take, in bytes, if measured.
+    pub bytes: Option<u64>,
+    /// Processor time in use, all cores together, 0 to 100, if measured.
+    pub cpu_percent: Option<u32>,
+    /// Share in use of the memory that the host may use, 0 to 100, if measured.
+    pub memory_percent: Option<u32>,
 }
 
 /// What a plugin says about one candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Score {
-    /// The higher the better; compared within one request only.
+    /// The higher the better, -1000 to 1000; beyond that it is clamped. Compared within one request only.
     Points(i32),
     /// Not here, for this reason.
     Veto(String),

@@ -102,7 +102,7 @@ impl Snapshot {
 pub enum State {
     /// Bytes that only the application understands.
     Blob(Vec<u8>),
-    /// Every attribute by name, also those that are not in conflict.
+    /// By name. Those in conflict; one that is not here was removed.
     Attributes(BTreeMap<String, Vec<u8>>),
     /// The session was ended on purpose, for example by a logout.
     Deleted,
@@ -113,14 +113,15 @@ pub enum State {
 pub enum Outcome {
     /// What this side says about everything that is in conflict.
     Keep(Choice),
-    /// A value for each conflicting attribute; `None` removes it. Naming any other attribute is an error.
+    /// A value for each conflicting attribute; `None` removes it. Naming any other attribute is an error; a
+    /// conflicting one that is not named keeps our value, so a symmetric merge names all.
     Attributes(BTreeMap<String, Option<Vec<u8>>>),
     /// These bytes.
     Blob(Vec<u8>),
     /// The session ends.
     Delete,
-    /// Neither side can be trusted, for this reason: the host's built-in rule decides, and the session is
-    /// set aside for a person to look at.
+    /// Neither side can be trusted, for this reason: the host's built-in rule decides, and the host reports
+    /// the session with the reason.
     Quarantine(String),
 }
 

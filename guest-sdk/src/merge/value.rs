@@ -129,8 +129,8 @@ pub enum Resolution {
     Value(Vec<u8>),
     /// The attribute goes. A session whose blob goes is deleted.
     Absent,
-    /// Neither side can be trusted, for this reason: the host's built-in rule decides, and the whole session
-    /// is set aside for a person to look at.
+    /// Neither side can be trusted, for this reason: the host's built-in rule decides for the whole session,
+    /// and the host reports it with the reason.
     Quarantine(String),
 }
 

@@ -10,8 +10,8 @@ use colony_guest::placement::{Candidate, Load, Placement, Request, Role, Score};
 /// neighbour need the rest.
 pub const OVERLOADED_PERCENT: u32 = 80;
 
-/// Outweighs every difference between two hosts, which is below 100 * (100 + 1).
-const OVERLOADED_PENALTY: i32 = 20_000;
+/// Puts every host of an overloaded zone below every other host: the other terms add up to 0 to 908.
+const OVERLOADED_PENALTY: i32 = 1_000;
 
 /// The plugin.
 pub struct SpreadZones;
@@ -24,15 +24,19 @@ impl Placement for SpreadZones {
         let idle = i32::try_from(100 - busy_percent(&candidate.load)).unwrap_or(0);
         let overloaded = zone_busy_percent(request, candidate) >= OVERLOADED_PERCENT;
         let penalty = if overloaded { OVERLOADED_PENALTY } else { 0 };
-        Score::Points(100 * idle - crowding(request, candidate) - penalty)
+        Score::Points(9 * idle + room(request, candidate) - penalty)
     }
 }
 
 colony_guest::export_placement!(SpreadZones);
 
-/// How busy a host is: what is scarcest there counts.
+/// How busy a host is: what is scarcest there counts. A host that measures nothing is taken for idle, so
+/// that copies alone decide.
 fn busy_percent(load: &Load) -> u32 {
-    load.cpu_percent.max(load.memory_percent).min(100)
+    load.cpu_percent
+        .max(load.memory_percent)
+        .unwrap_or(0)
+        .min(100)
 }
 
 /// How busy the hosts of the candidate's zone are on average; a host without the label is a zone of its own.
@@ -50,15 +54,15 @@ fn zone_busy_percent(request: &Request, candidate: &Candidate) -> u32 {
     u32::try_from(busy.checked_div(hosts).unwrap_or(0)).unwrap_or(100)
 }
 
-/// How many copies the host has already, as a share of the fullest candidate's: 0 to 99.
-fn crowding(request: &Request, candidate: &Candidate) -> i32 {
+/// How few copies the host has beside the fullest candidate: 0 for the fullest, 8 for an empty one.
+fn room(request: &Request, candidate: &Candidate) -> i32 {
     let copies = |host: &Candidate| match request.role {
         Role::Primary => u64::from(host.load.primaries),
         Role::Secondary => u64::from(host.load.colonies),
     };
     let most = request.candidates.iter().map(copies).max().unwrap_or(0);
-    (99 * copies(candidate))
-        .checked_div(most)
+    let share = (8 * (most - copies(candidate).min(most))).checked_div(most);
+    share
         .and_then(|share| i32::try_from(share).ok())
         .unwrap_or(0)
 }
@@ -71,7 +75,7 @@ mod tests {
         Candidate::new(
             name,
             Load {
-                cpu_percent,
+                cpu_percent: Some(cpu_percent),
                 colonies,
                 primaries: colonies,
                 ..Load::default()
@@ -89,7 +93,13 @@ mod tests {
             .into_iter()
             .zip(&request.candidates)
             .filter_map(|(score, host)| match score {
-                Score::Points(points) => Some((-points, host.name.clone())),
+                Score::Points(points) => {
+                    assert!(
+                        (-1000..=1000).contains(&points),
+                        "{points} would be clamped"
+                    );
+                    Some((-points, host.name.clone()))
+                }
                 Score::Veto(_) => None,
             })
             .collect();
@@ -122,7 +132,7 @@ mod tests {
         assert_eq!(order(Role::Secondary, hosts)[0], "h1");
         // Three of four hosts at 100 % make 75 %: busy, not yet overloaded.
         assert_eq!(order(Role::Secondary, with_another_zone.clone())[0], "h1");
-        with_another_zone[0].load.cpu_percent = 40;
+        with_another_zone[0].load.cpu_percent = Some(40);
         assert_eq!(order(Role::Secondary, with_another_zone)[0], "h5");
     }
 
@@ -137,9 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn without_measurements_the_host_with_fewer_copies_comes_first() {
+        let mut hosts = vec![host("h1", "a", 0, 6), host("h2", "b", 0, 3)];
+        for host in &mut hosts {
+            host.load.cpu_percent = None;
+        }
+        assert_eq!(order(Role::Secondary, hosts), ["h2", "h1"]);
+    }
+
+    #[test]
     fn a_load_beyond_a_hundred_percent_is_a_full_host() {
         let mut hosts = vec![host("h1", "a", 0, 0), host("h2", "b", 99, u32::MAX)];
-        hosts[0].load.memory_percent = u32::MAX;
+        hosts[0].load.memory_percent = Some(u32::MAX);
         assert_eq!(order(Role::Secondary, hosts), ["h2", "h1"]);
     }
 }
