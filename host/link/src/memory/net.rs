@@ -1,0 +1,258 @@
+//! The network of the twin.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::end::End;
+use super::faults::Faults;
+use super::transport::{MemoryTransport, Port};
+use crate::sync::lock;
+use crate::{ConfigError, LinkConfig, LinkError, PeerIdentity};
+
+/// First port given to transports that did not ask for one, as in the dynamic range of RFC 6335.
+const EPHEMERAL_FIRST: u16 = 49_152;
+
+/// The address is taken by another transport of the same network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is in use in this network")]
+pub struct Occupied(pub SocketAddr);
+
+/// A network in memory. Clones are the same network.
+///
+/// Faults are told by the names of hosts, so that they hold for all transports of a host. Each direction stands for
+/// itself. A setting holds from now on, for connections that exist too.
+#[derive(Clone)]
+pub struct MemoryNet {
+    hub: Arc<Hub>,
+}
+
+/// What all parts of a network share.
+pub(super) struct Hub {
+    pub(super) config: Arc<LinkConfig>,
+    state: Mutex<HubState>,
+    /// A fault was set, or a transport came or went.
+    pub(super) changed: Notify,
+}
+
+struct HubState {
+    faults: Faults,
+    ports: BTreeMap<SocketAddr, Weak<Port>>,
+    ends: Vec<Weak<End>>,
+    next_port: u16,
+}
+
+impl MemoryNet {
+    /// A network without faults, with the default limits. All chance comes from `seed`; with the same seed and on
+    /// one thread, a test takes the same course.
+    pub fn new(seed: u64) -> Self {
+        Self::build(seed, LinkConfig::default())
+    }
+
+    /// A network whose transports have the given limits and times.
+    ///
+    /// # Errors
+    ///
+    /// The bound that `config` breaks.
+    pub fn with_config(seed: u64, config: LinkConfig) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self::build(seed, config))
+    }
+
+    fn build(seed: u64, config: LinkConfig) -> Self {
+        let state = HubState {
+            faults: Faults::new(seed),
+            ports: BTreeMap::new(),
+            ends: Vec::new(),
+            next_port: EPHEMERAL_FIRST,
+        };
+        let hub = Hub { config: Arc::new(config), state: Mutex::new(state), changed: Notify::new() };
+        Self { hub: Arc::new(hub) }
+    }
+
+    /// A transport at `addr` for the holder of `identity`; port 0 takes any free one.
+    ///
+    /// # Errors
+    ///
+    /// [`Occupied`] if a living transport has the address.
+    pub fn bind(&self, addr: SocketAddr, identity: PeerIdentity) -> Result<MemoryTransport, Occupied> {
+        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, true)
+    }
+
+    /// A transport that only dials. Its `accept` returns `None` at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Occupied`] if no port is free.
+    pub fn client(&self, identity: PeerIdentity) -> Result<MemoryTransport, Occupied> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, false)
+    }
+
+    /// Sets how long packets are on their way where no pair was told otherwise. Set it before faults of pairs, which
+    /// start from what holds then.
+    pub fn set_default_delay(&self, delay: RangeInclusive<Duration>) {
+        self.hub.change(|faults| faults.set_default_delay(delay));
+    }
+
+    /// Sets how long packets from `from` to `to` are on their way, drawn anew for each.
+    pub fn set_delay(&self, from: &str, to: &str, delay: RangeInclusive<Duration>) {
+        self.hub.change(|faults| faults.set_delay(from, to, delay));
+    }
+
+    /// Sets the part, 0 to 1, of packets from `from` to `to` that is lost. Streams send them again, so that there it
+    /// shows as delay.
+    pub fn set_loss(&self, from: &str, to: &str, loss: f64) {
+        self.hub.change(|faults| faults.set_loss(from, to, loss));
+    }
+
+    /// Lets nothing pass from `from` to `to`; the way back is untouched.
+    pub fn cut_one_way(&self, from: &str, to: &str) {
+        self.hub.change(|faults| faults.set_cut(from, to, true));
+    }
+
+    /// Lets nothing pass between `a` and `b`.
+    pub fn cut(&self, a: &str, b: &str) {
+        self.split(&[a], &[b]);
+    }
+
+    /// Lets nothing pass between any of `side` and any of `other`.
+    pub fn split(&self, side: &[&str], other: &[&str]) {
+        self.set_cuts(side, other, true);
+    }
+
+    /// Ends the cut from `from` to `to`.
+    pub fn mend_one_way(&self, from: &str, to: &str) {
+        self.hub.change(|faults| faults.set_cut(from, to, false));
+    }
+
+    /// Ends all cuts between `a` and `b`.
+    pub fn mend(&self, a: &str, b: &str) {
+        self.set_cuts(&[a], &[b], false);
+    }
+
+    /// Ends all cuts. Delay and loss stay.
+    pub fn mend_all(&self) {
+        self.hub.change(Faults::mend_all);
+    }
+
+    /// Ends the process of host `name`: its transports and connections end at once, and peers that are not cut from
+    /// it find [`LinkError::Reset`], as when its machine answers for the dead process. Its addresses are free.
+    pub fn kill(&self, name: &str) {
+        for port in self.hub.ports() {
+            if port.identity.name == name {
+                port.close();
+            }
+        }
+        for end in self.hub.ends() {
+            if end.name == name {
+                end.end_telling(LinkError::Reset);
+            }
+        }
+    }
+
+    fn set_cuts(&self, side: &[&str], other: &[&str], cut: bool) {
+        self.hub.change(|faults| {
+            for a in side {
+                for b in other {
+                    faults.set_cut(a, b, cut);
+                    faults.set_cut(b, a, cut);
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Debug for MemoryNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.hub, f)
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports: Vec<SocketAddr> = lock(&self.state).ports.keys().copied().collect();
+        f.debug_struct("MemoryNet").field("ports", &ports).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    fn change(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut lock(&self.state).faults);
+        for end in self.ends() {
+            end.out.wake();
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn flight(&self, from: &str, to: &str) -> Duration {
+        lock(&self.state).faults.flight(from, to)
+    }
+
+    pub(super) fn datagram_flight(&self, from: &str, to: &str) -> Option<Duration> {
+        lock(&self.state).faults.datagram_flight(from, to)
+    }
+
+    pub(super) fn is_cut(&self, from: &str, to: &str) -> bool {
+        lock(&self.state).faults.is_cut(from, to)
+    }
+
+    /// Enters a port, at the address it asks for or at a free one; `make` gets that address.
+    pub(super) fn enter(
+        &self,
+        mut addr: SocketAddr,
+        make: impl FnOnce(SocketAddr) -> Arc<Port>,
+    ) -> Result<Arc<Port>, Occupied> {
+        let mut state = lock(&self.state);
+        state.ports.retain(|_, port| port.strong_count() > 0);
+        if addr.port() == 0 {
+            // A port is used again only after all others, so that a new transport is not taken for an old one.
+            for _ in EPHEMERAL_FIRST..=u16::MAX {
+                addr.set_port(state.next_port);
+                state.next_port = state.next_port.checked_add(1).unwrap_or(EPHEMERAL_FIRST);
+                if !state.ports.contains_key(&addr) {
+                    break;
+                }
+            }
+        }
+        if state.ports.contains_key(&addr) {
+            return Err(Occupied(addr));
+        }
+        let port = make(addr);
+        state.ports.insert(addr, Arc::downgrade(&port));
+        Ok(port)
+    }
+
+    /// Frees the address of a port.
+    pub(super) fn leave(&self, port: &Port) {
+        let mut state = lock(&self.state);
+        let is_it = |entry: &Weak<Port>| std::ptr::eq(entry.as_ptr(), port);
+        if state.ports.get(&port.addr).is_some_and(is_it) {
+            state.ports.remove(&port.addr);
+        }
+    }
+
+    pub(super) fn port(&self, addr: SocketAddr) -> Option<Arc<Port>> {
+        lock(&self.state).ports.get(&addr)?.upgrade()
+    }
+
+    fn ports(&self) -> Vec<Arc<Port>> {
+        lock(&self.state).ports.values().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn add_end(&self, end: &Arc<End>) {
+        let mut state = lock(&self.state);
+        state.ends.retain(|end| end.strong_count() > 0);
+        state.ends.push(Arc::downgrade(end));
+    }
+
+    /// All living ends.
+    pub(super) fn ends(&self) -> Vec<Arc<End>> {
+        lock(&self.state).ends.iter().filter_map(Weak::upgrade).collect()
+    }
+}

@@ -1,0 +1,36 @@
+//! UDP sockets with buffers that hold a burst.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Opens a socket at `addr` and asks for buffers of `buffer` bytes.
+pub(super) fn open(addr: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        // One socket for both families; systems differ in the default.
+        socket.set_only_v6(false)?;
+    }
+    grow(&socket, buffer);
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// Opens a socket at a port of the system's choice that reaches both families, or IPv4 where there is no IPv6.
+pub(super) fn open_ephemeral(buffer: usize) -> io::Result<UdpSocket> {
+    open(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)), buffer)
+        .or_else(|_| open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), buffer))
+}
+
+/// Asks for larger buffers. The kernel caps them silently, so that the grant is read back; less than half of the
+/// wish is worth a line in the log, since packets lost here look like a bad network (quinn-rs/quinn#2262).
+fn grow(socket: &Socket, wish: usize) {
+    let asked = socket.set_recv_buffer_size(wish).and_then(|()| socket.set_send_buffer_size(wish));
+    let granted = socket.recv_buffer_size().unwrap_or(0).min(socket.send_buffer_size().unwrap_or(0));
+    if let Err(error) = asked {
+        tracing::debug!(%error, "the socket's buffers cannot be set");
+    } else if granted < wish / 2 {
+        tracing::debug!(wish, granted, "the kernel caps the socket's buffers: raise net.core.rmem_max and wmem_max");
+    }
+}

@@ -1,0 +1,54 @@
+//! A connection that is watched for its end.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A greeted connection on which nothing is said. Dropping it shows at the peer as [`Broken::Eof`].
+#[derive(Debug)]
+pub struct SentinelConnection {
+    stream: TcpStream,
+    remote: SocketAddr,
+    /// The place it takes among those a listener holds.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// How a sentinel connection ended. None of them proves that the peer is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The peer, or the kernel for a process that died, closed it.
+    Eof,
+    /// The connection was reset, or the network reported an error.
+    Reset,
+    /// The peer said something, which a sentinel never does.
+    Garbage,
+}
+
+impl SentinelConnection {
+    pub(super) fn new(stream: TcpStream, remote: SocketAddr, place: Option<OwnedSemaphorePermit>) -> Self {
+        Self { stream, remote, _place: place }
+    }
+
+    /// The address of the peer's side of the connection.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Waits for the end of the connection, however long. Cancel safe; says the same when asked again.
+    pub async fn broken(&self) -> Broken {
+        loop {
+            if self.stream.readable().await.is_err() {
+                return Broken::Reset;
+            }
+            match self.stream.try_read(&mut [0]) {
+                Ok(0) => return Broken::Eof,
+                Ok(_) => return Broken::Garbage,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Broken::Reset,
+            }
+        }
+    }
+}
