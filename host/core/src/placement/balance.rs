@@ -1,0 +1,189 @@
+//! Evening out copies and primaries.
+//!
+//! Copies go one by one from the most loaded host to the least loaded that may take one, so that hosts which
+//! could take each other's place end within one copy of each other, and no more copies move than that takes.
+//!
+//! Primaries need no transfer but a role swap, and which copy leads is a matching: it is evened along paths
+//! of colonies, as in the algorithm for optimal semi-matchings (N. Harvey, R. Ladner, L. Lovasz, T. Tamir,
+//! *Semi-matchings for bipartite graphs and load balancing*, J. Algorithms 59, 2006): an assignment is best
+//! exactly if no path leads from a host to one with two primaries less.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Role;
+use super::draft::{Draft, Freedom};
+
+/// A host with so many more than another gives one to it, and is then no worse off than that.
+const UNEVEN: usize = 2;
+
+impl Draft<'_> {
+    /// Evens copies out; says how many moved.
+    pub(super) fn even_copies(&mut self) -> usize {
+        let mut held_by = self.movable_by_host();
+        let mut moved = 0;
+        loop {
+            let before = moved;
+            let mut is_stuck = vec![false; self.copies.len()];
+            while let Some(from) = fullest(&self.copies, &is_stuck) {
+                let Some((at, to)) = self.copy_to_move(from, &held_by[from]) else {
+                    is_stuck[from] = true;
+                    continue;
+                };
+                let want = self.slots[at].want.iter().map(|host| if *host == from { to } else { *host }).collect();
+                self.set(at, want);
+                held_by[from].remove(&at);
+                held_by[to].insert(at);
+                moved += 1;
+            }
+            // A host that was stuck may see a new way after the moves of others.
+            if moved == before {
+                return moved;
+            }
+        }
+    }
+
+    /// By host: the colonies it holds a copy of that may be moved.
+    fn movable_by_host(&self) -> Vec<BTreeSet<usize>> {
+        let mut held_by = vec![BTreeSet::new(); self.copies.len()];
+        for (at, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.freedom == Freedom::All) {
+            for host in &slot.want {
+                held_by[*host].insert(at);
+            }
+        }
+        held_by
+    }
+
+    /// A copy that may go from `from` to a host with at least [`UNEVEN`] fewer: to the emptiest such host, and
+    /// of all copies the one that costs least.
+    fn copy_to_move(&self, from: usize, held: &BTreeSet<usize>) -> Option<(usize, usize)> {
+        let mut emptier: Vec<usize> =
+            (0..self.copies.len()).filter(|to| self.copies[*to] + UNEVEN <= self.copies[from]).collect();
+        emptier.sort_by_key(|to| (self.copies[*to], *to));
+        emptier.into_iter().find_map(|to| {
+            let may_move = |at: &&usize| self.move_gain(**at, from, to).is_some_and(|gain| gain >= 0);
+            let cost = |at: &&usize| {
+                let slot = &self.slots[**at];
+                let is_transfer = !slot.is_known_at(to);
+                let saves_transfer = !slot.is_known_at(from);
+                // Transfers first, then role swaps.
+                (i8::from(is_transfer) - i8::from(saves_transfer), slot.role(from) == Role::Primary)
+            };
+            held.iter().filter(may_move).min_by_key(cost).map(|at| (*at, to))
+        })
+    }
+
+    /// Evens primaries out among the hosts that hold copies; says how many changed parts.
+    pub(super) fn even_primaries(&mut self) -> usize {
+        let mut ways = Ways::of(self);
+        let mut swapped = 0;
+        loop {
+            let before = swapped;
+            let mut is_stuck = vec![false; self.primaries.len()];
+            while let Some(from) = fullest(&self.primaries, &is_stuck) {
+                let path = ways.path(from, &self.primaries);
+                is_stuck[from] = path.is_empty();
+                for (giver, taker) in path {
+                    swapped += usize::from(ways.swap(self, giver, taker));
+                }
+            }
+            if swapped == before {
+                return swapped;
+            }
+        }
+    }
+}
+
+/// The fullest host that is not stuck.
+fn fullest(loads: &[usize], is_stuck: &[bool]) -> Option<usize> {
+    let free = (0..loads.len()).filter(|host| !is_stuck[*host]);
+    free.min_by_key(|host| (std::cmp::Reverse(loads[*host]), *host))
+}
+
+/// Between which hosts a primary's part can pass: by giver and taker, the colonies.
+struct Ways {
+    colonies: BTreeMap<(usize, usize), BTreeSet<usize>>,
+}
+
+impl Ways {
+    fn of(draft: &Draft<'_>) -> Self {
+        let mut ways = Self { colonies: BTreeMap::new() };
+        for at in 0..draft.slots.len() {
+            ways.add(draft, at);
+        }
+        ways
+    }
+
+    fn add(&mut self, draft: &Draft<'_>, at: usize) {
+        for (giver, taker) in Self::through(draft, at) {
+            self.colonies.entry((giver, taker)).or_default().insert(at);
+        }
+    }
+
+    fn remove(&mut self, draft: &Draft<'_>, at: usize) {
+        for way in Self::through(draft, at) {
+            if let Some(colonies) = self.colonies.get_mut(&way) {
+                colonies.remove(&at);
+                if colonies.is_empty() {
+                    self.colonies.remove(&way);
+                }
+            }
+        }
+    }
+
+    /// The ways that one colony opens.
+    fn through(draft: &Draft<'_>, at: usize) -> Vec<(usize, usize)> {
+        let slot = &draft.slots[at];
+        let Some((lead, others)) = slot.want.split_first().filter(|_| slot.freedom == Freedom::All) else {
+            return Vec::new();
+        };
+        let may_take = |heir: &&usize| draft.swap_gain(at, **heir).is_some_and(|gain| gain >= 0);
+        others.iter().filter(may_take).map(|heir| (*lead, *heir)).collect()
+    }
+
+    /// The shortest path from a host to the one with the fewest primaries, if that has at least [`UNEVEN`]
+    /// fewer; empty if none leads there.
+    fn path(&self, from: usize, primaries: &[usize]) -> Vec<(usize, usize)> {
+        let mut came_from: BTreeMap<usize, usize> = BTreeMap::from([(from, from)]);
+        let mut queue = VecDeque::from([from]);
+        let mut best: Option<usize> = None;
+        while let Some(host) = queue.pop_front() {
+            let is_emptier =
+                best.map_or(primaries[host] + UNEVEN <= primaries[from], |best| primaries[host] < primaries[best]);
+            if is_emptier {
+                best = Some(host);
+            }
+            for (_, next) in self.colonies.range((host, 0)..(host + 1, 0)).map(|(way, _)| *way) {
+                if let std::collections::btree_map::Entry::Vacant(entry) = came_from.entry(next) {
+                    entry.insert(host);
+                    queue.push_back(next);
+                }
+            }
+        }
+        let mut path = Vec::new();
+        let mut taker = best.unwrap_or(from);
+        while taker != from {
+            let giver = came_from[&taker];
+            path.push((giver, taker));
+            taker = giver;
+        }
+        path
+    }
+
+    /// Passes one primary's part on, of the colony for which that changes least.
+    fn swap(&mut self, draft: &mut Draft<'_>, giver: usize, taker: usize) -> bool {
+        let Some(colonies) = self.colonies.get(&(giver, taker)) else { return false };
+        let cost = |at: &&usize| {
+            let had = draft.slots[**at].before.first();
+            (i8::from(had != Some(&taker)) - i8::from(had != Some(&giver)), **at)
+        };
+        let Some(at) = colonies.iter().min_by_key(cost).copied() else { return false };
+        self.remove(draft, at);
+        let mut want = draft.slots[at].want.clone();
+        if let Some(place) = want.iter().position(|host| *host == taker) {
+            want.swap(0, place);
+        }
+        draft.set(at, want);
+        self.add(draft, at);
+        true
+    }
+}

@@ -1,0 +1,183 @@
+//! The planner: from the group state and the plugin's opinions to commands.
+
+use colony_wire::admin::Policy;
+use colony_wire::{ColonyId, StartId};
+
+use super::draft::{Draft, Freedom};
+use super::slate::Asking;
+use super::survey::{Survey, candidates, hosts};
+use super::{Placement, Role, Score, problems};
+use crate::group::{Command, Deviation, Entry, Move, State};
+
+/// A plan for the group to commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// A [`Command::Plan`].
+    pub command: Command,
+    /// What the plan cannot mend, each in one line that begins with the colony, and what was wrong with the
+    /// placement's answers.
+    pub problems: Vec<String>,
+}
+
+/// Why a namespace cannot be placed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unplaceable {
+    /// No host is up.
+    #[error("no host is up")]
+    NoHost,
+    /// The placement vetoes every host that is up.
+    #[error("no_eligible_primary: placement lets no host be primary of {namespace}/{bucket}")]
+    NoEligiblePrimary {
+        /// The namespace.
+        namespace: String,
+        /// The first bucket for which that is so.
+        bucket: u32,
+    },
+}
+
+/// Decides where copies live, who is to be primary and who inherits, from one state of the group. Only the
+/// group's leader asks it, and proposes what it says.
+///
+/// What counts, in this order: the rules (one copy a host, no vetoed host in a vetoed role); the number of
+/// copies; that no two copies share a machine, a rack, a zone, a region; the plugin's weights, where they
+/// differ by 100 or more from the best; that hosts hold equally many copies, then equally many primaries,
+/// within one among hosts that could take each other's place; and that few copies move for it.
+///
+/// A plan of what a plan led to is none, as long as the placement's answers do not depend on loads.
+pub struct Planner<'a> {
+    state: &'a State,
+    placement: &'a dyn Placement,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for this state.
+    #[must_use]
+    pub fn new(state: &'a State, placement: &'a dyn Placement) -> Self {
+        Self { state, placement }
+    }
+
+    /// Where the copies of a new namespace are to live: by bucket, the primary first. They are balanced
+    /// together with what there is. The policy has passed [`Policy::check`].
+    ///
+    /// # Errors
+    /// [`Unplaceable`] if not every colony can have a primary.
+    pub fn place_namespace(&self, name: &str, policy: &Policy) -> Result<Vec<Vec<StartId>>, Unplaceable> {
+        let survey = Survey::with_new(self.state, self.placement, name, policy);
+        if survey.hosts.is_empty() {
+            return Err(Unplaceable::NoHost);
+        }
+        let new = policy.buckets as usize;
+        let is_led = |slate: usize| survey.slates.slate(slate).has_leader();
+        if let Some((bucket, _)) = (0..).zip(&survey.slots[..new]).find(|(_, slot)| !is_led(slot.slate)) {
+            return Err(Unplaceable::NoEligiblePrimary { namespace: name.to_owned(), bucket });
+        }
+        let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len());
+        draft.work_out();
+        Ok(draft.slots[..new].iter().map(|slot| survey.starts(&slot.want)).collect())
+    }
+
+    /// The plan that mends and evens out the placement; none if nothing should change.
+    ///
+    /// A colony whose last move is under way (not all of its `want` are in sync) gets missing copies only, and
+    /// one that no running host holds gets nothing: there is nothing to copy.
+    #[must_use]
+    pub fn rebalance(&self, reason: &str) -> Option<Proposal> {
+        let survey = Survey::of(self.state, self.placement);
+        let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len());
+        draft.work_out();
+        let changed = draft.slots.iter().zip(&survey.colonies).filter(|(slot, _)| slot.is_changed());
+        let moves: Vec<Move> = changed
+            .map(|(slot, (colony, entry))| Move { colony: *colony, cfg: entry.cfg, want: survey.starts(&slot.want) })
+            .collect();
+        if moves.is_empty() {
+            return None;
+        }
+        let command = Command::Plan { moves, reason: reason.to_owned(), inputs: survey.digest() };
+        // As if the plan were carried out: what is wrong then is what it cannot mend.
+        let planned: Vec<_> = draft
+            .slots
+            .into_iter()
+            .map(|mut slot| {
+                if slot.freedom != Freedom::None {
+                    slot.held.clone_from(&slot.want);
+                }
+                slot
+            })
+            .collect();
+        let lines = problems::of(self.state, &survey, &planned, &mut self.asking());
+        let line = |(colony, text): (ColonyId, String)| format!("{}: {text}", problems::name(self.state, colony));
+        let problems = survey.complaints.iter().cloned().chain(lines.into_iter().map(line)).collect();
+        Some(Proposal { command, problems })
+    }
+
+    /// For the death of a host: the colonies it is primary of whose next primary is not simply the first
+    /// running start in sync, because the placement forbids that one; none if it forbids all of them.
+    #[must_use]
+    pub fn heirs(&self, dead: StartId) -> Vec<Deviation> {
+        let mut succession = Succession::new(self, Some(dead));
+        let orphans = self.state.table.iter().filter(|(_, entry)| entry.primary == Some(dead));
+        let deviation = |(colony, entry): (&ColonyId, &Entry)| {
+            let first = succession.running(entry).next()?;
+            let heir = succession.heir(*colony, entry);
+            (heir != Some(first)).then_some(Deviation { colony: *colony, primary: heir })
+        };
+        orphans.filter_map(deviation).collect()
+    }
+
+    /// A primary for each colony that has none, and has a running start in sync that may be one.
+    #[must_use]
+    pub fn promotions(&self) -> Vec<Command> {
+        let mut succession = Succession::new(self, None);
+        let orphans = self.state.table.iter().filter(|(_, entry)| entry.primary.is_none());
+        let promotion = |(colony, entry): (&ColonyId, &Entry)| {
+            let to = succession.heir(*colony, entry)?;
+            Some(Command::Promote { colony: *colony, cfg: entry.cfg, to })
+        };
+        orphans.filter_map(promotion).collect()
+    }
+
+    /// What is not as it should be, worst first: colonies that nobody serves, those that nobody may serve, and
+    /// those with too few copies or with copies too close. Asks the placement as often as a plan does.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(ColonyId, String)> {
+        let survey = Survey::of(self.state, self.placement);
+        problems::of(self.state, &survey, &survey.slots, &mut self.asking())
+    }
+
+    fn asking(&self) -> Asking<'a> {
+        Asking::new(self.placement, candidates(self.state, &hosts(self.state)))
+    }
+}
+
+/// Who may take over.
+struct Succession<'a> {
+    state: &'a State,
+    starts: Vec<StartId>,
+    asking: Asking<'a>,
+}
+
+impl<'a> Succession<'a> {
+    fn new(planner: &Planner<'a>, dead: Option<StartId>) -> Self {
+        let state = planner.state;
+        let hosts: Vec<_> = hosts(state).into_iter().filter(|member| Some(member.start) != dead).collect();
+        let starts = hosts.iter().map(|member| member.start).collect();
+        Self { state, starts, asking: Asking::new(planner.placement, candidates(state, &hosts)) }
+    }
+
+    /// The running starts in sync, in order of preference.
+    fn running(&self, entry: &Entry) -> impl Iterator<Item = StartId> {
+        entry.in_sync.iter().copied().filter(|start| self.starts.contains(start))
+    }
+
+    /// The first of them that may be primary.
+    fn heir(&mut self, colony: ColonyId, entry: &Entry) -> Option<StartId> {
+        self.running(entry).next()?;
+        let namespace = self.state.namespaces.get(&colony.namespace)?;
+        let scores = self.asking.scores(&namespace.name, colony.bucket, Role::Primary);
+        let may_lead = |start: &StartId| {
+            let scored = self.starts.iter().zip(&scores).find(|(known, _)| *known == start);
+            scored.is_some_and(|(_, score)| matches!(score, Score::Weight(_)))
+        };
+        self.running(entry).find(may_lead)
+    }
+}

@@ -1,0 +1,130 @@
+//! What there is to plan with: the hosts that are up, the colonies, and what the plugin says of each.
+
+use colony_wire::admin::Policy;
+use colony_wire::{ColonyId, StartId};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::draft::{Freedom, Slot};
+use super::levels::Levels;
+use super::slate::{Asking, Slates};
+use super::{Candidate, Load, Placement};
+use crate::group::{Entry, Member, State};
+
+/// All that a plan depends on. Hosts are numbered by name, colonies by id.
+pub(super) struct Survey<'a> {
+    pub(super) hosts: Vec<&'a Member>,
+    pub(super) levels: Levels,
+    pub(super) slates: Slates,
+    pub(super) colonies: Vec<(ColonyId, &'a Entry)>,
+    /// One for each colony, in their order.
+    pub(super) slots: Vec<Slot>,
+    /// What was wrong with the plugin's answers.
+    pub(super) complaints: Vec<String>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn of(state: &'a State, placement: &dyn Placement) -> Self {
+        let hosts = hosts(state);
+        let mut asking = Asking::new(placement, candidates(state, &hosts));
+        let mut slates = Slates::default();
+        let (mut colonies, mut slots) = (Vec::new(), Vec::new());
+        for (id, entry) in &state.table {
+            let Some(namespace) = state.namespaces.get(&id.namespace) else { continue };
+            let slate = slates.number(asking.slate(&namespace.name, id.bucket));
+            let can_lead = slates.slate(slate).has_leader();
+            slots.push(slot(entry, &hosts, usize::from(namespace.policy.copies), slate, can_lead));
+            colonies.push((*id, entry));
+        }
+        Self { levels: Levels::of(&hosts), hosts, slates, colonies, slots, complaints: asking.complaints }
+    }
+
+    /// Slots for a namespace that is to be, and the existing colonies as they are.
+    pub(super) fn with_new(state: &'a State, placement: &dyn Placement, name: &str, policy: &Policy) -> Self {
+        let hosts = hosts(state);
+        let mut asking = Asking::new(placement, candidates(state, &hosts));
+        let mut slates = Slates::default();
+        let mut slots = Vec::new();
+        for bucket in 0..policy.buckets {
+            slots.push(Slot {
+                copies: usize::from(policy.copies),
+                slate: slates.number(asking.slate(name, bucket)),
+                freedom: Freedom::All,
+                before: Vec::new(),
+                held: Vec::new(),
+                want: Vec::new(),
+            });
+        }
+        // The others count by what they load the hosts with; any slate does for a slot that never changes.
+        for entry in state.table.values() {
+            slots.push(Slot { freedom: Freedom::None, ..slot(entry, &hosts, 0, 0, true) });
+        }
+        let complaints = asking.complaints;
+        Self { levels: Levels::of(&hosts), hosts, slates, colonies: Vec::new(), slots, complaints }
+    }
+
+    /// The hosts of these numbers.
+    pub(super) fn starts(&self, hosts: &[usize]) -> Vec<StartId> {
+        hosts.iter().map(|host| self.hosts[*host].start).collect()
+    }
+
+    /// Digest of everything the plan depends on.
+    pub(super) fn digest(&self) -> u64 {
+        let mut digest = Xxh3::new();
+        let mut text = |text: &str| {
+            digest.update(&(text.len() as u64).to_le_bytes());
+            digest.update(text.as_bytes());
+        };
+        for member in &self.hosts {
+            text(&format!("{} {}", member.start, member.name));
+            for (label, value) in &member.labels {
+                text(label);
+                text(value);
+            }
+        }
+        for ((id, entry), slot) in self.colonies.iter().zip(&self.slots) {
+            text(&format!("{id} {} {} {:?} {:?}", entry.cfg, slot.copies, entry.want, entry.in_sync));
+            text(&format!("{:?}", self.slates.slate(slot.slate)));
+        }
+        digest.digest()
+    }
+}
+
+/// The hosts that are up, by name: the order of starts is chance, and plans are for people to read.
+pub(super) fn hosts(state: &State) -> Vec<&Member> {
+    let mut hosts: Vec<&Member> = state.up().collect();
+    hosts.sort_by(|one, two| (&one.name, one.start).cmp(&(&two.name, two.start)));
+    hosts
+}
+
+/// The hosts as the plugin sees them, loaded with what they are to carry.
+pub(super) fn candidates(state: &State, hosts: &[&Member]) -> Vec<Candidate> {
+    let mut loads = vec![Load::default(); hosts.len()];
+    for entry in state.table.values() {
+        for (rank, start) in entry.want.iter().enumerate() {
+            if let Some(host) = number(hosts, *start) {
+                loads[host].colonies += 1;
+                loads[host].primaries += u32::from(rank == 0);
+            }
+        }
+    }
+    let candidate =
+        |(member, load): (&&Member, Load)| Candidate { name: member.name.clone(), labels: member.labels.clone(), load };
+    hosts.iter().zip(loads).map(candidate).collect()
+}
+
+fn slot(entry: &Entry, hosts: &[&Member], copies: usize, slate: usize, can_lead: bool) -> Slot {
+    let numbers = |starts: &[StartId]| starts.iter().filter_map(|start| number(hosts, *start)).collect::<Vec<_>>();
+    let (want, held) = (numbers(&entry.want), numbers(&entry.in_sync));
+    let freedom = if held.is_empty() || !can_lead {
+        Freedom::None
+    } else if want.iter().all(|host| held.contains(host)) {
+        Freedom::All
+    } else {
+        Freedom::Repair
+    };
+    Slot { copies, slate, freedom, before: want.clone(), held, want }
+}
+
+fn number(hosts: &[&Member], start: StartId) -> Option<usize> {
+    hosts.iter().position(|member| member.start == start)
+}
