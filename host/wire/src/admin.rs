@@ -43,22 +43,10 @@ impl Policy {
     /// # Errors
     /// [`DecodeError::Limit`] names the bound.
     pub fn check(&self) -> Result<(), DecodeError> {
-        within(
-            "number of copies",
-            usize::from(self.copies),
-            usize::from(MAX_COPIES),
-        )?;
-        within(
-            "number of buckets",
-            self.buckets as usize,
-            MAX_BUCKETS as usize,
-        )?;
+        within("number of copies", usize::from(self.copies), usize::from(MAX_COPIES))?;
+        within("number of buckets", self.buckets as usize, MAX_BUCKETS as usize)?;
         if self.copies == 0 {
-            return Err(DecodeError::Limit {
-                what: "number of copies (at least 1)",
-                len: 0,
-                limit: MAX_COPIES.into(),
-            });
+            return Err(DecodeError::Limit { what: "number of copies (at least 1)", len: 0, limit: MAX_COPIES.into() });
         }
         if !self.buckets.is_power_of_two() {
             return Err(DecodeError::Limit {
@@ -125,11 +113,7 @@ impl Message for AdminRequest {
     fn check(&self) -> Result<(), DecodeError> {
         match self {
             Self::Status | Self::Namespaces => Ok(()),
-            Self::Colonies { of } => within(
-                "length of the host name",
-                of.as_ref().map_or(0, String::len),
-                MAX_NAME,
-            ),
+            Self::Colonies { of } => within("length of the host name", of.as_ref().map_or(0, String::len), MAX_NAME),
             Self::CreateNamespace { name, policy } => {
                 within("length of the namespace's name", name.len(), MAX_NAME)?;
                 policy.check()
@@ -168,9 +152,7 @@ impl Message for AdminReply {
         match self {
             Self::Status(status) => within("number of hosts", status.hosts.len(), MAX_HOSTS),
             Self::Colonies(colonies) => within("number of colonies", colonies.len(), MAX_COLONIES),
-            Self::Namespaces(namespaces) => {
-                within("number of namespaces", namespaces.len(), MAX_NAMESPACES)
-            }
+            Self::Namespaces(namespaces) => within("number of namespaces", namespaces.len(), MAX_NAMESPACES),
             Self::Created { .. } | Self::Refused { .. } => Ok(()),
         }
     }

@@ -109,7 +109,7 @@ pub struct Done {
     pub merged: bool,
 }
 
-/// Why a call was not done. All but [`Refusal::Unknown`] leave no trace.
+/// Why a call was not done. All but [`Refusal::Deposed`] and [`Refusal::Unknown`] leave no trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// This peer is not the colony's primary. Retryable: refresh the table.
@@ -118,6 +118,10 @@ pub enum Refusal {
         /// The newest reign known here.
         reign: Reign,
     },
+    /// The reign ended before the change was settled: the next primary knows whether it took effect.
+    /// Retryable under the same request id, and only so.
+    #[error("the primary lost its reign before the change was settled")]
+    Deposed,
     /// The primary has not committed its barrier yet, or hands over. Retryable.
     #[error("the primary is not ready yet")]
     NotReady,
@@ -188,12 +192,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether this attempt surely changed nothing and never will.
+    #[must_use]
+    pub fn leaves_no_trace(&self) -> bool {
+        !matches!(self, Self::Deposed | Self::Unknown)
+    }
+
     /// Whether the same request may succeed if it is sent again, perhaps elsewhere.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
             Self::NotPrimary { .. }
+                | Self::Deposed
                 | Self::NotReady
                 | Self::Offline
                 | Self::Behind
@@ -260,10 +271,6 @@ impl Message for Routes {
 
     fn check(&self) -> Result<(), DecodeError> {
         within("number of hosts", self.hosts.len(), MAX_HOSTS)?;
-        within(
-            "number of namespaces",
-            self.namespaces.len(),
-            MAX_NAMESPACES,
-        )
+        within("number of namespaces", self.namespaces.len(), MAX_NAMESPACES)
     }
 }

@@ -89,9 +89,7 @@ impl Message for ControlRequest {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Fates { colonies, .. } => {
-                within("number of colonies", colonies.len(), MAX_COLONIES)
-            }
+            Self::Fates { colonies, .. } => within("number of colonies", colonies.len(), MAX_COLONIES),
             _ => Ok(()),
         }
     }
@@ -158,9 +156,7 @@ impl Message for ControlReply {
     fn check(&self) -> Result<(), DecodeError> {
         match self {
             Self::Introduction(introduction) => introduction.check(),
-            Self::FeedCommands { commands } => {
-                within("number of commands", commands.len(), MAX_FEED_COMMANDS)
-            }
+            Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
             _ => Ok(()),
         }

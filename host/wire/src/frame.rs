@@ -53,17 +53,10 @@ pub trait Message: Serialize + DeserializeOwned {
         let mut buffer = BytesMut::with_capacity(256);
         buffer.extend_from_slice(&head);
         let buffer =
-            postcard::to_extend(self, buffer).map_err(|error| EncodeError::Unencodable {
-                kind: Self::KIND,
-                error,
-            })?;
+            postcard::to_extend(self, buffer).map_err(|error| EncodeError::Unencodable { kind: Self::KIND, error })?;
         let body = buffer.len() - HEADER_LEN;
         if body > Self::MAX_BODY {
-            return Err(EncodeError::TooLarge {
-                kind: Self::KIND,
-                len: body,
-                limit: Self::MAX_BODY,
-            });
+            return Err(EncodeError::TooLarge { kind: Self::KIND, len: body, limit: Self::MAX_BODY });
         }
         Ok(buffer.freeze())
     }
@@ -86,10 +79,7 @@ impl Frame {
     /// Any [`DecodeError`] but those of bodies. The sender speaks another protocol: close the stream.
     pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
         if bytes.len() > MAX_FRAME {
-            return Err(DecodeError::TooLarge {
-                len: bytes.len(),
-                limit: MAX_FRAME,
-            });
+            return Err(DecodeError::TooLarge { len: bytes.len(), limit: MAX_FRAME });
         }
         let Some((head, _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(DecodeError::TooShort { len: bytes.len() });
@@ -100,22 +90,13 @@ impl Frame {
         }
         let version = u16::from_le_bytes([v0, v1]);
         if version != VERSION {
-            return Err(DecodeError::Version {
-                theirs: version,
-                ours: VERSION,
-            });
+            return Err(DecodeError::Version { theirs: version, ours: VERSION });
         }
         if [f0, f1] != [0, 0] {
-            return Err(DecodeError::Flags {
-                flags: u16::from_le_bytes([f0, f1]),
-            });
+            return Err(DecodeError::Flags { flags: u16::from_le_bytes([f0, f1]) });
         }
         let kind = Kind(u16::from_le_bytes([k0, k1]));
-        Ok(Self {
-            kind,
-            call: u64::from_le_bytes(call),
-            body: bytes.slice(HEADER_LEN..),
-        })
+        Ok(Self { kind, call: u64::from_le_bytes(call), body: bytes.slice(HEADER_LEN..) })
     }
 
     /// The body as an `M`, whole and within its limits.
@@ -124,27 +105,15 @@ impl Frame {
     /// [`DecodeError::Kind`] if the frame is of another kind, else what is wrong with the body.
     pub fn decode<M: Message>(&self) -> Result<M, DecodeError> {
         if self.kind != M::KIND {
-            return Err(DecodeError::Kind {
-                theirs: self.kind,
-                wanted: M::KIND,
-            });
+            return Err(DecodeError::Kind { theirs: self.kind, wanted: M::KIND });
         }
         if self.body.len() > M::MAX_BODY {
-            return Err(DecodeError::TooLarge {
-                len: self.body.len(),
-                limit: M::MAX_BODY,
-            });
+            return Err(DecodeError::TooLarge { len: self.body.len(), limit: M::MAX_BODY });
         }
         let (message, rest) =
-            postcard::take_from_bytes::<M>(&self.body).map_err(|error| DecodeError::Body {
-                kind: M::KIND,
-                error,
-            })?;
+            postcard::take_from_bytes::<M>(&self.body).map_err(|error| DecodeError::Body { kind: M::KIND, error })?;
         if !rest.is_empty() {
-            return Err(DecodeError::Trailing {
-                kind: M::KIND,
-                len: rest.len(),
-            });
+            return Err(DecodeError::Trailing { kind: M::KIND, len: rest.len() });
         }
         message.check()?;
         Ok(message)
@@ -246,9 +215,5 @@ pub enum DecodeError {
 
 /// Refuses a part that exceeds its named limit.
 pub(crate) fn within(what: &'static str, len: usize, limit: usize) -> Result<(), DecodeError> {
-    if len > limit {
-        Err(DecodeError::Limit { what, len, limit })
-    } else {
-        Ok(())
-    }
+    if len > limit { Err(DecodeError::Limit { what, len, limit }) } else { Ok(()) }
 }

@@ -118,10 +118,7 @@ impl ColonyId {
     #[must_use]
     pub fn of(namespace: NamespaceId, key: &[u8], buckets: u32) -> Self {
         let bucket = xxh3_64(hashed_part(key)) % u64::from(buckets.max(1));
-        Self {
-            namespace,
-            bucket: u32::try_from(bucket).unwrap_or_default(),
-        }
+        Self { namespace, bucket: u32::try_from(bucket).unwrap_or_default() }
     }
 
     /// Which of a host's `shards` owns its copy of this colony.
@@ -178,13 +175,7 @@ impl fmt::Debug for Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:08x}-{}-{}",
-            self.lineage.0 >> 96,
-            self.reign.0,
-            self.seq.0
-        )
+        write!(f, "{:08x}-{}-{}", self.lineage.0 >> 96, self.reign.0, self.seq.0)
     }
 }
 
@@ -224,9 +215,6 @@ mod tests {
             [bucket("alice"), bucket("bob"), bucket("{t}x"), bucket("t")],
             [bucket("alice"), bucket("bob"), bucket("t"), bucket("{t}x")]
         );
-        assert_eq!(
-            ColonyId::of(NamespaceId(1), b"", 64).bucket,
-            0x2d06_8005_38d3_94c2_u64 as u32 % 64
-        );
+        assert_eq!(ColonyId::of(NamespaceId(1), b"", 64).bucket, 0x2d06_8005_38d3_94c2_u64 as u32 % 64);
     }
 }

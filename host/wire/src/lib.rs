@@ -19,6 +19,6 @@ pub mod session;
 
 pub use frame::{DecodeError, EncodeError, Frame, HEADER_LEN, Kind, Message};
 pub use id::{
-    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId,
-    Revision, Seq, StartId, View,
+    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId, Revision, Seq,
+    StartId, View,
 };

@@ -51,6 +51,8 @@ pub enum Change {
         changes: Changes,
         /// Its time to live, if it changes.
         ttl: Option<Ttl>,
+        /// Whether a merge had a part in it.
+        merged: bool,
     },
     /// Restarts the time to live.
     Touch {
@@ -74,10 +76,9 @@ impl Change {
     pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Barrier => None,
-            Self::Put { key, .. }
-            | Self::Update { key, .. }
-            | Self::Touch { key, .. }
-            | Self::End { key, .. } => Some(key),
+            Self::Put { key, .. } | Self::Update { key, .. } | Self::Touch { key, .. } | Self::End { key, .. } => {
+                Some(key)
+            }
         }
     }
 
@@ -85,23 +86,14 @@ impl Change {
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = |changes: &[AttributeChange]| -> usize {
-            changes
-                .iter()
-                .map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len))
-                .sum()
+            changes.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum()
         };
         let key = self.key().map_or(0, |key| key.as_bytes().len());
         key + match self {
             Self::Barrier | Self::Touch { .. } | Self::End { .. } => 0,
             Self::Put { content, .. } => content.size(),
-            Self::Update {
-                changes: Changes::Blob(bytes),
-                ..
-            } => bytes.len(),
-            Self::Update {
-                changes: Changes::Attributes(changes),
-                ..
-            } => attributes(changes),
+            Self::Update { changes: Changes::Blob(bytes), .. } => bytes.len(),
+            Self::Update { changes: Changes::Attributes(changes), .. } => attributes(changes),
         }
     }
 }

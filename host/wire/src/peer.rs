@@ -32,8 +32,13 @@ pub enum PeerBody {
     Appended {
         /// The reign of the batch that is acknowledged.
         reign: Reign,
+        /// The newest table entry that this copy knows to exist: a copy begun anew by the same process is
+        /// told from an earlier one by it.
+        cfg: Cfg,
         /// Last place held.
         prepared: Seq,
+        /// Last place known to be committed.
+        committed: Seq,
     },
     /// Peer to primary: the batch does not follow on what this peer holds.
     Mismatch {
@@ -91,6 +96,8 @@ pub struct Append {
 pub struct Chunk {
     /// The sender's reign.
     pub reign: Reign,
+    /// The sender's table entry.
+    pub cfg: Cfg,
     /// Which transfer; new for every attempt.
     pub transfer: u64,
     /// Which part, beginning at 0.
@@ -109,20 +116,10 @@ impl Message for PeerMessage {
     fn check(&self) -> Result<(), DecodeError> {
         match &self.body {
             PeerBody::Append(append) => within("number of ops", append.ops.len(), MAX_BATCH_OPS),
-            PeerBody::Mismatch { epochs, .. } => {
-                within("number of epochs", epochs.len(), MAX_EPOCHS)
-            }
+            PeerBody::Mismatch { epochs, .. } => within("number of epochs", epochs.len(), MAX_EPOCHS),
             PeerBody::Chunk(chunk) => {
-                within(
-                    "size of a snapshot chunk",
-                    chunk.bytes.len(),
-                    SNAPSHOT_CHUNK,
-                )?;
-                within(
-                    "number of snapshot chunks",
-                    chunk.count as usize,
-                    MAX_SNAPSHOT_CHUNKS as usize,
-                )
+                within("size of a snapshot chunk", chunk.bytes.len(), SNAPSHOT_CHUNK)?;
+                within("number of snapshot chunks", chunk.count as usize, MAX_SNAPSHOT_CHUNKS as usize)
             }
             _ => Ok(()),
         }

@@ -36,11 +36,7 @@ impl Key {
 
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         if self.0.is_empty() {
-            return Err(DecodeError::Limit {
-                what: "length of an empty key",
-                len: 0,
-                limit: MAX_KEY,
-            });
+            return Err(DecodeError::Limit { what: "length of an empty key", len: 0, limit: MAX_KEY });
         }
         within("length of the key", self.0.len(), MAX_KEY)
     }
@@ -84,10 +80,7 @@ impl Content {
     pub fn size(&self) -> usize {
         match self {
             Self::Blob(bytes) => bytes.len(),
-            Self::Attributes(map) => map
-                .iter()
-                .map(|(name, value)| name.len() + value.len())
-                .sum(),
+            Self::Attributes(map) => map.iter().map(|(name, value)| name.len() + value.len()).sum(),
         }
     }
 
@@ -99,11 +92,7 @@ impl Content {
         if let Self::Attributes(map) = self {
             within("number of attributes", map.len(), MAX_ATTRIBUTES)?;
             for name in map.keys() {
-                within(
-                    "length of an attribute name",
-                    name.len(),
-                    MAX_ATTRIBUTE_NAME,
-                )?;
+                within("length of an attribute name", name.len(), MAX_ATTRIBUTE_NAME)?;
             }
         }
         within("size of the session in bytes", self.size(), MAX_SESSION)
@@ -149,11 +138,7 @@ pub(crate) fn check_attributes(changes: &[AttributeChange]) -> Result<(), Decode
     within("number of attributes", changes.len(), MAX_ATTRIBUTES)?;
     let mut size = 0;
     for (name, value) in changes {
-        within(
-            "length of an attribute name",
-            name.len(),
-            MAX_ATTRIBUTE_NAME,
-        )?;
+        within("length of an attribute name", name.len(), MAX_ATTRIBUTE_NAME)?;
         size += name.len() + value.as_ref().map_or(0, Bytes::len);
     }
     within("size of the session in bytes", size, MAX_SESSION)
@@ -164,11 +149,7 @@ pub type Ttl = Option<u64>;
 
 pub(crate) fn check_ttl(ttl: Ttl) -> Result<(), DecodeError> {
     let millis = usize::try_from(ttl.unwrap_or(0)).unwrap_or(usize::MAX);
-    within(
-        "time to live in ms",
-        millis,
-        usize::try_from(MAX_TTL.as_millis()).unwrap_or(usize::MAX),
-    )
+    within("time to live in ms", millis, usize::try_from(MAX_TTL.as_millis()).unwrap_or(usize::MAX))
 }
 
 /// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use.
@@ -249,10 +230,7 @@ impl Mutation {
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
-            Self::Put { key, .. }
-            | Self::Save { key, .. }
-            | Self::Touch { key, .. }
-            | Self::Delete { key, .. } => key,
+            Self::Put { key, .. } | Self::Save { key, .. } | Self::Touch { key, .. } | Self::Delete { key, .. } => key,
         }
     }
 
@@ -267,12 +245,7 @@ impl Mutation {
                 content.check()?;
                 check_ttl(*ttl)
             }
-            Self::Save {
-                changes,
-                ttl,
-                base_values,
-                ..
-            } => {
+            Self::Save { changes, ttl, base_values, .. } => {
                 changes.check()?;
                 check_ttl(ttl.flatten())?;
                 base_values.as_deref().map_or(Ok(()), check_attributes)

@@ -1,0 +1,129 @@
+//! The surface: what happens to a shard, and what it wants done.
+
+use std::sync::Arc;
+
+use colony_wire::admin::{MergeBy, Policy};
+use colony_wire::client::{Reply, Request};
+use colony_wire::control::Fate;
+use colony_wire::peer::PeerMessage;
+use colony_wire::{ColonyId, Reign, StartId};
+
+use crate::group::{Command, Entry};
+use crate::merge::{Conflict, Resolution, Ticket};
+
+/// Names a client's call to the shell; the core only hands it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller(pub u64);
+
+/// What a colony's namespace says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// The namespace's name.
+    pub name: String,
+    /// How its sessions are treated.
+    pub policy: Policy,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A colony's table entry as newly heard. Older ones than known are passed over.
+    Table {
+        /// Which colony.
+        colony: ColonyId,
+        /// Its entry.
+        entry: Entry,
+        /// Its namespace.
+        space: Arc<Space>,
+    },
+    /// A client calls.
+    Request {
+        /// Who is to get the reply.
+        from: Caller,
+        /// The call.
+        request: Request,
+    },
+    /// Another copy speaks.
+    Peer(PeerMessage),
+    /// A merge was decided, or failed for the reason given.
+    Merged {
+        /// Which.
+        ticket: Ticket,
+        /// The decision.
+        answer: Result<Resolution, String>,
+    },
+    /// The group declared this process dead: it goes on under a new start. Its copies are kept but serve
+    /// nothing until their [`Fate`] is known.
+    Reborn {
+        /// The new start.
+        start: StartId,
+    },
+    /// The group says what becomes of a kept copy.
+    Fate {
+        /// Of which colony.
+        colony: ColonyId,
+        /// The start it was held under.
+        dead: StartId,
+        /// What becomes of it.
+        fate: Fate,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message to another copy. May be lost.
+    Send {
+        /// To which process.
+        to: StartId,
+        /// On which connection.
+        lane: Lane,
+        /// The message.
+        message: PeerMessage,
+    },
+    /// Answer a client's call.
+    Reply {
+        /// Whose.
+        to: Caller,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Propose a command to the group. May be lost, may be carried out late or twice.
+    Propose(Command),
+    /// Decide a conflict; hand the answer back as [`Input::Merged`].
+    Merge {
+        /// Names the question.
+        ticket: Ticket,
+        /// Whose session it is about.
+        colony: ColonyId,
+        /// Who decides.
+        by: MergeBy,
+        /// The question.
+        conflict: Conflict,
+    },
+    /// A merge gave no usable answer and the built-in decided in its place: for logs and metrics.
+    FellBack {
+        /// Which question.
+        ticket: Ticket,
+        /// What was wrong with the answer.
+        why: String,
+    },
+    /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
+    FetchTable {
+        /// Of which colony.
+        colony: ColonyId,
+        /// The reign heard of.
+        reign: Reign,
+    },
+}
+
+/// Bulk never shares replication's congestion window (`PROTOCOL.md` 6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Ops, acknowledgements, commit positions.
+    Replication,
+    /// Snapshots.
+    Bulk,
+}

@@ -1,0 +1,55 @@
+//! Bugs put in on purpose, to show that the simulator would find them. Only with the feature `mutants`,
+//! and then only behind a switch.
+
+use super::settings::Settings;
+
+/// A bug put in on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    /// A write is acknowledged before all in-sync peers hold it.
+    AckBeforeAllInSync,
+    /// A peer is proposed into the in-sync set as soon as it answers, below the committed position.
+    ProposeBelowCommitted,
+    /// A peer takes ops of a reign lower than one it knows.
+    AcceptLowerReign,
+    /// A peer that installed a snapshot skips, yet acknowledges, the ops streamed meanwhile.
+    SkipStreamedOps,
+    /// Reads see ops that are prepared and not committed.
+    ReadUncommitted,
+    /// A new primary serves reads before its barrier is committed.
+    ReadBeforeBarrier,
+    /// A new primary drops the prepared suffix it inherited.
+    DropInheritedSuffix,
+    /// A repeated request is carried out again.
+    ForgetRequests,
+    /// A peer acknowledges all it holds, also what it has not matched with the primary's log.
+    AckUnmatched,
+    /// What a dropped copy acknowledged counts for the one begun after it.
+    TrustLostCopy,
+    /// While an addition to the in-sync set is proposed, the peer's acknowledgement is not waited for.
+    CommitWithoutUnion,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AckBeforeAllInSync,
+        Self::ProposeBelowCommitted,
+        Self::AcceptLowerReign,
+        Self::SkipStreamedOps,
+        Self::ReadUncommitted,
+        Self::ReadBeforeBarrier,
+        Self::DropInheritedSuffix,
+        Self::ForgetRequests,
+        Self::AckUnmatched,
+        Self::TrustLostCopy,
+        Self::CommitWithoutUnion,
+    ];
+}
+
+impl Settings {
+    /// Whether this bug is switched on.
+    pub(super) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}

@@ -1,0 +1,182 @@
+//! What the primary proposes to the group: who is in sync, who takes over (`PROTOCOL.md` 3.5, 3.7, 6.3, 6.5).
+//!
+//! At most one change of an entry is under way. A proposal's outcome is known only when the entry's `cfg`
+//! has moved on; until then everything holds that would have to hold if it were decided.
+
+use colony_wire::{Cfg, StartId};
+
+use super::progress::Stage;
+use super::{Desk, Primary};
+use crate::Time;
+use crate::colony::io::Output;
+use crate::group::Command;
+
+/// A change of the in-sync set whose outcome is not known.
+#[derive(Debug)]
+pub(super) struct Proposed {
+    /// The entry it was decided on.
+    pub(super) decided: Cfg,
+    /// Whom it may have added.
+    pub(super) add: Option<StartId>,
+    command: Command,
+    at: Time,
+}
+
+/// The reign is being handed to an in-sync peer: nothing new is taken on (`PROTOCOL.md` 6.5).
+#[derive(Debug)]
+pub(super) struct Handover {
+    to: StartId,
+    /// Set once everything is held everywhere and the group was asked.
+    proposed: Option<(Cfg, Time)>,
+    begun: Time,
+}
+
+impl Primary {
+    /// Proposes what the set needs next, if nothing is under way.
+    pub(super) fn look_after_the_set(&mut self, desk: &mut Desk<'_>) {
+        self.count_on_near_peers(desk);
+        if self.handover.is_some() {
+            self.hand_over(desk);
+        } else if self.proposed.is_some() {
+            self.propose_again(desk);
+        } else if let Some((add, remove)) = self.next_change(desk) {
+            self.propose(desk, add, remove);
+        } else if let Some(to) = self.successor(desk) {
+            self.handover = Some(Handover { to, proposed: None, begun: desk.now.mono });
+            self.hand_over(desk);
+        }
+    }
+
+    /// Whether the set is not as the table wants it.
+    pub(super) fn wants_change(&self, desk: &Desk<'_>) -> bool {
+        let entry = desk.entry;
+        entry.want.first().is_some_and(|first| *first != desk.me)
+            || entry.want.iter().any(|start| !entry.is_in_sync(*start))
+            || entry.in_sync.iter().any(|start| !entry.is_wanted(*start))
+    }
+
+    /// A catching-up peer that is near and answers is needed for every commit from now on, so that it can
+    /// close the gap; one that falls silent before it is proposed is needed no longer.
+    fn count_on_near_peers(&mut self, desk: &Desk<'_>) {
+        let prepared = desk.holding.prepared();
+        let proposed = self.proposed.as_ref().and_then(|proposed| proposed.add);
+        for (start, peer) in &mut self.peers {
+            let is_candidate = desk.entry.is_wanted(*start) && !desk.entry.is_in_sync(*start);
+            let near = matches!(peer.stage, Stage::Streaming) && peer.matched.0 + desk.settings.lag_bound >= prepared.0;
+            let silent = is_silent(desk, peer.owes_since, peer.heard);
+            peer.counted_on = is_candidate && (proposed == Some(*start) || (!silent && (near || peer.counted_on)));
+        }
+    }
+
+    /// Whom to add, whom to remove.
+    fn next_change(&self, desk: &Desk<'_>) -> Option<(Option<StartId>, Vec<StartId>)> {
+        let entry = desk.entry;
+        let is_silent_peer =
+            |start: &&StartId| self.peers.get(start).is_some_and(|peer| is_silent(desk, peer.owes_since, peer.heard));
+        let silent: Vec<StartId> = entry.in_sync.iter().filter(is_silent_peer).copied().collect();
+        if !silent.is_empty() {
+            return Some((None, silent));
+        }
+        // What an earlier primary committed is known only once the barrier is committed: before that, a
+        // peer at this one's commit position may lack an acknowledged op.
+        let committed = desk.holding.committed();
+        let has_caught_up = |start: &&StartId| {
+            let Some(peer) = self.peers.get(start) else { return false };
+            let holds_enough = peer.counted_on && peer.matched >= committed && self.is_settled(desk.holding);
+            !entry.is_in_sync(**start)
+                && (holds_enough || (mutant!(desk.settings, ProposeBelowCommitted) && peer.heard > Time(0)))
+        };
+        if let Some(start) = entry.want.iter().find(has_caught_up) {
+            return Some((Some(*start), Vec::new()));
+        }
+        let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));
+        let is_surplus = |start: &&StartId| **start != desk.me && !entry.is_wanted(**start);
+        let surplus: Vec<StartId> = entry.in_sync.iter().filter(is_surplus).copied().collect();
+        (is_complete && !entry.want.is_empty() && !surplus.is_empty()).then_some((None, surplus))
+    }
+
+    fn propose(&mut self, desk: &mut Desk<'_>, add: Option<StartId>, remove: Vec<StartId>) {
+        let cfg = desk.entry.cfg;
+        let command = Command::ChangeInSync { colony: desk.colony, cfg, reign: self.reign, by: desk.me, add, remove };
+        desk.out.push(Output::Propose(command.clone()));
+        self.proposed = Some(Proposed { decided: cfg, add, command, at: desk.now.mono });
+    }
+
+    /// Asks again, or, if the peer to be added fell silent, for the opposite on the same entry: whichever is
+    /// decided first makes the other void.
+    fn propose_again(&mut self, desk: &mut Desk<'_>) {
+        let Some(proposed) = &mut self.proposed else { return };
+        if !Self::is_over(desk.now.mono, proposed.at, desk.settings.propose_again_after) {
+            return;
+        }
+        proposed.at = desk.now.mono;
+        let fell_silent = proposed
+            .add
+            .filter(|start| self.peers.get(start).is_none_or(|peer| is_silent(desk, peer.owes_since, peer.heard)));
+        let command = match fell_silent {
+            Some(start) => Command::ChangeInSync {
+                colony: desk.colony,
+                cfg: proposed.decided,
+                reign: self.reign,
+                by: desk.me,
+                add: None,
+                remove: vec![start],
+            },
+            None => proposed.command.clone(),
+        };
+        desk.out.push(Output::Propose(command));
+    }
+
+    /// Who is to reign instead: placement's first choice, once every wanted copy is in sync.
+    fn successor(&self, desk: &Desk<'_>) -> Option<StartId> {
+        let entry = desk.entry;
+        let first = entry.want.first().copied().filter(|first| *first != desk.me)?;
+        let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));
+        let answers = self.peers.get(&first).is_some_and(|peer| !is_silent(desk, peer.owes_since, peer.heard));
+        (is_complete && answers && self.is_settled(desk.holding)).then_some(first)
+    }
+
+    /// Stops, flushes, and when everything is held everywhere, asks the group.
+    fn hand_over(&mut self, desk: &mut Desk<'_>) {
+        let is_flushed = desk.holding.committed() == desk.holding.prepared() && self.parked.is_empty();
+        let Some(handover) = &mut self.handover else { return };
+        let again = desk.settings.propose_again_after;
+        match handover.proposed {
+            None if is_flushed => {}
+            None if Self::is_over(desk.now.mono, handover.begun, again) => {
+                // It cannot be flushed now; nothing was asked yet, so the reign simply goes on.
+                self.handover = None;
+                return;
+            }
+            Some((_, at)) if Self::is_over(desk.now.mono, at, again) => {}
+            None | Some(_) => return,
+        }
+        let cfg = desk.entry.cfg;
+        handover.proposed = Some((cfg, desk.now.mono));
+        let swap = Command::Swap { colony: desk.colony, cfg, from: desk.me, to: handover.to };
+        desk.out.push(Output::Propose(swap));
+    }
+
+    /// The entry changed and this start still reigns: what was asked on the old entry is void.
+    pub(super) fn handover_after_change(&mut self, desk: &Desk<'_>) {
+        let cfg = desk.entry.cfg;
+        let is_void = |handover: &Handover| match handover.proposed {
+            Some((decided, _)) => cfg > decided,
+            None => !desk.entry.is_in_sync(handover.to),
+        };
+        if self.handover.as_ref().is_some_and(is_void) {
+            self.handover = None;
+        }
+    }
+
+    /// Whether changes are refused because the reign is being handed over.
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.handover.is_some()
+    }
+}
+
+/// Whether a peer owes an acknowledgement and has said nothing for longer than `replica_timeout`.
+fn is_silent(desk: &Desk<'_>, owes_since: Option<Time>, heard: Time) -> bool {
+    let timeout = desk.settings.replica_timeout;
+    owes_since.is_some_and(|since| desk.now.mono.since(since) > timeout) && desk.now.mono.since(heard) > timeout
+}

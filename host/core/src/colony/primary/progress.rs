@@ -1,0 +1,84 @@
+//! What the primary knows of one peer.
+
+use bytes::Bytes;
+use colony_wire::{Cfg, Seq};
+
+use crate::Time;
+
+/// One peer of this reign.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The table entry since which it is a peer.
+    pub(super) since: Cfg,
+    /// It has acknowledged everything up to here, in this reign.
+    pub(super) matched: Seq,
+    /// What it is sent next.
+    pub(super) next: Seq,
+    pub(super) stage: Stage,
+    /// The commit position it is known to know.
+    pub(super) told: Seq,
+    /// When it was heard last.
+    pub(super) heard: Time,
+    /// Since when it owes an acknowledgement; every one that brings it forward restarts this.
+    pub(super) owes_since: Option<Time>,
+    /// When something was sent last.
+    pub(super) sent: Time,
+    /// It is catching up and near: every commit needs it from here on (`PROTOCOL.md` 6.3).
+    pub(super) counted_on: bool,
+}
+
+/// How it is sent to.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Where its log stands is not known: one batch at a time.
+    Probing {
+        /// Whether that batch is out.
+        out: bool,
+    },
+    /// All that comes, as it comes.
+    Streaming,
+    /// A snapshot; new ops stream beside it.
+    Snapshot(Transfer),
+}
+
+/// A snapshot on its way out.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) id: u64,
+    /// The committed place it was taken at.
+    pub(super) at: Seq,
+    pub(super) chunks: Vec<Bytes>,
+    /// How many chunks the peer has.
+    pub(super) taken: u32,
+    /// How many were sent.
+    pub(super) sent: u32,
+    /// When it last went forward.
+    pub(super) moved: Time,
+}
+
+impl Progress {
+    pub(super) fn new(since: Cfg, next: Seq, now: Time) -> Self {
+        Self {
+            since,
+            matched: Seq(0),
+            next,
+            stage: Stage::Probing { out: false },
+            told: Seq(0),
+            heard: now,
+            owes_since: None,
+            sent: now,
+            counted_on: false,
+        }
+    }
+
+    /// Whether it has everything and knows it.
+    pub(super) fn is_restless(&self, prepared: Seq, committed: Seq) -> bool {
+        self.matched < prepared || self.told < committed || !matches!(self.stage, Stage::Streaming)
+    }
+
+    /// Back to one batch at a time, after what it surely has or is said to have.
+    pub(super) fn probe_from(&mut self, next: Seq) {
+        self.next = next;
+        self.stage = Stage::Probing { out: false };
+    }
+}

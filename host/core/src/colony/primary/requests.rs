@@ -1,0 +1,235 @@
+//! What clients ask (`PROTOCOL.md` 3.1, 3.2, 4, 12).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::op::{Change, Stamp};
+use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
+
+use super::evaluate::{Asked, Bench, Verdict, check_room};
+use super::{Desk, Primary};
+use crate::Time;
+use crate::colony::io::{Caller, Output};
+use crate::colony::records::Known;
+use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
+
+/// A save that waits for a merge, and what came for the same session meanwhile. The session waits, not the
+/// colony (`PROTOCOL.md` 3.2).
+#[derive(Debug)]
+pub(super) struct Parked {
+    key: Key,
+    stamp: Stamp,
+    caller: Caller,
+    deadline: Time,
+    conflict: Conflict,
+    others: Vec<AttributeChange>,
+    ttl: Option<Ttl>,
+    queue: VecDeque<Queued>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    caller: Caller,
+    stamp: Stamp,
+    mutation: Mutation,
+    deadline: Time,
+}
+
+impl Parked {
+    /// The op that a settled conflict and the rest of the save come to.
+    fn change(&self, settlement: Settlement) -> Change {
+        let key = self.key.clone();
+        let changes = match settlement {
+            Settlement::Delete => return Change::End { key, kind: EndKind::Logout },
+            Settlement::Change(changes @ Changes::Blob(_)) => changes,
+            Settlement::Change(Changes::Attributes(decided)) => {
+                Changes::Attributes(self.others.iter().cloned().chain(decided).collect())
+            }
+            // An op there must be, for the request to be done once; on a blob it changes nothing.
+            Settlement::Keep => Changes::Attributes(self.others.clone()),
+        };
+        Change::Update { key, changes, ttl: self.ttl, merged: true }
+    }
+
+    /// Everybody who waits here.
+    pub(super) fn callers(self) -> impl Iterator<Item = Caller> {
+        std::iter::once(self.caller).chain(self.queue.into_iter().map(|queued| queued.caller))
+    }
+}
+
+impl Primary {
+    pub(in crate::colony) fn request(&mut self, desk: &mut Desk<'_>, from: Caller, request: Request) {
+        let deadline = desk.now.mono + Duration::from_millis(u64::from(request.deadline_ms));
+        match request.body {
+            RequestBody::Get { key } => {
+                let body = self.read(desk, request.token, &key);
+                desk.reply(from, body);
+            }
+            RequestBody::Mutate { stamp, mutation } => {
+                self.mutate(desk, Queued { caller: from, stamp, mutation, deadline });
+                self.settle(desk);
+            }
+        }
+    }
+
+    /// Committed state only, and only if it holds all that the client has seen.
+    fn read(&self, desk: &Desk<'_>, token: Option<colony_wire::Position>, key: &Key) -> ReplyBody {
+        if !self.is_settled(desk.holding) && !mutant!(desk.settings, ReadBeforeBarrier) {
+            return ReplyBody::Refused(Refusal::NotReady);
+        }
+        if token.is_some_and(|token| !desk.holding.store.history.covers(token)) {
+            return ReplyBody::Refused(Refusal::Behind);
+        }
+        let session =
+            if mutant!(desk.settings, ReadUncommitted) { self.current(desk, key) } else { desk.holding.store.get(key) };
+        session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.now.mono)))
+    }
+
+    fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
+        if let Some(answer) = self.refuse_or_repeat(desk, &asked) {
+            if let Some(body) = answer {
+                desk.reply(asked.caller, body);
+            }
+            return;
+        }
+        if let Some(ticket) = self.parked_keys.get(asked.mutation.key()).copied() {
+            self.queue_behind(desk, ticket, asked);
+            return;
+        }
+        let key = asked.mutation.key().clone();
+        let bench = Bench {
+            now: desk.now,
+            space: desk.space,
+            history: &desk.holding.store.history,
+            current: self.current(desk, &key),
+        };
+        match bench.judge(asked.mutation) {
+            Verdict::Log(change) => {
+                self.append(desk, change, Some((asked.stamp, asked.caller)));
+            }
+            Verdict::Answer(body) => desk.reply(asked.caller, body),
+            Verdict::Merge(question) => {
+                self.park(desk, key, asked.stamp, asked.caller, asked.deadline, *question);
+            }
+        }
+    }
+
+    /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
+    /// answer comes later by itself.
+    fn refuse_or_repeat(&mut self, desk: &Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
+        let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
+        let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
+        let request = asked.stamp.request;
+        if !self.is_settled(desk.holding) {
+            return refuse(Refusal::NotReady);
+        }
+        if desk.now.mono >= asked.deadline {
+            return refuse(Refusal::Late);
+        }
+        if !mutant!(desk.settings, ForgetRequests) {
+            match desk.holding.store.records.look(request) {
+                Known::Done(done) => {
+                    let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
+                    return Some(Some(ReplyBody::Done(colony_wire::client::Done { copies, ..done })));
+                }
+                Known::Forgotten => return refuse(Refusal::Unknown),
+                Known::New => {}
+            }
+            if let Some(waiter) = self.in_flight.get(&request).and_then(|seq| self.waiting.get_mut(seq)) {
+                waiter.caller = Some(asked.caller);
+                return Some(None);
+            }
+            if let Some(parked) = self.parked.values_mut().find(|parked| parked.stamp.request == request) {
+                parked.caller = asked.caller;
+                return Some(None);
+            }
+        }
+        let records = &desk.holding.store.records;
+        if self.is_handing_over() {
+            refuse(Refusal::NotReady)
+        } else if !self.has_room(desk) {
+            busy("uncommitted changes of the colony")
+        } else if records.of(request.client) >= desk.settings.max_records {
+            busy("unanswered requests of the client")
+        } else if records.is_full_for(request.client, desk.settings.max_clients) {
+            busy("clients of the colony")
+        } else {
+            None
+        }
+    }
+
+    fn queue_behind(&mut self, desk: &mut Desk<'_>, ticket: Ticket, asked: Queued) {
+        let total: usize = self.parked.values().map(|parked| parked.queue.len()).sum();
+        let Some(parked) = self.parked.get_mut(&ticket) else { return };
+        if let Some(same) = parked.queue.iter_mut().find(|queued| queued.stamp.request == asked.stamp.request) {
+            same.caller = asked.caller;
+        } else if total >= desk.settings.max_parked {
+            desk.reply(asked.caller, ReplyBody::Refused(Refusal::Busy { what: "changes behind merges".into() }));
+        } else {
+            parked.queue.push_back(asked);
+        }
+    }
+
+    fn park(&mut self, desk: &mut Desk<'_>, key: Key, stamp: Stamp, caller: Caller, deadline: Time, question: Asked) {
+        if self.parked.len() >= desk.settings.max_parked {
+            desk.reply(caller, ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
+            return;
+        }
+        let ticket = Ticket(desk.next_serial());
+        let Asked { by, conflict, others, ttl } = question;
+        desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: conflict.clone() });
+        self.parked_keys.insert(key.clone(), ticket);
+        let queue = VecDeque::new();
+        self.parked.insert(ticket, Parked { key, stamp, caller, deadline, conflict, others, ttl, queue });
+    }
+
+    /// A merge was decided, or failed: the referee has the last word, then the save is logged.
+    pub(in crate::colony) fn merged(
+        &mut self,
+        desk: &mut Desk<'_>,
+        ticket: Ticket,
+        answer: Result<Resolution, String>,
+    ) {
+        let Some(parked) = self.parked.remove(&ticket) else { return };
+        self.parked_keys.remove(&parked.key);
+        let settled = settle(&parked.conflict, answer);
+        if let Some(why) = settled.complaint {
+            desk.out.push(Output::FellBack { ticket, why });
+        }
+        let change = parked.change(settled.changes);
+        let fits = match (&change, self.current(desk, &parked.key)) {
+            (Change::Update { changes, .. }, Some(session)) => check_room(session, changes),
+            _ => Ok(()),
+        };
+        let in_time = parked.deadline > desk.now.mono;
+        match fits.and(if in_time { Ok(()) } else { Err(Refusal::Late) }) {
+            Ok(()) => {
+                self.append(desk, change, Some((parked.stamp, parked.caller)));
+            }
+            Err(refusal) => desk.reply(parked.caller, ReplyBody::Refused(refusal)),
+        }
+        for queued in parked.queue {
+            self.mutate(desk, queued);
+        }
+        self.settle(desk);
+    }
+
+    /// Nobody waits behind a merge beyond the deadline of the call.
+    pub(super) fn refuse_the_late(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now.mono;
+        let mut late = Vec::new();
+        for parked in self.parked.values_mut() {
+            parked.queue.retain(|queued| {
+                let in_time = queued.deadline > now;
+                if !in_time {
+                    late.push(queued.caller);
+                }
+                in_time
+            });
+        }
+        for caller in late {
+            desk.reply(caller, ReplyBody::Refused(Refusal::Late));
+        }
+    }
+}

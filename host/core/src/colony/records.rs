@@ -1,0 +1,173 @@
+//! Exactly once: the answers to mutations, kept with the colony (`PROTOCOL.md` 12).
+//!
+//! A record is made by the op that did the work, in every copy alike, so a promoted peer knows what its
+//! predecessor answered. It goes when the client says that it has the answer, or after a time. An id whose
+//! record went by age must not look new: the mark `aged` remembers up to where that may have happened.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use colony_wire::client::Done;
+use colony_wire::op::Stamp;
+use colony_wire::{ClientId, RequestId};
+use serde::{Deserialize, Serialize};
+
+use crate::Time;
+
+/// The answers kept in one colony.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    clients: BTreeMap<ClientId, Client>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Client {
+    /// The client has the answers to all ids below, or will never ask for them.
+    answered: u64,
+    /// Ids below without a record may have been done long ago.
+    aged: u64,
+    kept: BTreeMap<u64, (Done, Time)>,
+    used: Time,
+}
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Never done here.
+    New,
+    /// Done, with this answer.
+    Done(Done),
+    /// Perhaps done; the answer is no longer kept.
+    Forgotten,
+}
+
+/// The records of one client as they travel in snapshots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Portable {
+    client: ClientId,
+    answered: u64,
+    aged: u64,
+    kept: Vec<(u64, Done)>,
+}
+
+impl Records {
+    pub(super) fn look(&self, request: RequestId) -> Known {
+        let Some(client) = self.clients.get(&request.client) else { return Known::New };
+        match client.kept.get(&request.number) {
+            Some((done, _)) => Known::Done(*done),
+            None if request.number < client.answered.max(client.aged) => Known::Forgotten,
+            None => Known::New,
+        }
+    }
+
+    /// How many answers of this client are kept.
+    pub(super) fn of(&self, client: ClientId) -> usize {
+        self.clients.get(&client).map_or(0, |client| client.kept.len())
+    }
+
+    /// Whether one more client would exceed the bound.
+    pub(super) fn is_full_for(&self, client: ClientId, max_clients: usize) -> bool {
+        self.clients.len() >= max_clients && !self.clients.contains_key(&client)
+    }
+
+    /// Makes the record of an op, and drops those its client needs no more.
+    pub(super) fn note(&mut self, stamp: Stamp, done: Done, now: Time) {
+        let client = self.clients.entry(stamp.request.client).or_default();
+        client.used = now;
+        client.kept.insert(stamp.request.number, (done, now));
+        if stamp.lowest_unanswered > client.answered {
+            client.answered = stamp.lowest_unanswered;
+            client.kept = client.kept.split_off(&client.answered);
+        }
+    }
+
+    /// Drops records older than `ttl`, and clients that left none for as long.
+    pub(super) fn age(&mut self, now: Time, ttl: Duration) {
+        self.clients.retain(|_, client| {
+            while let Some(entry) = client.kept.first_entry() {
+                if now.since(entry.get().1) < ttl {
+                    break;
+                }
+                client.aged = client.aged.max(entry.key() + 1);
+                entry.remove();
+            }
+            !client.kept.is_empty() || now.since(client.used) < ttl
+        });
+    }
+
+    /// A new primary counts every record's age from its own promotion.
+    pub(super) fn restart(&mut self, now: Time) {
+        for client in self.clients.values_mut() {
+            client.used = now;
+            for (_, at) in client.kept.values_mut() {
+                *at = now;
+            }
+        }
+    }
+
+    pub(super) fn to_portable(&self) -> Vec<Portable> {
+        let portable = |(id, client): (&ClientId, &Client)| Portable {
+            client: *id,
+            answered: client.answered,
+            aged: client.aged,
+            kept: client.kept.iter().map(|(number, (done, _))| (*number, *done)).collect(),
+        };
+        self.clients.iter().map(portable).collect()
+    }
+
+    pub(super) fn from_portable(portable: Vec<Portable>, now: Time) -> Self {
+        let client = |one: Portable| {
+            let kept = one.kept.into_iter().map(|(number, done)| (number, (done, now))).collect();
+            (one.client, Client { answered: one.answered, aged: one.aged, kept, used: now })
+        };
+        Self { clients: portable.into_iter().map(client).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use colony_wire::Position;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn stamp(number: u64, lowest_unanswered: u64) -> Stamp {
+        Stamp { request: RequestId { client: ClientId(1), number }, lowest_unanswered }
+    }
+
+    fn done() -> Done {
+        Done { version: Position::default(), life: Position::default(), copies: 2, merged: false }
+    }
+
+    #[test]
+    fn an_answered_id_is_never_new_again() {
+        let mut records = Records::default();
+        records.note(stamp(1, 1), done(), Time(0));
+        assert_eq!(records.look(stamp(1, 1).request), Known::Done(done()));
+        records.note(stamp(2, 2), done(), Time(0));
+        assert_eq!(records.look(stamp(1, 1).request), Known::Forgotten);
+    }
+
+    /// Bug: a record dropped by age made its request look new, so a late repetition would have been
+    /// carried out again. Cause: only the client's mark was kept. Fix: ageing leaves a mark of its own.
+    #[test]
+    fn a_record_dropped_by_age_leaves_its_id_forgotten_not_new() {
+        let mut records = Records::default();
+        records.note(stamp(5, 1), done(), Time(0));
+        records.note(stamp(6, 1), done(), Time(0) + TTL / 2);
+        records.age(Time(0) + TTL, TTL);
+        assert_eq!(records.look(stamp(5, 1).request), Known::Forgotten);
+        assert_eq!(records.look(stamp(6, 1).request), Known::Done(done()));
+        assert_eq!(records.look(stamp(7, 1).request), Known::New);
+    }
+
+    #[test]
+    fn records_survive_a_snapshot() {
+        let mut records = Records::default();
+        records.note(stamp(3, 2), done(), Time(0));
+        let copy = Records::from_portable(records.to_portable(), Time(9));
+        assert_eq!(copy.look(stamp(3, 1).request), Known::Done(done()));
+        assert_eq!(copy.look(stamp(1, 1).request), Known::Forgotten);
+    }
+}

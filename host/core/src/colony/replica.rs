@@ -1,0 +1,337 @@
+//! One peer of one colony: what it holds and which part it plays.
+
+use std::sync::Arc;
+
+use colony_wire::client::{Refusal, ReplyBody, Request};
+use colony_wire::op::Op;
+use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
+
+use super::follower::Follower;
+use super::history::History;
+use super::holding::Holding;
+use super::io::{Caller, Lane, Output, Space};
+use super::primary::{Ack, Desk, Primary};
+use super::settings::Settings;
+use super::store::Store;
+use crate::Now;
+use crate::group::Entry;
+use crate::merge::{Resolution, Ticket};
+
+/// A peer's [`Desk`], borrowed field by field so that its role stays free.
+macro_rules! desk {
+    ($replica:expr, $loan:expr) => {
+        Desk {
+            me: $replica.me,
+            colony: $replica.colony,
+            lineage: $replica.lineage,
+            entry: &$replica.entry,
+            holding: &mut $replica.holding,
+            settings: &$replica.settings,
+            space: &$replica.space,
+            serial: &mut *$loan.serial,
+            now: $loan.now,
+            out: &mut *$loan.out,
+        }
+    };
+}
+
+/// One peer.
+#[derive(Debug)]
+pub struct Replica {
+    me: StartId,
+    colony: ColonyId,
+    lineage: LineageId,
+    settings: Arc<Settings>,
+    space: Arc<Space>,
+    /// The table entry as last heard.
+    entry: Entry,
+    /// The highest reign heard of, by the table or by a message. Lower ones are refused from then on.
+    heard: Reign,
+    holding: Holding,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    Primary(Box<Primary>),
+    Follower(Follower),
+}
+
+/// The part a peer plays by the table it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// It serves.
+    Primary,
+    /// It holds all that was acknowledged.
+    Secondary,
+    /// It is to hold a copy and does not yet.
+    CatchingUp,
+}
+
+/// What the shard lends to its peers for one input.
+pub(super) struct Loan<'a> {
+    pub(super) now: Now,
+    pub(super) serial: &'a mut u64,
+    pub(super) out: &'a mut Vec<Output>,
+}
+
+impl Replica {
+    pub(super) fn new(
+        me: StartId,
+        colony: ColonyId,
+        lineage: LineageId,
+        settings: Arc<Settings>,
+        space: Arc<Space>,
+        entry: Entry,
+        loan: &mut Loan<'_>,
+    ) -> Self {
+        let heard = entry.reign;
+        let role = Role::Follower(Follower::default());
+        let holding = Holding::default();
+        let mut replica = Self { me, colony, lineage, settings, space, entry, heard, holding, role };
+        replica.take_part(loan);
+        replica
+    }
+
+    /// Which colony.
+    #[must_use]
+    pub fn colony(&self) -> ColonyId {
+        self.colony
+    }
+
+    /// The table entry as last heard.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The reign it takes part in.
+    #[must_use]
+    pub fn reign(&self) -> Reign {
+        self.entry.reign
+    }
+
+    /// Place of the last committed op.
+    #[must_use]
+    pub fn committed(&self) -> Seq {
+        self.holding.committed()
+    }
+
+    /// Place of the last prepared op.
+    #[must_use]
+    pub fn prepared(&self) -> Seq {
+        self.holding.prepared()
+    }
+
+    /// Position of the last committed op; none at the beginning.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.holding.store.position()
+    }
+
+    /// What its committed state covers.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.holding.store.history
+    }
+
+    /// Its committed state.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.holding.store
+    }
+
+    /// The op at this place, if the log still has it.
+    #[must_use]
+    pub fn op(&self, seq: Seq) -> Option<&Op> {
+        self.holding.log.get(seq)
+    }
+
+    /// The part it plays.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self.role {
+            Role::Primary(_) => Part::Primary,
+            Role::Follower(_) if self.entry.is_in_sync(self.me) => Part::Secondary,
+            Role::Follower(_) => Part::CatchingUp,
+        }
+    }
+
+    /// Whether it answers clients: it is primary, its barrier is committed, and it knows of no later reign.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        match &self.role {
+            Role::Primary(primary) => primary.is_settled(&self.holding) && self.heard == self.entry.reign,
+            Role::Follower(_) => false,
+        }
+    }
+
+    /// The newest table entry known to exist: heard, or named by the primary.
+    pub(super) fn newest(&self) -> Cfg {
+        match &self.role {
+            Role::Primary(_) => self.entry.cfg,
+            Role::Follower(follower) => self.entry.cfg.max(follower.named),
+        }
+    }
+
+    /// The process goes on under another start, by decision of the group.
+    pub(super) fn rebind(&mut self, me: StartId, loan: &mut Loan<'_>) {
+        self.step_down(loan);
+        self.me = me;
+    }
+
+    /// The table has a newer entry.
+    pub(super) fn table(&mut self, entry: Entry, space: Arc<Space>, loan: &mut Loan<'_>) {
+        if entry.cfg <= self.entry.cfg {
+            return;
+        }
+        let is_new_reign = entry.reign != self.entry.reign;
+        let keeps_reign = !is_new_reign && entry.primary == Some(self.me);
+        self.heard = self.heard.max(entry.reign);
+        if !keeps_reign {
+            self.step_down(loan);
+        }
+        self.entry = entry;
+        self.space = space;
+        match (&self.role, is_new_reign) {
+            (Role::Primary(_), _) => self.as_primary(loan, |primary, desk| primary.entry_changed(desk)),
+            (Role::Follower(_), true) => {
+                self.role = Role::Follower(Follower::default());
+                self.take_part(loan);
+            }
+            (Role::Follower(_), false) => {}
+        }
+    }
+
+    /// Becomes primary if the table says so.
+    fn take_part(&mut self, loan: &mut Loan<'_>) {
+        if self.entry.primary == Some(self.me) {
+            let mut desk = desk!(self, loan);
+            let primary = Primary::begin(&mut desk);
+            self.role = Role::Primary(Box::new(primary));
+        }
+    }
+
+    pub(super) fn step_down(&mut self, loan: &mut Loan<'_>) {
+        let role = std::mem::replace(&mut self.role, Role::Follower(Follower::default()));
+        match role {
+            Role::Primary(primary) => primary.abdicate(&mut desk!(self, loan)),
+            follower @ Role::Follower(_) => self.role = follower,
+        }
+    }
+
+    fn as_primary(&mut self, loan: &mut Loan<'_>, work: impl FnOnce(&mut Primary, &mut Desk<'_>)) {
+        if let Role::Primary(primary) = &mut self.role {
+            work(primary, &mut desk!(self, loan));
+        }
+    }
+
+    /// A client calls.
+    pub(super) fn request(&mut self, from: Caller, request: Request, loan: &mut Loan<'_>) {
+        let reign = self.heard;
+        let refusal = match &mut self.role {
+            Role::Primary(_) if self.heard > self.entry.reign => Refusal::NotPrimary { reign },
+            Role::Primary(primary) => {
+                return primary.request(&mut desk!(self, loan), from, request);
+            }
+            Role::Follower(_) if self.entry.primary.is_none() => Refusal::Offline,
+            Role::Follower(_) => Refusal::NotPrimary { reign },
+        };
+        desk!(self, loan).reply(from, ReplyBody::Refused(refusal));
+    }
+
+    /// Another peer speaks.
+    pub(super) fn peer(&mut self, message: PeerMessage, loan: &mut Loan<'_>) {
+        let from = message.from;
+        match message.body {
+            PeerBody::Append(append) => {
+                if self.follows(from, append.reign, loan)
+                    && let Role::Follower(follower) = &mut self.role
+                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.now.mono)
+                {
+                    desk!(self, loan).send(from, Lane::Replication, body);
+                }
+            }
+            PeerBody::Chunk(chunk) => {
+                if self.follows(from, chunk.reign, loan)
+                    && let Role::Follower(follower) = &mut self.role
+                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.now.mono)
+                {
+                    desk!(self, loan).send(from, Lane::Replication, body);
+                }
+            }
+            PeerBody::Deposed { reign } => self.hear(reign, loan),
+            PeerBody::Appended { reign, cfg, prepared, committed } if reign == self.entry.reign => {
+                let ack = Ack { cfg, prepared, committed };
+                self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
+            }
+            PeerBody::Mismatch { reign, epochs, .. } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.mismatch(desk, from, &epochs));
+            }
+            PeerBody::ChunkTaken { reign, transfer, index } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.chunk_taken(desk, from, transfer, index));
+            }
+            PeerBody::ChunkRefused { reign, transfer } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.chunk_refused(desk, from, transfer));
+            }
+            PeerBody::Appended { .. }
+            | PeerBody::Mismatch { .. }
+            | PeerBody::ChunkTaken { .. }
+            | PeerBody::ChunkRefused { .. } => {}
+        }
+    }
+
+    /// Whether a message of this reign may be acted on (`PROTOCOL.md` 3.4): a lower one is refused with the
+    /// higher, a higher one must first stand in the table.
+    fn follows(&mut self, from: StartId, reign: Reign, loan: &mut Loan<'_>) -> bool {
+        if mutant!(self.settings, AcceptLowerReign) && reign <= self.entry.reign {
+            return true;
+        }
+        if reign < self.heard {
+            let body = PeerBody::Deposed { reign: self.heard };
+            desk!(self, loan).send(from, Lane::Replication, body);
+            return false;
+        }
+        if reign > self.entry.reign {
+            self.hear(reign, loan);
+            return false;
+        }
+        self.entry.primary == Some(from)
+    }
+
+    /// A reign is heard of that the table here does not have.
+    fn hear(&mut self, reign: Reign, loan: &mut Loan<'_>) {
+        self.heard = self.heard.max(reign);
+        if reign > self.entry.reign {
+            loan.out.push(Output::FetchTable { colony: self.colony, reign });
+        }
+    }
+
+    /// A merge was decided.
+    pub(super) fn merged(&mut self, ticket: Ticket, answer: Result<Resolution, String>, loan: &mut Loan<'_>) {
+        self.as_primary(loan, |primary, desk| primary.merged(desk, ticket, answer));
+    }
+
+    pub(super) fn tick(&mut self, loan: &mut Loan<'_>) {
+        self.as_primary(loan, |primary, desk| primary.tick(desk));
+    }
+
+    /// Slow work, done for every peer in turn.
+    pub(super) fn sweep(&mut self, loan: &mut Loan<'_>) {
+        if matches!(self.role, Role::Follower(_)) {
+            // Longer than the primary: a peer must not forget first what it may have to answer for.
+            let ttl = self.settings.record_ttl * 2;
+            self.holding.store.records.age(loan.now.mono, ttl);
+        }
+        self.as_primary(loan, |primary, desk| primary.sweep(desk));
+    }
+
+    /// Whether time alone may give it something to do.
+    pub(super) fn is_restless(&mut self, loan: &mut Loan<'_>) -> bool {
+        match &self.role {
+            Role::Primary(primary) => primary.is_restless(&desk!(self, loan)),
+            Role::Follower(_) => false,
+        }
+    }
+}

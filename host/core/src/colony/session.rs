@@ -1,0 +1,254 @@
+//! One session, and what ops do to it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use colony_wire::op::{Change, Op};
+use colony_wire::session::{Changes, Content, SessionView};
+use colony_wire::{Position, Seq};
+use serde::{Deserialize, Serialize};
+
+use crate::Time;
+
+/// A session as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Position of the create that began its life.
+    pub life: Position,
+    /// Position of its last change.
+    pub version: Position,
+    /// Hybrid time of its last change.
+    pub written_at: u64,
+    /// Its state.
+    pub stored: Stored,
+    /// Its time to live in milliseconds, as logged.
+    pub ttl: Option<u64>,
+    /// When it ends, by this host's clock. Not logged: every copy counts for itself.
+    pub deadline: Option<Time>,
+}
+
+/// A state with the stamps that concurrent saves are judged by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stored {
+    /// Opaque bytes, changed as a whole with the session.
+    Blob(Bytes),
+    /// Attributes, stamped one by one.
+    Attributes {
+        /// The attributes, and the removals still remembered.
+        map: BTreeMap<String, Attribute>,
+        /// Newest removal that is remembered no longer: an attribute that is not in the map may have been
+        /// removed up to here.
+        removed_floor: Seq,
+    },
+}
+
+/// One attribute or its removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its value; none if it was removed.
+    pub value: Option<Bytes>,
+    /// Position of its last change.
+    pub changed: Position,
+}
+
+/// Most removals remembered in one session. What is forgotten raises the floor, so that a save based on an
+/// older version conflicts instead of bringing a removed attribute back unseen.
+const MAX_REMOVALS: usize = 64;
+
+impl Session {
+    /// What becomes of a session by an op that names its key.
+    pub(super) fn after(current: Option<&Self>, op: &Op, now: Time) -> Option<Self> {
+        let at = op.position;
+        match (&op.change, current) {
+            (Change::Barrier, current) => current.cloned(),
+            (Change::End { .. }, _) => None,
+            (Change::Put { content, ttl, .. }, current) => {
+                let mut session = Self {
+                    life: current.map_or(at, |session| session.life),
+                    version: at,
+                    written_at: op.written_at,
+                    stored: Stored::replacing(current.map(|session| &session.stored), content, at),
+                    ttl: None,
+                    deadline: None,
+                };
+                session.live_for(*ttl, now);
+                Some(session)
+            }
+            (Change::Update { changes, ttl, .. }, Some(current)) => {
+                let mut session = current.clone();
+                session.version = at;
+                session.written_at = op.written_at;
+                session.stored.change(changes, at);
+                // Every save restarts the time to live, a new one or the one it has.
+                session.live_for(ttl.unwrap_or(current.ttl), now);
+                Some(session)
+            }
+            (Change::Touch { ttl, .. }, Some(current)) => {
+                let mut session = current.clone();
+                session.live_for(*ttl, now);
+                Some(session)
+            }
+            // The primary logs these for sessions that exist only; a copy must not guess.
+            (Change::Update { .. } | Change::Touch { .. }, None) => None,
+        }
+    }
+
+    fn live_for(&mut self, ttl: Option<u64>, now: Time) {
+        self.ttl = ttl;
+        self.deadline = ttl.map(|ms| now + std::time::Duration::from_millis(ms));
+    }
+
+    /// As a reader gets it.
+    pub(super) fn view(&self, now: Time) -> SessionView {
+        SessionView {
+            content: self.stored.content(),
+            version: self.version,
+            life: self.life,
+            expires_in: self.expires_in(now),
+            written_at: self.written_at,
+        }
+    }
+
+    /// Milliseconds until it ends, if it does.
+    pub(super) fn expires_in(&self, now: Time) -> Option<u64> {
+        self.deadline.map(|deadline| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Stored {
+    fn replacing(before: Option<&Self>, content: &Content, at: Position) -> Self {
+        match content {
+            Content::Blob(bytes) => Self::Blob(bytes.clone()),
+            Content::Attributes(values) => {
+                let mut stored = match before {
+                    Some(Self::Attributes { map, removed_floor }) => {
+                        let removed = |_: &Attribute| Attribute { value: None, changed: at };
+                        let map = map.iter().map(|(name, old)| (name.clone(), removed(old))).collect();
+                        Self::Attributes { map, removed_floor: *removed_floor }
+                    }
+                    _ => Self::Attributes { map: BTreeMap::new(), removed_floor: Seq(0) },
+                };
+                let changes = values.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+                stored.change(&Changes::Attributes(changes), at);
+                stored
+            }
+        }
+    }
+
+    fn change(&mut self, changes: &Changes, at: Position) {
+        match (&mut *self, changes) {
+            (Self::Blob(bytes), Changes::Blob(new)) => *bytes = new.clone(),
+            (Self::Attributes { map, .. }, Changes::Attributes(changes)) => {
+                for (name, value) in changes {
+                    map.insert(name.clone(), Attribute { value: value.clone(), changed: at });
+                }
+                self.forget_removals();
+            }
+            // The primary refuses a save of the other kind; a copy must not guess.
+            (Self::Blob(_), Changes::Attributes(_)) | (Self::Attributes { .. }, Changes::Blob(_)) => {}
+        }
+    }
+
+    fn forget_removals(&mut self) {
+        let Self::Attributes { map, removed_floor } = self else { return };
+        let removals: usize = map.values().filter(|attribute| attribute.value.is_none()).count();
+        for _ in MAX_REMOVALS..removals {
+            let oldest = map.iter().filter(|(_, attribute)| attribute.value.is_none());
+            let Some((name, seq)) =
+                oldest.min_by_key(|(_, a)| a.changed.seq).map(|(name, a)| (name.clone(), a.changed.seq))
+            else {
+                return;
+            };
+            map.remove(&name);
+            *removed_floor = (*removed_floor).max(seq);
+        }
+    }
+
+    /// As a reader gets it.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match self {
+            Self::Blob(bytes) => Content::Blob(bytes.clone()),
+            Self::Attributes { map, .. } => Content::Attributes(
+                map.iter()
+                    .filter_map(|(name, attribute)| attribute.value.clone().map(|value| (name.clone(), value)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The attribute's value now.
+    pub(super) fn value(&self, name: &str) -> Option<&Bytes> {
+        match self {
+            Self::Blob(_) => None,
+            Self::Attributes { map, .. } => map.get(name).and_then(|attribute| attribute.value.as_ref()),
+        }
+    }
+
+    /// Place of the attribute's last change, removals included; zero if it never was.
+    pub(super) fn changed(&self, name: &str) -> Seq {
+        match self {
+            Self::Blob(_) => Seq(0),
+            Self::Attributes { map, removed_floor } => {
+                map.get(name).map_or(*removed_floor, |attribute| attribute.changed.seq)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use colony_wire::session::Key;
+    use colony_wire::{LineageId, Reign};
+
+    use super::*;
+
+    fn op(seq: u64, change: Change) -> Op {
+        let position = Position { lineage: LineageId(1), reign: Reign(1), seq: Seq(seq) };
+        Op { position, stamp: None, written_at: seq, change }
+    }
+
+    fn update(seq: u64, name: &str, value: Option<&'static str>) -> Op {
+        let changes = Changes::Attributes(vec![(name.to_owned(), value.map(Bytes::from))]);
+        op(seq, Change::Update { key: Key::new("k").unwrap(), changes, ttl: None, merged: false })
+    }
+
+    fn empty() -> Op {
+        let content = Content::Attributes(BTreeMap::new());
+        op(1, Change::Put { key: Key::new("k").unwrap(), content, ttl: Some(1000) })
+    }
+
+    /// Bug: a removal that was forgotten looked like an attribute that never was, so a save based on an
+    /// older version would have brought the attribute back without a conflict.
+    /// Cause: removals are bounded. Fix: forgetting one raises a floor that absent attributes answer with.
+    #[test]
+    fn a_forgotten_removal_still_conflicts_with_older_saves() {
+        let mut session = Session::after(None, &empty(), Time(0)).unwrap();
+        for seq in 0..=MAX_REMOVALS as u64 {
+            let name = format!("a{seq}");
+            session = Session::after(Some(&session), &update(2 + seq, &name, None), Time(0)).unwrap();
+        }
+        let Stored::Attributes { map, .. } = &session.stored else { panic!("attributes stay attributes") };
+        assert_eq!(map.len(), MAX_REMOVALS);
+        assert_eq!(session.stored.changed("a0"), Seq(2));
+    }
+
+    #[test]
+    fn a_put_over_a_life_keeps_the_life_and_removes_what_it_does_not_name() {
+        let before = Session::after(None, &empty(), Time(0)).unwrap();
+        let before = Session::after(Some(&before), &update(2, "old", Some("1")), Time(0)).unwrap();
+        let values = BTreeMap::from([("new".to_owned(), Bytes::from("2"))]);
+        let put = Change::Put { key: Key::new("k").unwrap(), content: Content::Attributes(values), ttl: None };
+        let after = Session::after(Some(&before), &op(3, put), Time(0)).unwrap();
+        assert_eq!((after.life.seq, after.version.seq), (Seq(1), Seq(3)));
+        assert_eq!((after.stored.value("old"), after.stored.changed("old")), (None, Seq(3)));
+    }
+
+    #[test]
+    fn a_touch_moves_the_deadline_and_not_the_version() {
+        let before = Session::after(None, &empty(), Time(0)).unwrap();
+        let touch = op(2, Change::Touch { key: Key::new("k").unwrap(), ttl: Some(5) });
+        let after = Session::after(Some(&before), &touch, Time(10)).unwrap();
+        assert_eq!((after.version, after.deadline), (before.version, Some(Time(5_010))));
+    }
+}

@@ -1,0 +1,69 @@
+//! The bounds and times of replication.
+
+use std::time::Duration;
+
+/// How a shard replicates. Equal on all hosts of a cluster, but for safety they need not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How often the shell ticks. All other times are kept to this grain.
+    pub tick: Duration,
+    /// An in-sync peer that owes an acknowledgement for so long is proposed for removal. Longer than a
+    /// pause a healthy host may have; shorter than a client waits (`PROTOCOL.md` 3.7).
+    pub replica_timeout: Duration,
+    /// What was sent and is not acknowledged is sent again after this time: above a round trip, well below
+    /// `replica_timeout`.
+    pub resend_after: Duration,
+    /// A proposal without visible outcome is made again after this time.
+    pub propose_again_after: Duration,
+    /// A catching-up peer this many ops behind or fewer is counted on for every commit from then on, so
+    /// that it can close the gap.
+    pub lag_bound: u64,
+    /// Ops kept after they are committed by all, so that a short absence needs no snapshot.
+    pub log_kept: usize,
+    /// Most ops prepared and not committed in one colony; beyond it writes are refused as busy.
+    pub max_uncommitted: usize,
+    /// Most saves waiting for one merge each, in one colony, and most requests queued behind them.
+    pub max_parked: usize,
+    /// Most ops a peer keeps while a snapshot arrives. What exceeds it is asked for again.
+    pub max_buffered: usize,
+    /// Chunks of a snapshot under way to a peer at a time.
+    pub chunk_window: u32,
+    /// How long the answer to a mutation is kept for repetitions (`PROTOCOL.md` 12). Twice the longest
+    /// deadline.
+    pub record_ttl: Duration,
+    /// Most mutations of one client in one colony whose answers are kept.
+    pub max_records: usize,
+    /// Most clients in one colony whose records are kept; the one idle longest goes first.
+    pub max_clients: usize,
+    /// Most sessions that expire in one tick of one colony: a mass expiry must not stall writes.
+    pub max_expiries: usize,
+    /// Added to deadlines at a promotion: clocks differ, and an early expiry cannot be undone.
+    pub promotion_pad: Duration,
+    /// A bug put in on purpose.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<super::Mutant>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_millis(20),
+            replica_timeout: Duration::from_millis(300),
+            resend_after: Duration::from_millis(100),
+            propose_again_after: Duration::from_millis(500),
+            lag_bound: 512,
+            log_kept: 1024,
+            max_uncommitted: 4096,
+            max_parked: 256,
+            max_buffered: 8192,
+            chunk_window: 4,
+            record_ttl: Duration::from_secs(60),
+            max_records: 512,
+            max_clients: 65_536,
+            max_expiries: 256,
+            promotion_pad: Duration::from_secs(1),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+}

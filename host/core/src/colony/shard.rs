@@ -1,0 +1,239 @@
+//! All peers of one shard, and the copies kept by a process that was declared dead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
+use colony_wire::control::Fate;
+use colony_wire::peer::PeerMessage;
+use colony_wire::{ColonyId, LineageId, StartId};
+
+use super::io::{Caller, Input, Output, Space};
+use super::replica::{Loan, Replica};
+use super::settings::Settings;
+use crate::Now;
+use crate::group::Entry;
+use crate::merge::Ticket;
+
+/// One shard of a host: its peers and what it knows of the table. See the module's documentation for how
+/// to drive it.
+#[derive(Debug)]
+pub struct Shard {
+    lineage: LineageId,
+    start: StartId,
+    settings: Arc<Settings>,
+    table: BTreeMap<ColonyId, (Entry, Arc<Space>)>,
+    replicas: BTreeMap<ColonyId, Replica>,
+    /// Copies held under a start that was declared dead, until the group has said what becomes of them. No
+    /// other peer of such a colony is begun here meanwhile: it might take the place of the last good copy.
+    kept: BTreeMap<ColonyId, Kept>,
+    /// Peers that time alone may give something to do.
+    restless: BTreeSet<ColonyId>,
+    /// Where the round of slow work goes on.
+    swept: Option<ColonyId>,
+    tickets: BTreeMap<Ticket, ColonyId>,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    dead: StartId,
+    replica: Replica,
+}
+
+/// In how many ticks the slow work visits every peer once.
+const SWEEP_TICKS: usize = 50;
+
+impl Shard {
+    /// A shard without peers. `start` is the process's; what it is to hold, the table says.
+    #[must_use]
+    pub fn new(lineage: LineageId, start: StartId, settings: Settings) -> Self {
+        Self {
+            lineage,
+            start,
+            settings: Arc::new(settings),
+            table: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            restless: BTreeSet::new(),
+            swept: None,
+            tickets: BTreeMap::new(),
+            serial: 0,
+        }
+    }
+
+    /// The start it acts under.
+    #[must_use]
+    pub fn start(&self) -> StartId {
+        self.start
+    }
+
+    /// Its peers, by colony.
+    pub fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.values()
+    }
+
+    /// Its peer of a colony.
+    #[must_use]
+    pub fn replica(&self, colony: ColonyId) -> Option<&Replica> {
+        self.replicas.get(&colony)
+    }
+
+    /// Copies kept under a start that was declared dead: ask the group for the [`Fate`] of each, again and
+    /// again while it is [`Fate::Wait`].
+    pub fn kept(&self) -> impl Iterator<Item = (StartId, &Replica)> {
+        self.kept.values().map(|kept| (kept.dead, &kept.replica))
+    }
+
+    /// Something happened; what is to be done is put behind what `out` holds.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        let begin = out.len();
+        match input {
+            Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
+            Input::Request { from, request } => self.request(now, from, request, out),
+            Input::Peer(message) => self.peer(now, message, out),
+            Input::Merged { ticket, answer } => {
+                if let Some(colony) = self.tickets.remove(&ticket) {
+                    self.with(now, colony, out, |replica, loan| replica.merged(ticket, answer, loan));
+                }
+            }
+            Input::Reborn { start } => self.reborn(now, start, out),
+            Input::Fate { colony, dead, fate } => self.fate(now, colony, dead, fate, out),
+            Input::Tick => self.tick(now, out),
+        }
+        self.note_tickets(out.get(begin..).unwrap_or_default());
+    }
+
+    /// Lends what is needed to one peer, then sees whether it must be ticked.
+    fn with(
+        &mut self,
+        now: Now,
+        colony: ColonyId,
+        out: &mut Vec<Output>,
+        work: impl FnOnce(&mut Replica, &mut Loan<'_>),
+    ) {
+        let Some(replica) = self.replicas.get_mut(&colony) else { return };
+        let mut loan = Loan { now, serial: &mut self.serial, out };
+        work(replica, &mut loan);
+        if replica.is_restless(&mut loan) {
+            self.restless.insert(colony);
+        } else {
+            self.restless.remove(&colony);
+        }
+    }
+
+    fn hear(&mut self, now: Now, colony: ColonyId, entry: Entry, space: Arc<Space>, out: &mut Vec<Output>) {
+        if self.table.get(&colony).is_some_and(|(known, _)| entry.cfg <= known.cfg) {
+            return;
+        }
+        self.table.insert(colony, (entry, space));
+        self.follow_table(now, colony, out);
+    }
+
+    /// Brings the peer of a colony, if there is or should be one, to what the table says.
+    fn follow_table(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
+        let Some((entry, space)) = self.table.get(&colony).cloned() else { return };
+        if self.kept.contains_key(&colony) {
+            return;
+        }
+        if self.replicas.get(&colony).is_some_and(|replica| entry.cfg < replica.newest()) {
+            // The primary has named a newer entry already: this one may say of a copy that it is not
+            // wanted which that one wants again.
+            return;
+        }
+        if !entry.concerns(self.start) {
+            if let Some(mut replica) = self.replicas.remove(&colony) {
+                replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+            }
+            self.restless.remove(&colony);
+        } else if self.replicas.contains_key(&colony) {
+            self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
+        } else {
+            let mut loan = Loan { now, serial: &mut self.serial, out };
+            let settings = Arc::clone(&self.settings);
+            let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
+            self.replicas.insert(colony, replica);
+            self.with(now, colony, out, |_, _| {});
+        }
+    }
+
+    fn request(&mut self, now: Now, from: Caller, request: Request, out: &mut Vec<Output>) {
+        let colony = request.colony;
+        if self.replicas.contains_key(&colony) {
+            return self.with(now, colony, out, |replica, loan| replica.request(from, request, loan));
+        }
+        let refusal = match self.table.get(&colony) {
+            None => Refusal::NoColony,
+            Some((entry, _)) if entry.primary.is_none() => Refusal::Offline,
+            Some((entry, _)) => Refusal::NotPrimary { reign: entry.reign },
+        };
+        let reply = Reply { served_by: self.start, seen: None, body: ReplyBody::Refused(refusal) };
+        out.push(Output::Reply { to: from, reply });
+    }
+
+    fn peer(&mut self, now: Now, message: PeerMessage, out: &mut Vec<Output>) {
+        // A message for an earlier process at this address, or for the start this one has lost.
+        if message.to != self.start || message.lineage != self.lineage {
+            return;
+        }
+        let colony = message.colony;
+        if self.replicas.contains_key(&colony) {
+            self.with(now, colony, out, |replica, loan| replica.peer(message, loan));
+        } else if !self.kept.contains_key(&colony) {
+            let reign = self.table.get(&colony).map(|(entry, _)| entry.reign).unwrap_or_default();
+            out.push(Output::FetchTable { colony, reign });
+        }
+    }
+
+    /// The group declared this process dead: nothing is served, nothing is dropped (`PROTOCOL.md` 7).
+    fn reborn(&mut self, now: Now, start: StartId, out: &mut Vec<Output>) {
+        let dead = std::mem::replace(&mut self.start, start);
+        for (colony, mut replica) in std::mem::take(&mut self.replicas) {
+            replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+            self.kept.insert(colony, Kept { dead, replica });
+        }
+        self.restless.clear();
+    }
+
+    fn fate(&mut self, now: Now, colony: ColonyId, dead: StartId, fate: Fate, out: &mut Vec<Output>) {
+        if self.kept.get(&colony).is_none_or(|kept| kept.dead != dead) || fate == Fate::Wait {
+            return;
+        }
+        let Some(kept) = self.kept.remove(&colony) else { return };
+        if fate == Fate::Restore {
+            let mut replica = kept.replica;
+            replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, out });
+            self.replicas.insert(colony, replica);
+            // The entry that names the new start may not have been heard yet: until a newer one than the
+            // copy knows comes, the copy stays and serves nothing.
+            if self.table.get(&colony).is_some_and(|(entry, _)| !entry.concerns(self.start)) {
+                return;
+            }
+        }
+        self.follow_table(now, colony, out);
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
+        for colony in self.restless.clone() {
+            self.with(now, colony, out, |replica, loan| replica.tick(loan));
+        }
+        for _ in 0..self.replicas.len().div_ceil(SWEEP_TICKS) {
+            let next = match self.swept {
+                Some(last) => self.replicas.range((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded)).next(),
+                None => None,
+            };
+            let next = next.or_else(|| self.replicas.first_key_value()).map(|(colony, _)| *colony);
+            let Some(colony) = next else { return };
+            self.swept = Some(colony);
+            self.with(now, colony, out, |replica, loan| replica.sweep(loan));
+        }
+    }
+
+    fn note_tickets(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            if let Output::Merge { ticket, colony, .. } = output {
+                self.tickets.insert(*ticket, *colony);
+            }
+        }
+    }
+}

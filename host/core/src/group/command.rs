@@ -1,0 +1,250 @@
+//! What may be agreed, and what comes of it.
+
+use bytes::Bytes;
+use colony_wire::admin::Policy;
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, StartId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Member;
+
+/// A decision for the group to commit. Variants are only ever appended: they stand in logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// First command of a lineage.
+    Genesis {
+        /// The cluster it founds.
+        cluster: ClusterId,
+        /// The line of group state it begins.
+        lineage: LineageId,
+        /// The founder, its only member so far.
+        member: Member,
+    },
+    /// Admits a process. A member of the same name with another start is thereby attested to be gone.
+    Join {
+        /// The new member.
+        member: Member,
+        /// As in [`Command::Dead`], for the earlier process of that name, if there is one.
+        deviations: Vec<Deviation>,
+    },
+    /// Declares a process dead and promotes for all its colonies at once (`PROTOCOL.md` 5.1).
+    Dead {
+        /// Who is dead.
+        start: StartId,
+        /// Colonies whose next primary is not simply the first living start of `in_sync`.
+        deviations: Vec<Deviation>,
+    },
+    /// Creates a namespace with all its colonies.
+    CreateNamespace {
+        /// Its name, unique.
+        name: String,
+        /// How its sessions are treated.
+        policy: Policy,
+        /// By bucket: where the copies are to live, the primary first.
+        placement: Vec<Vec<StartId>>,
+    },
+    /// Changes where copies are to live. A move whose `cfg` is no longer the colony's is passed over.
+    Plan {
+        /// The changes.
+        moves: Vec<Move>,
+        /// Why, for people.
+        reason: String,
+        /// Digest of what was considered.
+        inputs: u64,
+    },
+    /// The primary changes its colony's in-sync set. With nothing to add or remove it only counts `cfg`
+    /// up, which makes every older proposal void.
+    ChangeInSync {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// The proposer's reign.
+        reign: Reign,
+        /// The proposer, who must be the primary.
+        by: StartId,
+        /// A peer that has caught up.
+        add: Option<StartId>,
+        /// Peers that fell silent or are no longer wanted; never the primary.
+        remove: Vec<StartId>,
+    },
+    /// The primary hands its reign to an in-sync peer that holds all it holds.
+    Swap {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// The proposer, who must be the primary.
+        from: StartId,
+        /// Who takes over.
+        to: StartId,
+    },
+    /// Gives a colony that has no primary one of its in-sync starts.
+    Promote {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// Who serves from now on.
+        to: StartId,
+    },
+    /// A process that was declared dead kept the last in-sync copy and serves it under its new start
+    /// (`PROTOCOL.md` 7).
+    Restore {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// The start that was declared dead.
+        dead: StartId,
+        /// The start that process has now.
+        now: StartId,
+    },
+}
+
+/// A next primary that is not the first living start of `in_sync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// Which colony.
+    pub colony: ColonyId,
+    /// Who serves it, or nobody: none of its in-sync starts may be primary.
+    pub primary: Option<StartId>,
+}
+
+/// A change of where one colony's copies are to live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Which colony.
+    pub colony: ColonyId,
+    /// The entry it was decided on.
+    pub cfg: Cfg,
+    /// The new target, the primary first.
+    pub want: Vec<StartId>,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, or done before.
+    Applied,
+    /// The namespace is there, under this number.
+    Created(NamespaceId),
+    /// Nothing changed.
+    Refused(Refusal),
+}
+
+/// Why a committed command changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The group has begun already, or has not yet.
+    #[error("the group is not at its beginning")]
+    NotAtBeginning,
+    /// No such colony.
+    #[error("there is no colony {0}")]
+    NoColony(ColonyId),
+    /// The entry has changed since the command was decided.
+    #[error("the entry of {colony} is at {now}, the command was decided on {decided}")]
+    Stale {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry's number now.
+        now: Cfg,
+        /// The number the command names.
+        decided: Cfg,
+    },
+    /// The proposer is not who it must be, or names a start that may not take the part.
+    #[error("start {start} may not do this in {colony}")]
+    NotEntitled {
+        /// Which colony.
+        colony: ColonyId,
+        /// Which start.
+        start: StartId,
+    },
+    /// The start is not a member that is up.
+    #[error("start {0} is not up")]
+    NotUp(StartId),
+    /// The start was declared dead; that is final.
+    #[error("start {0} was declared dead")]
+    Dead(StartId),
+    /// The name is taken by a namespace with another policy.
+    #[error("namespace {name} exists already")]
+    NamespaceExists {
+        /// The name.
+        name: String,
+    },
+    /// A bound of the group state is reached.
+    #[error("{what}: the limit is {limit}")]
+    Limit {
+        /// What there would be too many of.
+        what: String,
+        /// The bound.
+        limit: u64,
+    },
+    /// The command is not well formed.
+    #[error("malformed command: {0}")]
+    Malformed(String),
+}
+
+/// Bytes that hold no command, outcome or state of this version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// There are no bytes.
+    #[error("no bytes")]
+    Empty,
+    /// Another version wrote them.
+    #[error("encoding version {theirs}, this build knows {ours}")]
+    Version {
+        /// The writer's.
+        theirs: u8,
+        /// This build's.
+        ours: u8,
+    },
+    /// They do not decode.
+    #[error("does not decode: {0}")]
+    Body(postcard::Error),
+    /// They go on after the value ended.
+    #[error("{0} bytes too many")]
+    Trailing(usize),
+}
+
+/// First byte of every encoded command, outcome and state.
+const ENCODING: u8 = 1;
+
+/// The value with its version before it.
+pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
+    // The types of this module hold nothing that postcard cannot encode, and a Vec takes all it is given.
+    let encoded = postcard::to_extend(value, vec![ENCODING]).expect("group types always encode");
+    Bytes::from(encoded)
+}
+
+/// The value that [`encode`] wrote.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (version, body) = bytes.split_first().ok_or(CodecError::Empty)?;
+    if *version != ENCODING {
+        return Err(CodecError::Version { theirs: *version, ours: ENCODING });
+    }
+    let (value, rest) = postcard::take_from_bytes(body).map_err(CodecError::Body)?;
+    if rest.is_empty() { Ok(value) } else { Err(CodecError::Trailing(rest.len())) }
+}
+
+macro_rules! codec {
+    ($($name:ty),*) => {$(
+        impl $name {
+            /// Its bytes, for a log or a frame.
+            #[must_use]
+            pub fn encode(&self) -> Bytes {
+                encode(self)
+            }
+
+            /// The value these bytes hold.
+            ///
+            /// # Errors
+            /// [`CodecError`] if this build did not write them so.
+            pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+                decode(bytes)
+            }
+        }
+    )*};
+}
+
+codec!(Command, Outcome, Member, super::State);

@@ -1,0 +1,35 @@
+//! Hosts as the group knows them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use colony_wire::{RaftId, StartId};
+use serde::{Deserialize, Serialize};
+
+/// One host process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The process. Every rule speaks of it.
+    pub start: StartId,
+    /// The host's name, from its certificate. For people and for placement.
+    pub name: String,
+    /// Address of its control port; shard `i` is at that port + 1 + `i`.
+    pub address: SocketAddr,
+    /// How many shards it has, at least 1.
+    pub shards: u16,
+    /// What placement repels on and plugins read.
+    pub labels: BTreeMap<String, String>,
+    /// Its Raft log, should it vote.
+    pub raft: RaftId,
+    /// What the group holds of it.
+    pub state: MemberState,
+}
+
+/// What the group holds of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MemberState {
+    /// Serving.
+    Up,
+    /// Declared dead. Final for its start.
+    Dead,
+}

@@ -1,0 +1,345 @@
+//! The group state and its one function.
+
+use std::collections::BTreeMap;
+
+use colony_wire::admin::Policy;
+use colony_wire::limits::{MAX_COLONIES, MAX_HOSTS, MAX_LABELS, MAX_NAME, MAX_NAMESPACES};
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal};
+
+/// What the hosts of one lineage agree on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Which cluster; zero before Genesis.
+    pub cluster: ClusterId,
+    /// Which line of group state; zero before Genesis.
+    pub lineage: LineageId,
+    /// Commands applied so far, refused ones included.
+    pub revision: Revision,
+    /// Revision of the last change of members.
+    pub view: View,
+    /// Every process the group still speaks of.
+    pub members: BTreeMap<StartId, Member>,
+    /// The namespaces.
+    pub namespaces: BTreeMap<NamespaceId, Namespace>,
+    /// The table.
+    pub table: BTreeMap<ColonyId, Entry>,
+}
+
+/// A named set of sessions with one policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// How its sessions are treated.
+    pub policy: Policy,
+}
+
+impl State {
+    /// Carries out a committed command. Pure and total: the same state and command give the same result on
+    /// every host, and a refused command changes nothing but the revision.
+    pub fn apply(&mut self, command: &Command) -> Outcome {
+        self.revision.0 += 1;
+        let result = match command {
+            Command::Genesis { cluster, lineage, member } => self.genesis(*cluster, *lineage, member),
+            Command::Join { member, deviations } => self.join(member, deviations),
+            Command::Dead { start, deviations } => self.dead(*start, deviations),
+            Command::CreateNamespace { name, policy, placement } => {
+                return self.create_namespace(name, policy, placement).map_or_else(Outcome::Refused, Outcome::Created);
+            }
+            Command::Plan { moves, .. } => {
+                for change in moves {
+                    self.move_to(change);
+                }
+                Ok(())
+            }
+            Command::ChangeInSync { colony, cfg, reign, by, add, remove } => {
+                self.change_in_sync(*colony, *cfg, *reign, *by, *add, remove)
+            }
+            Command::Swap { colony, cfg, from, to } => self.swap(*colony, *cfg, *from, *to),
+            Command::Promote { colony, cfg, to } => self.promote(*colony, *cfg, *to),
+            Command::Restore { colony, cfg, dead, now } => self.restore(*colony, *cfg, *dead, *now),
+        };
+        result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
+    }
+
+    /// Whether Genesis has been applied.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.view != View(0)
+    }
+
+    /// Whether the start is a member that serves.
+    #[must_use]
+    pub fn is_up(&self, start: StartId) -> bool {
+        self.members.get(&start).is_some_and(|member| member.state == MemberState::Up)
+    }
+
+    /// The members that serve, by start.
+    pub fn up(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.state == MemberState::Up)
+    }
+
+    /// The policy of a colony's namespace.
+    #[must_use]
+    pub fn policy(&self, colony: ColonyId) -> Option<&Policy> {
+        self.namespaces.get(&colony.namespace).map(|namespace| &namespace.policy)
+    }
+
+    /// The namespace of this name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<(NamespaceId, &Namespace)> {
+        self.namespaces.iter().find(|(_, namespace)| namespace.name == name).map(|(id, namespace)| (*id, namespace))
+    }
+
+    fn genesis(&mut self, cluster: ClusterId, lineage: LineageId, member: &Member) -> Result<(), Refusal> {
+        if self.has_begun() {
+            return Err(Refusal::NotAtBeginning);
+        }
+        check_member(member)?;
+        self.cluster = cluster;
+        self.lineage = lineage;
+        self.admit(member);
+        Ok(())
+    }
+
+    fn join(&mut self, member: &Member, deviations: &[Deviation]) -> Result<(), Refusal> {
+        if !self.has_begun() {
+            return Err(Refusal::NotAtBeginning);
+        }
+        check_member(member)?;
+        match self.members.get(&member.start) {
+            Some(known) if known.state == MemberState::Dead => return Err(Refusal::Dead(member.start)),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        let namesakes: Vec<StartId> = self.up().filter(|old| old.name == member.name).map(|old| old.start).collect();
+        for start in namesakes {
+            self.dead(start, deviations)?;
+        }
+        self.forget_unnamed(&member.name);
+        if self.members.len() >= MAX_HOSTS {
+            return Err(Refusal::Limit { what: "hosts".into(), limit: MAX_HOSTS as u64 });
+        }
+        self.admit(member);
+        Ok(())
+    }
+
+    fn admit(&mut self, member: &Member) {
+        self.members.insert(member.start, Member { state: MemberState::Up, ..member.clone() });
+        self.view = View(self.revision.0);
+    }
+
+    /// Drops dead processes of this name that no colony waits for any more.
+    fn forget_unnamed(&mut self, name: &str) {
+        let table = &self.table;
+        self.members.retain(|start, member| {
+            member.name != name
+                || member.state == MemberState::Up
+                || table.values().any(|entry| entry.is_in_sync(*start))
+        });
+    }
+
+    fn dead(&mut self, start: StartId, deviations: &[Deviation]) -> Result<(), Refusal> {
+        let member = self.members.get_mut(&start).ok_or(Refusal::NotUp(start))?;
+        if member.state == MemberState::Dead {
+            return Ok(());
+        }
+        member.state = MemberState::Dead;
+        self.view = View(self.revision.0);
+        let members = &self.members;
+        let is_up = |start: &StartId| members.get(start).is_some_and(|member| member.state == MemberState::Up);
+        for (colony, entry) in self.table.iter_mut().filter(|(_, entry)| entry.concerns(start)) {
+            entry.cfg.0 += 1;
+            entry.want.retain(|wanted| *wanted != start);
+            if entry.in_sync.len() > 1 {
+                entry.in_sync.retain(|held| *held != start);
+            }
+            if entry.primary != Some(start) {
+                continue;
+            }
+            let chosen = deviations.iter().find(|deviation| deviation.colony == *colony);
+            let heir = match chosen {
+                Some(deviation) => deviation.primary.filter(|heir| entry.is_in_sync(*heir) && is_up(heir)),
+                None => entry.in_sync.iter().copied().find(is_up),
+            };
+            match heir {
+                Some(heir) => entry.crown(heir),
+                None => entry.primary = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn create_namespace(
+        &mut self,
+        name: &str,
+        policy: &Policy,
+        placement: &[Vec<StartId>],
+    ) -> Result<NamespaceId, Refusal> {
+        if let Some((id, namespace)) = self.namespace(name) {
+            // The proposer may not have heard the first answer: the same question has the same answer.
+            return if namespace.policy == *policy {
+                Ok(id)
+            } else {
+                Err(Refusal::NamespaceExists { name: name.to_owned() })
+            };
+        }
+        check_name(name)?;
+        policy.check().map_err(|error| Refusal::Malformed(error.to_string()))?;
+        if placement.len() != policy.buckets as usize {
+            return Err(Refusal::Malformed("one placement for each bucket is needed".into()));
+        }
+        if self.namespaces.len() >= MAX_NAMESPACES {
+            return Err(Refusal::Limit { what: "namespaces".into(), limit: MAX_NAMESPACES as u64 });
+        }
+        if self.table.len() + placement.len() > MAX_COLONIES {
+            return Err(Refusal::Limit { what: "colonies".into(), limit: MAX_COLONIES as u64 });
+        }
+        for want in placement {
+            self.check_want(want)?;
+        }
+        let id = NamespaceId(self.namespaces.last_key_value().map_or(1, |(last, _)| last.0 + 1));
+        self.namespaces.insert(id, Namespace { name: name.to_owned(), policy: policy.clone() });
+        for (bucket, want) in (0..).zip(placement) {
+            // All copies begin empty, and an empty copy holds everything that was acknowledged so far.
+            let entry = Entry {
+                reign: Reign(1),
+                cfg: Cfg(1),
+                primary: want.first().copied(),
+                want: want.clone(),
+                in_sync: want.clone(),
+            };
+            self.table.insert(ColonyId { namespace: id, bucket }, entry);
+        }
+        Ok(id)
+    }
+
+    /// A target names living hosts, each once, and at least one.
+    fn check_want(&self, want: &[StartId]) -> Result<(), Refusal> {
+        let mut names: Vec<&str> = Vec::with_capacity(want.len());
+        for start in want {
+            let member = self.members.get(start).filter(|member| member.state == MemberState::Up);
+            let member = member.ok_or(Refusal::NotUp(*start))?;
+            if names.contains(&member.name.as_str()) {
+                return Err(Refusal::Malformed(format!("two copies on host {}", member.name)));
+            }
+            names.push(&member.name);
+        }
+        if want.is_empty() { Err(Refusal::Malformed("a colony needs a host".into())) } else { Ok(()) }
+    }
+
+    fn move_to(&mut self, change: &Move) {
+        if self.check_want(&change.want).is_err() {
+            return;
+        }
+        let copies = self.policy(change.colony).map_or(0, |policy| usize::from(policy.copies));
+        if let Some(entry) = self.table.get_mut(&change.colony)
+            && entry.cfg == change.cfg
+            && change.want.len() <= copies
+        {
+            entry.want.clone_from(&change.want);
+            entry.cfg.0 += 1;
+        }
+    }
+
+    /// The entry a command was decided on, if it still stands.
+    fn decided(&mut self, colony: ColonyId, cfg: Cfg) -> Result<&mut Entry, Refusal> {
+        let entry = self.table.get_mut(&colony).ok_or(Refusal::NoColony(colony))?;
+        if entry.cfg == cfg { Ok(entry) } else { Err(Refusal::Stale { colony, now: entry.cfg, decided: cfg }) }
+    }
+
+    fn change_in_sync(
+        &mut self,
+        colony: ColonyId,
+        cfg: Cfg,
+        reign: Reign,
+        by: StartId,
+        add: Option<StartId>,
+        remove: &[StartId],
+    ) -> Result<(), Refusal> {
+        let add_is_up = add.is_none_or(|start| self.is_up(start));
+        let entry = self.decided(colony, cfg)?;
+        if entry.reign != reign || entry.primary != Some(by) || remove.contains(&by) {
+            return Err(Refusal::NotEntitled { colony, start: by });
+        }
+        if let Some(start) = add {
+            if !add_is_up {
+                return Err(Refusal::NotUp(start));
+            }
+            if !entry.is_wanted(start) {
+                return Err(Refusal::NotEntitled { colony, start });
+            }
+            if !entry.is_in_sync(start) {
+                entry.in_sync.push(start);
+            }
+        }
+        entry.in_sync.retain(|start| !remove.contains(start));
+        entry.cfg.0 += 1;
+        Ok(())
+    }
+
+    fn swap(&mut self, colony: ColonyId, cfg: Cfg, from: StartId, to: StartId) -> Result<(), Refusal> {
+        let to_is_up = self.is_up(to);
+        let entry = self.decided(colony, cfg)?;
+        if entry.primary != Some(from) {
+            return Err(Refusal::NotEntitled { colony, start: from });
+        }
+        if !to_is_up || !entry.is_in_sync(to) {
+            return Err(Refusal::NotEntitled { colony, start: to });
+        }
+        entry.crown(to);
+        entry.cfg.0 += 1;
+        Ok(())
+    }
+
+    fn promote(&mut self, colony: ColonyId, cfg: Cfg, to: StartId) -> Result<(), Refusal> {
+        let to_is_up = self.is_up(to);
+        let entry = self.decided(colony, cfg)?;
+        if entry.primary.is_some() || !to_is_up || !entry.is_in_sync(to) {
+            return Err(Refusal::NotEntitled { colony, start: to });
+        }
+        entry.crown(to);
+        entry.cfg.0 += 1;
+        Ok(())
+    }
+
+    fn restore(&mut self, colony: ColonyId, cfg: Cfg, dead: StartId, now: StartId) -> Result<(), Refusal> {
+        let entitled = !self.is_up(dead) && self.is_up(now);
+        let entry = self.decided(colony, cfg)?;
+        if !entitled || entry.in_sync != [dead] {
+            return Err(Refusal::NotEntitled { colony, start: now });
+        }
+        entry.in_sync = vec![now];
+        entry.crown(now);
+        entry.want.retain(|start| *start != now);
+        entry.want.insert(0, now);
+        entry.cfg.0 += 1;
+        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
+        if let Some(entry) = self.table.get_mut(&colony) {
+            entry.want.truncate(copies);
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
+        return Err(Refusal::Malformed(format!("name {name:?} is not 1 to {MAX_NAME} of a-z, 0-9, - and _")));
+    }
+    Ok(())
+}
+
+fn check_member(member: &Member) -> Result<(), Refusal> {
+    check_name(&member.name)?;
+    if member.shards == 0 {
+        return Err(Refusal::Malformed("a host has at least one shard".into()));
+    }
+    if member.labels.len() > MAX_LABELS {
+        return Err(Refusal::Limit { what: "labels of a host".into(), limit: MAX_LABELS as u64 });
+    }
+    Ok(())
+}
