@@ -94,8 +94,7 @@ macro_rules! export_merge {
             impl $crate::wasm::merge::bindings::exports::colony::plugin::merger::Guest for Exported {
                 fn merge(
                     conflict: $crate::wasm::merge::wit::Conflict,
-                ) -> ::core::result::Result<$crate::wasm::merge::wit::Resolution, ::std::string::String>
-                {
+                ) -> ::core::result::Result<$crate::wasm::merge::wit::Resolution, ::std::string::String> {
                     $crate::wasm::merge::answer(&$plugin, conflict)
                 }
             }
@@ -122,15 +121,11 @@ macro_rules! export_placement {
         const _: () = {
             struct Exported;
 
-            impl $crate::wasm::placement::bindings::exports::colony::plugin::ranker::Guest
-                for Exported
-            {
+            impl $crate::wasm::placement::bindings::exports::colony::plugin::ranker::Guest for Exported {
                 fn rank(
                     request: $crate::wasm::placement::wit::Request,
-                ) -> ::core::result::Result<
-                    ::std::vec::Vec<$crate::wasm::placement::wit::Score>,
-                    ::std::string::String,
-                > {
+                ) -> ::core::result::Result<::std::vec::Vec<$crate::wasm::placement::wit::Score>, ::std::string::String>
+                {
                     $crate::wasm::placement::answer(&$plugin, request)
                 }
             }

@@ -14,11 +14,7 @@ pub trait Placement {
     /// One score for each candidate, in the order of the request. Unless implemented, [`score`](Self::score)
     /// is asked for each.
     fn rank(&self, request: &Request) -> Vec<Score> {
-        request
-            .candidates
-            .iter()
-            .map(|candidate| self.score(request, candidate))
-            .collect()
+        request.candidates.iter().map(|candidate| self.score(request, candidate)).collect()
     }
 }
 
@@ -39,12 +35,7 @@ pub struct Request {
 impl Request {
     /// A request for bucket 0 of namespace `test`.
     pub fn new(role: Role, candidates: Vec<Candidate>) -> Self {
-        Self {
-            namespace: "test".into(),
-            bucket: 0,
-            role,
-            candidates,
-        }
+        Self { namespace: "test".into(), bucket: 0, role, candidates }
     }
 }
 
@@ -72,11 +63,7 @@ pub struct Candidate {
 impl Candidate {
     /// A host without labels, for tests.
     pub fn new(name: impl Into<String>, load: Load) -> Self {
-        Self {
-            name: name.into(),
-            labels: BTreeMap::new(),
-            load,
-        }
+        Self { name: name.into(), labels: BTreeMap::new(), load }
     }
 
     /// The same host with one more label.

@@ -26,21 +26,9 @@ pub struct SessionConflict {
 
 impl SessionConflict {
     /// A conflict in namespace `test`, met at a heal, about these attributes.
-    pub fn new(
-        base: Option<Snapshot>,
-        ours: Snapshot,
-        theirs: Snapshot,
-        conflicting: &[&str],
-    ) -> Self {
+    pub fn new(base: Option<Snapshot>, ours: Snapshot, theirs: Snapshot, conflicting: &[&str]) -> Self {
         let conflicting = conflicting.iter().map(|&name| name.into()).collect();
-        Self {
-            namespace: "test".into(),
-            occasion: Occasion::Heal,
-            base,
-            ours,
-            theirs,
-            conflicting,
-        }
+        Self { namespace: "test".into(), occasion: Occasion::Heal, base, ours, theirs, conflicting }
     }
 }
 
@@ -61,29 +49,16 @@ pub struct Snapshot {
 impl Snapshot {
     /// A session that holds this; everything else is zero.
     pub fn of(state: State) -> Self {
-        Self {
-            state,
-            version: Version::default(),
-            written_at_ms: 0,
-            expires_in_ms: None,
-        }
+        Self { state, version: Version::default(), written_at_ms: 0, expires_in_ms: None }
     }
 
     /// The same session, written at this time.
     pub fn written_at(self, ms: u64) -> Self {
-        Self {
-            written_at_ms: ms,
-            ..self
-        }
+        Self { written_at_ms: ms, ..self }
     }
 
     fn side(&self, value: Option<Vec<u8>>) -> Side {
-        Side {
-            value,
-            version: self.version,
-            written_at_ms: self.written_at_ms,
-            expires_in_ms: self.expires_in_ms,
-        }
+        Side { value, version: self.version, written_at_ms: self.written_at_ms, expires_in_ms: self.expires_in_ms }
     }
 
     /// Moves one value out: the attribute called `name`, or the blob.
@@ -154,9 +129,7 @@ fn attributes<M: Merge + ?Sized>(plugin: &M, mut conflict: SessionConflict) -> O
 }
 
 fn blob<M: Merge + ?Sized>(plugin: &M, mut conflict: SessionConflict) -> Outcome {
-    match settle(&question(&mut conflict, None), |conflict| {
-        plugin.blob(conflict)
-    }) {
+    match settle(&question(&mut conflict, None), |conflict| plugin.blob(conflict)) {
         Resolution::Keep(choice) => Outcome::Keep(choice),
         Resolution::Value(bytes) => Outcome::Blob(bytes),
         Resolution::Absent => Outcome::Delete,
@@ -185,8 +158,7 @@ mod tests {
 
     impl Join {
         fn join(conflict: &Conflict) -> Resolution {
-            let mut parts =
-                [conflict.ours.value(), conflict.theirs.value()].map(Option::unwrap_or_default);
+            let mut parts = [conflict.ours.value(), conflict.theirs.value()].map(Option::unwrap_or_default);
             parts.sort();
             Resolution::Value(parts.concat())
         }
@@ -207,9 +179,7 @@ mod tests {
     }
 
     fn attributes_of(pairs: &[(&str, &str)]) -> Snapshot {
-        let pairs = pairs
-            .iter()
-            .map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let pairs = pairs.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
         Snapshot::of(State::Attributes(pairs.collect()))
     }
 
@@ -218,76 +188,47 @@ mod tests {
     }
 
     fn merged(ours: Snapshot, theirs: Snapshot, conflicting: &[&str]) -> Outcome {
-        Join.session(SessionConflict::new(None, ours, theirs, conflicting))
-            .expect("`Join` always answers")
+        Join.session(SessionConflict::new(None, ours, theirs, conflicting)).expect("`Join` always answers")
     }
 
     #[test]
     fn only_conflicting_attributes_are_asked_and_answered() {
         let ours = attributes_of(&[("a", "1"), ("gone", "1"), ("mine", "1")]);
         let theirs = attributes_of(&[("a", "2"), ("gone", "2"), ("yours", "2")]);
-        let expected = [
-            ("a".to_owned(), Some(b"12".to_vec())),
-            ("gone".to_owned(), None),
-        ]
-        .into();
-        assert_eq!(
-            merged(ours, theirs, &["a", "gone"]),
-            Outcome::Attributes(expected)
-        );
+        let expected = [("a".to_owned(), Some(b"12".to_vec())), ("gone".to_owned(), None)].into();
+        assert_eq!(merged(ours, theirs, &["a", "gone"]), Outcome::Attributes(expected));
     }
 
     #[test]
     fn one_attribute_in_doubt_sets_the_session_aside() {
-        let (ours, theirs) = (
-            attributes_of(&[("a", "1"), ("secret", "1")]),
-            attributes_of(&[("a", "2"), ("secret", "2")]),
-        );
+        let (ours, theirs) =
+            (attributes_of(&[("a", "1"), ("secret", "1")]), attributes_of(&[("a", "2"), ("secret", "2")]));
         let outcome = merged(ours, theirs, &["a", "secret"]);
         assert_eq!(outcome, Outcome::Quarantine("not mine to judge".into()));
     }
 
     #[test]
     fn an_attribute_without_a_name_is_not_taken_for_a_blob() {
-        let outcome = merged(
-            attributes_of(&[("", "1")]),
-            attributes_of(&[("", "2")]),
-            &[""],
-        );
-        assert_eq!(
-            outcome,
-            Outcome::Attributes([(String::new(), Some(b"12".to_vec()))].into())
-        );
+        let outcome = merged(attributes_of(&[("", "1")]), attributes_of(&[("", "2")]), &[""]);
+        assert_eq!(outcome, Outcome::Attributes([(String::new(), Some(b"12".to_vec()))].into()));
     }
 
     #[test]
     fn a_blob_is_asked_as_one_value() {
-        assert_eq!(
-            merged(blob_of("x"), blob_of("y"), &[]),
-            Outcome::Blob(b"xy".to_vec())
-        );
+        assert_eq!(merged(blob_of("x"), blob_of("y"), &[]), Outcome::Blob(b"xy".to_vec()));
     }
 
     #[test]
     fn a_deletion_wins_over_a_change() {
         let deleted = || Snapshot::of(State::Deleted);
-        assert_eq!(
-            merged(deleted(), blob_of("y").written_at(9), &[]),
-            Outcome::Delete
-        );
-        assert_eq!(
-            merged(attributes_of(&[]).written_at(9), deleted(), &[]),
-            Outcome::Delete
-        );
+        assert_eq!(merged(deleted(), blob_of("y").written_at(9), &[]), Outcome::Delete);
+        assert_eq!(merged(attributes_of(&[]).written_at(9), deleted(), &[]), Outcome::Delete);
     }
 
     #[test]
     fn between_a_blob_and_attributes_the_later_write_is_kept() {
         let (early, late) = (blob_of("x").written_at(1), attributes_of(&[]).written_at(2));
-        assert_eq!(
-            merged(early.clone(), late.clone(), &[]),
-            Outcome::Keep(Choice::Theirs)
-        );
+        assert_eq!(merged(early.clone(), late.clone(), &[]), Outcome::Keep(Choice::Theirs));
         assert_eq!(merged(late, early, &[]), Outcome::Keep(Choice::Ours));
     }
 }

@@ -24,14 +24,7 @@ pub struct Conflict {
 impl Conflict {
     /// A conflict about the attribute `name` (a blob if empty), in namespace `test`, met at a heal.
     pub fn new(name: impl Into<String>, base: Option<Side>, ours: Side, theirs: Side) -> Self {
-        Self {
-            namespace: "test".into(),
-            occasion: Occasion::Heal,
-            name: name.into(),
-            base,
-            ours,
-            theirs,
-        }
+        Self { namespace: "test".into(), occasion: Occasion::Heal, name: name.into(), base, ours, theirs }
     }
 
     /// The side written last: by time, then by version, then by value, so that both sides of a split come
@@ -40,20 +33,12 @@ impl Conflict {
         let rank = |side: &Side| (side.written_at_ms, side.version);
         let ours = (rank(&self.ours), &self.ours.value);
         let theirs = (rank(&self.theirs), &self.theirs.value);
-        if theirs > ours {
-            Choice::Theirs
-        } else {
-            Choice::Ours
-        }
+        if theirs > ours { Choice::Theirs } else { Choice::Ours }
     }
 
     /// The same conflict with the sides exchanged, for testing symmetry.
     pub fn swapped(self) -> Self {
-        Self {
-            ours: self.theirs,
-            theirs: self.ours,
-            ..self
-        }
+        Self { ours: self.theirs, theirs: self.ours, ..self }
     }
 
     /// The side to keep where nothing is in conflict: the values are equal, or only one of them changed.
@@ -95,10 +80,7 @@ pub struct Side {
 impl Side {
     /// A side that has this value, for tests; everything else is zero.
     pub fn of(value: impl AsRef<[u8]>) -> Self {
-        Self {
-            value: Some(value.as_ref().to_vec()),
-            ..Self::default()
-        }
+        Self { value: Some(value.as_ref().to_vec()), ..Self::default() }
     }
 
     /// A side that does not have the attribute, for tests.
@@ -108,10 +90,7 @@ impl Side {
 
     /// The same side, written at this time.
     pub fn written_at(self, ms: u64) -> Self {
-        Self {
-            written_at_ms: ms,
-            ..self
-        }
+        Self { written_at_ms: ms, ..self }
     }
 
     /// The bytes, if this side has the attribute.
@@ -168,11 +147,7 @@ mod tests {
                 let idempotent = Conflict::new("n", Some(base.clone()), side.clone(), side.clone());
                 for conflict in [identity.clone(), identity.swapped(), idempotent] {
                     let resolution = resolve(&Refuse, &conflict);
-                    assert_eq!(
-                        resolution.value_in(&conflict),
-                        Some(side.value()),
-                        "{conflict:?}"
-                    );
+                    assert_eq!(resolution.value_in(&conflict), Some(side.value()), "{conflict:?}");
                 }
             }
         }
@@ -181,37 +156,21 @@ mod tests {
     #[test]
     fn without_a_base_different_values_are_put_to_the_plugin() {
         let conflict = Conflict::new("n", None, Side::absent(), Side::of("a"));
-        assert_eq!(
-            resolve(&Refuse, &conflict),
-            Resolution::Quarantine("asked".into())
-        );
+        assert_eq!(resolve(&Refuse, &conflict), Resolution::Quarantine("asked".into()));
     }
 
     #[test]
     fn the_later_side_is_the_same_whichever_is_called_ours() {
-        let version = |seq| Version {
-            seq,
-            ..Version::default()
-        };
+        let version = |seq| Version { seq, ..Version::default() };
         let cases = [
             (Side::of("x").written_at(1), Side::of("a").written_at(2)),
-            (
-                Side::of("x"),
-                Side {
-                    version: version(1),
-                    ..Side::of("a")
-                },
-            ),
+            (Side::of("x"), Side { version: version(1), ..Side::of("a") }),
             (Side::of("a"), Side::of("b")),
         ];
         for (earlier, later) in cases {
             let conflict = Conflict::new("n", None, earlier, later);
             assert_eq!(conflict.later(), Choice::Theirs, "{conflict:?}");
-            assert_eq!(
-                conflict.clone().swapped().later(),
-                Choice::Ours,
-                "{conflict:?}"
-            );
+            assert_eq!(conflict.clone().swapped().later(), Choice::Ours, "{conflict:?}");
         }
     }
 }

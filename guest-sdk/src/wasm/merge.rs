@@ -2,14 +2,7 @@
 
 use crate::merge::{Choice, Merge, Occasion, Outcome, SessionConflict, Snapshot, State, Version};
 
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    reason = "generated"
-)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
@@ -47,12 +40,9 @@ fn snapshot(side: wit::Side) -> Snapshot {
     Snapshot {
         state: match side.state {
             wit::State::Blob(bytes) => State::Blob(bytes),
-            wit::State::Attributes(attributes) => State::Attributes(
-                attributes
-                    .into_iter()
-                    .map(|attribute| (attribute.name, attribute.value))
-                    .collect(),
-            ),
+            wit::State::Attributes(attributes) => {
+                State::Attributes(attributes.into_iter().map(|attribute| (attribute.name, attribute.value)).collect())
+            }
             wit::State::Deleted => State::Deleted,
         },
         version: Version {
@@ -69,12 +59,9 @@ fn resolution(outcome: Outcome) -> wit::Resolution {
     match outcome {
         Outcome::Keep(Choice::Ours) => wit::Resolution::Keep(wit::Choice::Ours),
         Outcome::Keep(Choice::Theirs) => wit::Resolution::Keep(wit::Choice::Theirs),
-        Outcome::Attributes(changes) => wit::Resolution::Attributes(
-            changes
-                .into_iter()
-                .map(|(name, value)| wit::Change { name, value })
-                .collect(),
-        ),
+        Outcome::Attributes(changes) => {
+            wit::Resolution::Attributes(changes.into_iter().map(|(name, value)| wit::Change { name, value }).collect())
+        }
         Outcome::Blob(bytes) => wit::Resolution::Blob(bytes),
         Outcome::Delete => wit::Resolution::Delete,
         Outcome::Quarantine(reason) => wit::Resolution::Quarantine(reason),

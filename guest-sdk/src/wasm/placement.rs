@@ -2,14 +2,7 @@
 
 use crate::placement::{Candidate, Load, Placement, Request, Role, Score};
 
-#[allow(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    reason = "generated"
-)]
+#[allow(unsafe_code, missing_docs, unreachable_pub, unused_qualifications, clippy::all, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
@@ -25,11 +18,7 @@ pub use bindings::exports::colony::plugin::ranker as wit;
 
 /// Puts the host's question to the plugin.
 pub fn answer(plugin: &impl Placement, request: wit::Request) -> Result<Vec<wit::Score>, String> {
-    Ok(plugin
-        .rank(&question(request))
-        .into_iter()
-        .map(score)
-        .collect())
+    Ok(plugin.rank(&question(request)).into_iter().map(score).collect())
 }
 
 fn question(request: wit::Request) -> Request {
@@ -47,11 +36,7 @@ fn question(request: wit::Request) -> Request {
 fn candidate(candidate: wit::Candidate) -> Candidate {
     Candidate {
         name: candidate.name,
-        labels: candidate
-            .labels
-            .into_iter()
-            .map(|label| (label.key, label.value))
-            .collect(),
+        labels: candidate.labels.into_iter().map(|label| (label.key, label.value)).collect(),
         load: Load {
             colonies: candidate.load.colonies,
             primaries: candidate.load.primaries,

@@ -34,19 +34,17 @@ fn merged_quantity(conflict: &Conflict) -> Option<Option<u64>> {
         Some(base) => Some(quantity(base)?),
         None => None,
     };
-    Some(
-        match (base, quantity(&conflict.ours)?, quantity(&conflict.theirs)?) {
-            // Without a base nobody can tell what was added: the larger quantity loses no article, and unlike
-            // the sum it does not count one twice that was there before.
-            (None, ours, theirs) => ours.max(theirs),
-            (Some(_), None, None) => None,
-            (Some(base), Some(ours), Some(theirs)) => Some(add_up(base.unwrap_or(0), ours, theirs)),
-            // Taken out on one side: what the other side added meanwhile stays, if it added anything.
-            (Some(base), Some(kept), None) | (Some(base), None, Some(kept)) => kept
-                .checked_sub(base.unwrap_or(0))
-                .filter(|&added| added > 0),
-        },
-    )
+    Some(match (base, quantity(&conflict.ours)?, quantity(&conflict.theirs)?) {
+        // Without a base nobody can tell what was added: the larger quantity loses no article, and unlike
+        // the sum it does not count one twice that was there before.
+        (None, ours, theirs) => ours.max(theirs),
+        (Some(_), None, None) => None,
+        (Some(base), Some(ours), Some(theirs)) => Some(add_up(base.unwrap_or(0), ours, theirs)),
+        // Taken out on one side: what the other side added meanwhile stays, if it added anything.
+        (Some(base), Some(kept), None) | (Some(base), None, Some(kept)) => {
+            kept.checked_sub(base.unwrap_or(0)).filter(|&added| added > 0)
+        }
+    })
 }
 
 /// The base and what each side did to it; never below zero.
@@ -70,16 +68,8 @@ mod tests {
     use super::*;
 
     /// The values that the laws are tried on: absent, numbers around each other, and no number.
-    const VALUES: [Option<&str>; 8] = [
-        None,
-        Some("0"),
-        Some("1"),
-        Some("2"),
-        Some("3"),
-        Some("7"),
-        Some("18446744073709551615"),
-        Some("?"),
-    ];
+    const VALUES: [Option<&str>; 8] =
+        [None, Some("0"), Some("1"), Some("2"), Some("3"), Some("7"), Some("18446744073709551615"), Some("?")];
 
     fn side(value: Option<&str>) -> Side {
         value.map_or_else(Side::absent, Side::of)
@@ -92,54 +82,35 @@ mod tests {
     /// What the cart holds after the merge.
     fn merged(conflict: &Conflict) -> Option<String> {
         let resolution = resolve(&Cart, conflict);
-        let value = resolution
-            .value_in(conflict)
-            .expect("the cart never asks for quarantine");
+        let value = resolution.value_in(conflict).expect("the cart never asks for quarantine");
         value.map(|bytes| String::from_utf8(bytes.to_vec()).expect("quantities are text"))
     }
 
     fn every_conflict() -> impl Iterator<Item = Conflict> {
-        let bases = VALUES
-            .into_iter()
-            .map(|base| Some(side(base)))
-            .chain([None]);
+        let bases = VALUES.into_iter().map(|base| Some(side(base))).chain([None]);
         bases.flat_map(|base| {
             VALUES.into_iter().flat_map(move |ours| {
                 let base = base.clone();
-                VALUES.into_iter().map(move |theirs| {
-                    Conflict::new("item:tea", base.clone(), side(ours), side(theirs))
-                })
+                VALUES.into_iter().map(move |theirs| Conflict::new("item:tea", base.clone(), side(ours), side(theirs)))
             })
         })
     }
 
     #[test]
     fn quantities_put_in_on_both_sides_add_up() {
-        assert_eq!(
-            merged(&conflict(Some("2"), Some("5"), Some("3"))).as_deref(),
-            Some("6")
-        );
-        assert_eq!(
-            merged(&conflict(None, Some("1"), Some("4"))).as_deref(),
-            Some("5")
-        );
+        assert_eq!(merged(&conflict(Some("2"), Some("5"), Some("3"))).as_deref(), Some("6"));
+        assert_eq!(merged(&conflict(None, Some("1"), Some("4"))).as_deref(), Some("5"));
     }
 
     #[test]
     fn quantities_taken_out_on_both_sides_never_go_below_zero() {
-        assert_eq!(
-            merged(&conflict(Some("7"), Some("1"), Some("2"))).as_deref(),
-            Some("0")
-        );
+        assert_eq!(merged(&conflict(Some("7"), Some("1"), Some("2"))).as_deref(), Some("0"));
     }
 
     #[test]
     fn a_removal_stands_unless_the_other_side_added() {
         assert_eq!(merged(&conflict(Some("3"), None, Some("2"))), None);
-        assert_eq!(
-            merged(&conflict(Some("3"), None, Some("7"))).as_deref(),
-            Some("4")
-        );
+        assert_eq!(merged(&conflict(Some("3"), None, Some("7"))).as_deref(), Some("4"));
     }
 
     #[test]
@@ -151,11 +122,7 @@ mod tests {
     #[test]
     fn the_merge_does_not_depend_on_which_side_is_ours() {
         for conflict in every_conflict() {
-            assert_eq!(
-                merged(&conflict),
-                merged(&conflict.clone().swapped()),
-                "{conflict:?}"
-            );
+            assert_eq!(merged(&conflict), merged(&conflict.clone().swapped()), "{conflict:?}");
         }
     }
 
@@ -177,22 +144,15 @@ mod tests {
             let count = |side: &Side| quantity(side).flatten().map_or(0, u128::from);
             let number = |side: &Side| quantity(side).is_some();
             if number(&conflict.ours) && number(&conflict.theirs) {
-                let held = merged(&conflict)
-                    .map_or(0, |held| held.parse().expect("numbers give a number"));
-                assert!(
-                    held <= count(&conflict.ours) + count(&conflict.theirs),
-                    "{conflict:?}"
-                );
+                let held = merged(&conflict).map_or(0, |held| held.parse().expect("numbers give a number"));
+                assert!(held <= count(&conflict.ours) + count(&conflict.theirs), "{conflict:?}");
             }
         }
     }
 
     #[test]
     fn other_attributes_keep_the_later_write() {
-        let (ours, theirs) = (
-            Side::of("red").written_at(2),
-            Side::of("blue").written_at(1),
-        );
+        let (ours, theirs) = (Side::of("red").written_at(2), Side::of("blue").written_at(1));
         let conflict = Conflict::new("colour", None, ours, theirs);
         assert_eq!(resolve(&Cart, &conflict), Resolution::Keep(Choice::Ours));
     }

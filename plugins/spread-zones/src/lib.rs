@@ -33,10 +33,7 @@ colony_guest::export_placement!(SpreadZones);
 /// How busy a host is: what is scarcest there counts. A host that measures nothing is taken for idle, so
 /// that copies alone decide.
 fn busy_percent(load: &Load) -> u32 {
-    load.cpu_percent
-        .max(load.memory_percent)
-        .unwrap_or(0)
-        .min(100)
+    load.cpu_percent.max(load.memory_percent).unwrap_or(0).min(100)
 }
 
 /// How busy the hosts of the candidate's zone are on average; a host without the label is a zone of its own.
@@ -44,13 +41,9 @@ fn zone_busy_percent(request: &Request, candidate: &Candidate) -> u32 {
     let Some(zone) = candidate.label("zone") else {
         return busy_percent(&candidate.load);
     };
-    let neighbours = request
-        .candidates
-        .iter()
-        .filter(|other| other.label("zone") == Some(zone));
-    let (hosts, busy) = neighbours.fold((0_u64, 0_u64), |(hosts, busy), host| {
-        (hosts + 1, busy + u64::from(busy_percent(&host.load)))
-    });
+    let neighbours = request.candidates.iter().filter(|other| other.label("zone") == Some(zone));
+    let (hosts, busy) =
+        neighbours.fold((0_u64, 0_u64), |(hosts, busy), host| (hosts + 1, busy + u64::from(busy_percent(&host.load))));
     u32::try_from(busy.checked_div(hosts).unwrap_or(0)).unwrap_or(100)
 }
 
@@ -62,9 +55,7 @@ fn room(request: &Request, candidate: &Candidate) -> i32 {
     };
     let most = request.candidates.iter().map(copies).max().unwrap_or(0);
     let share = (8 * (most - copies(candidate).min(most))).checked_div(most);
-    share
-        .and_then(|share| i32::try_from(share).ok())
-        .unwrap_or(0)
+    share.and_then(|share| i32::try_from(share).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -72,16 +63,8 @@ mod tests {
     use super::*;
 
     fn host(name: &str, zone: &str, cpu_percent: u32, colonies: u32) -> Candidate {
-        Candidate::new(
-            name,
-            Load {
-                cpu_percent: Some(cpu_percent),
-                colonies,
-                primaries: colonies,
-                ..Load::default()
-            },
-        )
-        .labelled("zone", zone)
+        Candidate::new(name, Load { cpu_percent: Some(cpu_percent), colonies, primaries: colonies, ..Load::default() })
+            .labelled("zone", zone)
     }
 
     /// Names of the candidates, best first, without those that are vetoed.
@@ -94,10 +77,7 @@ mod tests {
             .zip(&request.candidates)
             .filter_map(|(score, host)| match score {
                 Score::Points(points) => {
-                    assert!(
-                        (-1000..=1000).contains(&points),
-                        "{points} would be clamped"
-                    );
+                    assert!((-1000..=1000).contains(&points), "{points} would be clamped");
                     Some((-points, host.name.clone()))
                 }
                 Score::Veto(_) => None,
@@ -109,11 +89,7 @@ mod tests {
 
     #[test]
     fn the_least_busy_host_comes_first_then_the_one_with_fewer_copies() {
-        let hosts = vec![
-            host("h1", "a", 50, 0),
-            host("h2", "b", 10, 9),
-            host("h3", "c", 10, 4),
-        ];
+        let hosts = vec![host("h1", "a", 50, 0), host("h2", "b", 10, 9), host("h3", "c", 10, 4)];
         for role in [Role::Primary, Role::Secondary] {
             assert_eq!(order(role, hosts.clone()), ["h3", "h2", "h1"]);
         }
@@ -121,12 +97,8 @@ mod tests {
 
     #[test]
     fn an_idle_host_in_an_overloaded_zone_comes_after_a_busy_one_elsewhere() {
-        let hosts = vec![
-            host("h1", "a", 0, 0),
-            host("h2", "a", 100, 0),
-            host("h3", "a", 100, 0),
-            host("h4", "a", 100, 0),
-        ];
+        let hosts =
+            vec![host("h1", "a", 0, 0), host("h2", "a", 100, 0), host("h3", "a", 100, 0), host("h4", "a", 100, 0)];
         let mut with_another_zone = hosts.clone();
         with_another_zone.push(host("h5", "b", 70, 50));
         assert_eq!(order(Role::Secondary, hosts)[0], "h1");
@@ -138,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_host_labelled_never_gets_secondaries_but_no_primaries() {
-        let hosts = vec![
-            host("h1", "a", 0, 0).labelled("primary", "never"),
-            host("h2", "b", 90, 9),
-        ];
+        let hosts = vec![host("h1", "a", 0, 0).labelled("primary", "never"), host("h2", "b", 90, 9)];
         assert_eq!(order(Role::Primary, hosts.clone()), ["h2"]);
         assert_eq!(order(Role::Secondary, hosts), ["h1", "h2"]);
     }

@@ -15,11 +15,7 @@ pub struct Hostile(pub fn() -> Resolution);
 
 impl Merge for Hostile {
     fn attribute(&self, conflict: &Conflict) -> Resolution {
-        if conflict.name == FUSE {
-            (self.0)()
-        } else {
-            count()
-        }
+        if conflict.name == FUSE { (self.0)() } else { count() }
     }
 }
 
