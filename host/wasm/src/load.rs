@@ -1,0 +1,108 @@
+//! From bytes to a compiled component, with one clear line for everything that can be wrong.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::bindings::LOG;
+use crate::error::LoadError;
+use crate::pool::World;
+use crate::runtime::Shared;
+use crate::text;
+
+/// Every WebAssembly binary begins with this.
+const MAGIC: &[u8] = b"\0asm";
+/// Then a version and a layer follow: a core module's.
+const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
+
+/// Stack of the thread that compiles: the compiler recurses on what the component nests.
+const COMPILE_STACK_BYTES: usize = 8 << 20;
+
+/// Reads at most one byte more than a component may have.
+pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+}
+
+/// Compiles and checks a component of the world `W`.
+pub(crate) fn compile<W: World>(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Component, LoadError> {
+    check_header(bytes, shared.limits.component_bytes)?;
+    let component = compile_aside(shared, bytes.to_vec())?;
+    check_imports(&shared.engine, &component)?;
+    check_export::<W>(&shared.engine, &component)?;
+    Ok(component)
+}
+
+fn check_header(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
+    if bytes.len() > limit {
+        return Err(LoadError::TooLarge { limit });
+    }
+    match bytes.split_at_checked(MAGIC.len()) {
+        Some((MAGIC, rest)) if rest.starts_with(CORE_MODULE) => Err(LoadError::CoreModule),
+        Some((MAGIC, _)) => Ok(()),
+        _ => Err(LoadError::NotWebAssembly),
+    }
+}
+
+/// Compiles on a thread of its own, one component at a time, and waits for it no longer than the limit.
+///
+/// A thread cannot be stopped: one that takes too long goes on and keeps the next in the queue, so a
+/// hostile component costs one core for a while, and not one for each attempt.
+fn compile_aside(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Component, LoadError> {
+    let (done, result) = mpsc::sync_channel(1);
+    let limit = shared.limits.compile_time;
+    let shared = Arc::clone(shared);
+    thread::Builder::new()
+        .name("plugin-compiler".into())
+        .stack_size(COMPILE_STACK_BYTES)
+        .spawn(move || {
+            // A panic of the compiler poisons the lock and leaves nothing else behind.
+            let _one_at_a_time = shared.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever asked may have gone meanwhile.
+            let _ = done.send(Component::from_binary(&shared.engine, &bytes));
+        })
+        .map_err(|error| LoadError::Compile { reason: error.to_string() })?;
+    match result.recv_timeout(limit) {
+        Ok(Ok(component)) => Ok(component),
+        Ok(Err(error)) => Err(compile_error(&error)),
+        Err(RecvTimeoutError::Timeout) => Err(LoadError::CompileTime { limit }),
+        Err(RecvTimeoutError::Disconnected) => Err(LoadError::Compile { reason: "the compiler panicked".into() }),
+    }
+}
+
+fn compile_error(error: &wasmtime::Error) -> LoadError {
+    // The validator's complaint is the cause of the outermost error; the compiler's stands alone.
+    let reason = text::reason(&error.root_cause().to_string());
+    if error.chain().nth(1).is_some() { LoadError::Invalid { reason } } else { LoadError::Compile { reason } }
+}
+
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let component = component.component_type();
+    match component.imports(engine).find(|(name, _)| *name != LOG) {
+        Some((name, _)) => Err(LoadError::RefusedImport { name: text::reason(name) }),
+        None => Ok(()),
+    }
+}
+
+fn check_export<W: World>(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let component = component.component_type();
+    if component.get_export(engine, W::EXPORT).is_some() {
+        return Ok(());
+    }
+    let names: Vec<&str> = component.exports(engine).map(|(name, _)| name).collect();
+    let found = match names.as_slice() {
+        [] => "nothing".to_owned(),
+        names => text::reason(&names.join(", ")),
+    };
+    Err(LoadError::MissingExport { kind: W::KIND, wanted: W::EXPORT, found })
+}

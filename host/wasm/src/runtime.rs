@@ -1,0 +1,110 @@
+//! Where plugins are loaded.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::log;
+use crate::engine::engine;
+use crate::error::LoadError;
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::load;
+use crate::merge::MergePlugin;
+use crate::placement::PlacementPlugin;
+use crate::pool::{Pool, World};
+use crate::sandbox::Sandbox;
+use crate::ticker::Ticker;
+
+/// Loads plugins. One for a process: its engine and its clock are shared by all plugins, which keep them
+/// alive when the runtime itself is dropped.
+pub struct Runtime {
+    shared: Arc<Shared>,
+    linker: Linker<Sandbox>,
+}
+
+/// What all plugins of a runtime have in common.
+pub(crate) struct Shared {
+    // The clock's thread ends before the engine it drives.
+    pub(crate) ticker: Ticker,
+    pub(crate) engine: Engine,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) compiling: Mutex<()>,
+}
+
+impl Runtime {
+    /// A runtime under these limits.
+    ///
+    /// # Errors
+    /// [`LoadError::Compile`] if this machine cannot run compiled WebAssembly, or the limits contradict each
+    /// other.
+    pub fn new(limits: Limits) -> Result<Self, LoadError> {
+        let refused = |error: wasmtime::Error| LoadError::Compile { reason: format!("{error:#}") };
+        let engine = engine(&limits).map_err(refused)?;
+        let mut linker = Linker::new(&engine);
+        log::add_to_linker::<_, HasSelf<_>>(&mut linker, |sandbox: &mut Sandbox| sandbox).map_err(refused)?;
+        let shared = Shared {
+            ticker: Ticker::start(engine.clone()),
+            engine,
+            limits: Arc::new(limits),
+            compiling: Mutex::new(()),
+        };
+        Ok(Self { shared: Arc::new(shared), linker })
+    }
+
+    /// Loads a merge plugin under this name. Blocks while it is compiled.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn load_merge(&self, name: &str, bytes: &[u8]) -> Result<MergePlugin, LoadError> {
+        self.load(name, bytes).map(MergePlugin::new)
+    }
+
+    /// Loads a placement plugin under this name. Blocks while it is compiled.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn load_placement(&self, name: &str, bytes: &[u8]) -> Result<PlacementPlugin, LoadError> {
+        self.load(name, bytes).map(PlacementPlugin::new)
+    }
+
+    /// Loads a merge plugin from a file, named after the file.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or what is wrong with its bytes.
+    pub fn load_merge_file(&self, path: impl AsRef<Path>) -> Result<MergePlugin, LoadError> {
+        let path = path.as_ref();
+        self.load_merge(&name_of(path), &self.read(path)?)
+    }
+
+    /// Loads a placement plugin from a file, named after the file.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or what is wrong with its bytes.
+    pub fn load_placement_file(&self, path: impl AsRef<Path>) -> Result<PlacementPlugin, LoadError> {
+        let path = path.as_ref();
+        self.load_placement(&name_of(path), &self.read(path)?)
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        load::read(path, self.shared.limits.component_bytes)
+    }
+
+    fn load<W: World>(&self, name: &str, bytes: &[u8]) -> Result<Pool<W>, LoadError> {
+        let component = load::compile::<W>(&self.shared, bytes)?;
+        let linked = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::WrongTypes { reason: crate::text::reason(&format!("{error:#}")) })?;
+        let pool = Pool::new(Identity::of(name, bytes), Arc::clone(&self.shared), linked)?;
+        tracing::info!(plugin = %pool.identity(), kind = W::KIND, bytes = bytes.len(), "plugin loaded");
+        Ok(pool)
+    }
+}
+
+/// `plugins/cart_merge.wasm` is called `cart_merge`.
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}

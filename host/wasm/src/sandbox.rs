@@ -1,0 +1,101 @@
+//! What surrounds one instance: it counts what the plugin takes, and passes on what it says.
+
+use std::sync::Arc;
+
+use wasmtime::ResourceLimiter;
+
+use crate::bindings::log;
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::text::one_line;
+
+/// Core instances of one component: the plugin's module and the linker's adapters around it, four today.
+const INSTANCES: usize = 16;
+/// Tables of one component: the plugin's own and the adapters'.
+const TABLES: usize = 8;
+/// The component model needs one memory, and so does a plugin.
+const MEMORIES: usize = 1;
+
+/// What surrounds one instance.
+pub(crate) struct Sandbox {
+    plugin: Identity,
+    limits: Arc<Limits>,
+    table_elements: usize,
+    log_lines: u32,
+    log_lines_dropped: u32,
+}
+
+impl Sandbox {
+    pub(crate) fn new(plugin: Identity, limits: Arc<Limits>) -> Self {
+        Self { plugin, limits, table_elements: 0, log_lines: 0, log_lines_dropped: 0 }
+    }
+
+    /// A call begins.
+    pub(crate) fn begin_call(&mut self) {
+        self.log_lines = 0;
+        self.log_lines_dropped = 0;
+    }
+
+    /// A call has ended, well or not.
+    pub(crate) fn end_call(&mut self) {
+        if self.log_lines_dropped > 0 {
+            tracing::warn!(plugin = %self.plugin, lines = self.log_lines_dropped, "plugin logs too much, lines dropped");
+        }
+    }
+}
+
+/// The plugin asked for more than it may have. Raised as an error rather than told to the plugin as a failed
+/// growth: the call ends there, the same on every host, and the cause is known.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {0}")]
+pub(crate) struct Denied(pub(crate) String);
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let limit = self.limits.memory_bytes;
+        if desired > limit {
+            return Err(wasmtime::Error::new(Denied(format!("{limit} bytes of memory"))));
+        }
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let limit = self.limits.table_elements;
+        let all = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if all > limit {
+            return Err(wasmtime::Error::new(Denied(format!("{limit} table elements"))));
+        }
+        self.table_elements = all;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}
+
+impl log::Host for Sandbox {
+    fn write(&mut self, level: log::Level, message: String) {
+        if self.log_lines >= self.limits.log_lines {
+            self.log_lines_dropped = self.log_lines_dropped.saturating_add(1);
+            return;
+        }
+        self.log_lines += 1;
+        let line = one_line(&message, self.limits.log_line_bytes);
+        let plugin = &self.plugin;
+        match level {
+            log::Level::Debug => tracing::debug!(%plugin, "{line}"),
+            log::Level::Info => tracing::info!(%plugin, "{line}"),
+            log::Level::Warn => tracing::warn!(%plugin, "{line}"),
+            log::Level::Error => tracing::error!(%plugin, "{line}"),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Real plugins, built from `plugins/`, through the whole of this crate.
+
+mod built;
+mod limits;
+mod load;
+mod merge;
+mod placement;

@@ -1,0 +1,65 @@
+//! The planner's questions reach a placement plugin, and its scores and vetoes come back.
+
+use colony_core::placement::{Candidate, Load, Placement, Request, Role, Score};
+use colony_wasm::{Limits, PlacementPlugin, Runtime};
+
+use crate::built::component;
+
+fn plugin(name: &str) -> PlacementPlugin {
+    let runtime = Runtime::new(Limits::DEFAULT).expect("this machine runs WebAssembly");
+    runtime.load_placement_file(component(name)).expect("a plugin of ours")
+}
+
+fn hosts() -> Vec<Candidate> {
+    let host = |name: &str, primary: &str, colonies| Candidate {
+        name: name.into(),
+        labels: [("zone", name), ("primary", primary)].map(|(key, value)| (key.into(), value.into())).into(),
+        load: Load { colonies, primaries: colonies },
+    };
+    vec![host("h1", "never", 0), host("h2", "yes", 8), host("h3", "yes", 2)]
+}
+
+fn request(hosts: &[Candidate], role: Role) -> Request<'_> {
+    Request { namespace: "carts", bucket: 3, role, hosts }
+}
+
+#[test]
+fn a_veto_comes_through_with_its_reason() {
+    let hosts = hosts();
+    let scores = plugin("spread-zones").rank(&request(&hosts, Role::Primary)).expect("scores");
+    assert_eq!(scores[0], Score::Veto("h1 is labelled primary=never".into()));
+    assert!(matches!(scores[1..], [Score::Weight(_), Score::Weight(_)]), "{scores:?}");
+}
+
+#[test]
+fn emptier_hosts_score_higher() {
+    let hosts = hosts();
+    let scores = plugin("spread-zones").rank(&request(&hosts, Role::Secondary)).expect("scores");
+    match scores.as_slice() {
+        [Score::Weight(empty), Score::Weight(full), Score::Weight(between)] => {
+            assert!(empty > between && between > full, "{scores:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_hosts_get_no_scores() {
+    let scores = plugin("spread-zones").rank(&request(&[], Role::Primary)).expect("scores");
+    assert_eq!(scores, []);
+}
+
+#[test]
+fn fewer_scores_than_hosts_are_no_answer() {
+    let hosts = hosts();
+    let silent = plugin("miscount").rank(&request(&hosts, Role::Primary)).expect_err("no answer");
+    assert!(silent.why.ends_with("2 scores for 3 hosts"), "{silent}");
+}
+
+#[test]
+fn plugins_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<PlacementPlugin>();
+    shared::<colony_wasm::MergePlugin>();
+    shared::<Runtime>();
+}
