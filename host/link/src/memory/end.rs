@@ -66,15 +66,15 @@ impl Drop for Handle {
 }
 
 impl End {
+    /// An end at a host and address, of a connection to a peer, which allows so many streams at once.
     pub(super) fn new(
-        name: String,
-        local: SocketAddr,
+        (name, local): (String, SocketAddr),
         (peer, remote): (PeerIdentity, SocketAddr),
-        config: Arc<LinkConfig>,
+        (config, streams_max): (Arc<LinkConfig>, u32),
         out: Arc<Wire>,
         inward: Arc<Wire>,
     ) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(config.max_streams as usize));
+        let places = Arc::new(Semaphore::new(streams_max as usize));
         Arc::new(Self {
             name,
             local,

@@ -25,6 +25,6 @@ mod transport;
 mod wire;
 
 pub(crate) use connection::MemoryConnection;
-pub use net::{MemoryNet, Occupied};
+pub use net::{BindError, MemoryNet};
 pub(crate) use pipe::{PipeReader, PipeWriter};
 pub use transport::MemoryTransport;

@@ -18,10 +18,19 @@ use crate::{ConfigError, LinkConfig, LinkError, PeerIdentity};
 /// First port given to transports that did not ask for one, as in the dynamic range of RFC 6335.
 const EPHEMERAL_FIRST: u16 = 49_152;
 
-/// The address is taken by another transport of the same network.
+/// Why no transport could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is in use in this network")]
-pub struct Occupied(pub SocketAddr);
+pub enum BindError {
+    /// A living transport of the same network has the address.
+    #[error("{addr} is in use in this network")]
+    InUse {
+        /// The address asked for.
+        addr: SocketAddr,
+    },
+    /// The configuration breaks a bound.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
 
 /// A network in memory. Clones are the same network.
 ///
@@ -34,7 +43,6 @@ pub struct MemoryNet {
 
 /// What all parts of a network share.
 pub(super) struct Hub {
-    pub(super) config: Arc<LinkConfig>,
     state: Mutex<HubState>,
     /// A fault was set, or a transport came or went.
     pub(super) changed: Notify,
@@ -48,50 +56,51 @@ struct HubState {
 }
 
 impl MemoryNet {
-    /// A network without faults, with the default limits. All chance comes from `seed`; with the same seed and on
-    /// one thread, a test takes the same course.
+    /// A network without faults. All chance comes from `seed`: with the same seed, on one thread and in paused time,
+    /// a test takes the same course.
     pub fn new(seed: u64) -> Self {
-        Self::build(seed, LinkConfig::default())
-    }
-
-    /// A network whose transports have the given limits and times.
-    ///
-    /// # Errors
-    ///
-    /// The bound that `config` breaks.
-    pub fn with_config(seed: u64, config: LinkConfig) -> Result<Self, ConfigError> {
-        config.check()?;
-        Ok(Self::build(seed, config))
-    }
-
-    fn build(seed: u64, config: LinkConfig) -> Self {
         let state = HubState {
             faults: Faults::new(seed),
             ports: BTreeMap::new(),
             ends: Vec::new(),
             next_port: EPHEMERAL_FIRST,
         };
-        let hub = Hub { config: Arc::new(config), state: Mutex::new(state), changed: Notify::new() };
-        Self { hub: Arc::new(hub) }
+        Self { hub: Arc::new(Hub { state: Mutex::new(state), changed: Notify::new() }) }
     }
 
-    /// A transport at `addr` for the holder of `identity`; port 0 takes any free one.
+    /// A transport at `addr` for the holder of `identity`, with the default limits; port 0 takes any free one.
     ///
     /// # Errors
     ///
-    /// [`Occupied`] if a living transport has the address.
-    pub fn bind(&self, addr: SocketAddr, identity: PeerIdentity) -> Result<MemoryTransport, Occupied> {
-        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, true)
+    /// [`BindError::InUse`].
+    pub fn bind(&self, addr: SocketAddr, identity: PeerIdentity) -> Result<MemoryTransport, BindError> {
+        self.bind_with(addr, identity, LinkConfig::default())
+    }
+
+    /// As [`bind`](Self::bind), with other limits and times.
+    ///
+    /// # Errors
+    ///
+    /// A [`BindError`].
+    pub fn bind_with(
+        &self,
+        addr: SocketAddr,
+        identity: PeerIdentity,
+        config: LinkConfig,
+    ) -> Result<MemoryTransport, BindError> {
+        config.check()?;
+        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, Arc::new(config), true)
     }
 
     /// A transport that only dials. Its `accept` returns `None` at once.
     ///
     /// # Errors
     ///
-    /// [`Occupied`] if no port is free.
-    pub fn client(&self, identity: PeerIdentity) -> Result<MemoryTransport, Occupied> {
+    /// A [`BindError`].
+    pub fn client(&self, identity: PeerIdentity, config: LinkConfig) -> Result<MemoryTransport, BindError> {
+        config.check()?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, false)
+        MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, Arc::new(config), false)
     }
 
     /// Sets how long packets are on their way where no pair was told otherwise. Set it before faults of pairs, which
@@ -207,7 +216,7 @@ impl Hub {
         &self,
         mut addr: SocketAddr,
         make: impl FnOnce(SocketAddr) -> Arc<Port>,
-    ) -> Result<Arc<Port>, Occupied> {
+    ) -> Result<Arc<Port>, BindError> {
         let mut state = lock(&self.state);
         state.ports.retain(|_, port| port.strong_count() > 0);
         if addr.port() == 0 {
@@ -221,7 +230,7 @@ impl Hub {
             }
         }
         if state.ports.contains_key(&addr) {
-            return Err(Occupied(addr));
+            return Err(BindError::InUse { addr });
         }
         let port = make(addr);
         state.ports.insert(addr, Arc::downgrade(&port));

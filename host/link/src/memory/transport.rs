@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::connection::MemoryConnection;
 use super::end::End;
-use super::net::{Hub, Occupied};
+use super::net::{BindError, Hub};
 use super::wire::{Wire, pump};
 use crate::identity::check_name;
 use crate::sync::lock;
-use crate::{BoxFuture, ConnectError, Connection, Expect, PeerIdentity, Role, Transport};
+use crate::{BoxFuture, ConnectError, Connection, Expect, LinkConfig, PeerIdentity, Role, Transport};
 
 /// Longest wait of [`Transport::drained`], as with QUIC.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ pub struct MemoryTransport {
 pub(super) struct Port {
     pub(super) addr: SocketAddr,
     pub(super) identity: PeerIdentity,
+    config: Arc<LinkConfig>,
     hub: Arc<Hub>,
     state: Mutex<PortState>,
 }
@@ -53,6 +54,17 @@ impl Port {
         self.hub.leave(self);
     }
 
+    /// The end of a connection to `peer` that is here.
+    fn end(&self, peer: &Self, out: Arc<Wire>, inward: Arc<Wire>) -> Arc<End> {
+        End::new(
+            (self.identity.name.clone(), self.addr),
+            (peer.identity.clone(), peer.addr),
+            (Arc::clone(&self.config), peer.config.max_streams),
+            out,
+            inward,
+        )
+    }
+
     fn is_closed(&self) -> bool {
         lock(&self.state).closed
     }
@@ -63,12 +75,18 @@ impl Port {
 }
 
 impl MemoryTransport {
-    pub(super) fn bind(hub: Arc<Hub>, addr: SocketAddr, identity: PeerIdentity, serve: bool) -> Result<Self, Occupied> {
-        let (sender, ready) = mpsc::channel(hub.config.accept_backlog);
+    pub(super) fn bind(
+        hub: Arc<Hub>,
+        addr: SocketAddr,
+        identity: PeerIdentity,
+        config: Arc<LinkConfig>,
+        serve: bool,
+    ) -> Result<Self, BindError> {
+        let (sender, ready) = mpsc::channel(config.accept_backlog);
         let state = PortState { closed: false, ready: serve.then_some(sender) };
         let port = hub.enter(addr, |addr| {
             let hub = Arc::clone(&hub);
-            Arc::new(Port { addr, identity, hub, state: Mutex::new(state) })
+            Arc::new(Port { addr, identity, config, hub, state: Mutex::new(state) })
         })?;
         Ok(Self { hub, port, ready: AsyncMutex::new(ready) })
     }
@@ -80,7 +98,7 @@ impl MemoryTransport {
         if self.port.is_closed() {
             return Err(ConnectError::Closed { to });
         }
-        let after = self.hub.config.handshake_timeout;
+        let after = self.port.config.handshake_timeout;
         let deadline = Instant::now() + after;
         match timeout_at(deadline, self.shake_hands(to, expect)).await {
             Ok(Some(done)) => done,
@@ -139,29 +157,18 @@ impl MemoryTransport {
 
     /// Makes the two ends of a connection to `port` and starts what moves packets between them.
     fn join(&self, port: &Port) -> (Arc<End>, Arc<End>) {
-        let config = &self.hub.config;
-        let (us, them) = (&self.port.identity, &port.identity);
-        let wire = |from: &str, to: &str| Wire::new(Arc::clone(&self.hub), from, to, config.datagram_buffer);
-        let (there, back) = (wire(&us.name, &them.name), wire(&them.name, &us.name));
-        let ours = End::new(
-            us.name.clone(),
-            self.port.addr,
-            (them.clone(), port.addr),
-            Arc::clone(config),
-            Arc::clone(&there),
-            Arc::clone(&back),
-        );
-        let theirs = End::new(
-            them.name.clone(),
-            port.addr,
-            (us.clone(), self.port.addr),
-            Arc::clone(config),
-            Arc::clone(&back),
-            Arc::clone(&there),
-        );
+        let (us, them) = (&self.port, port);
+        let wire = |from: &Port, to: &Port| {
+            let (hub, room) = (Arc::clone(&self.hub), from.config.datagram_buffer);
+            Wire::new(hub, &from.identity.name, &to.identity.name, room)
+        };
+        let (there, back) = (wire(us, them), wire(them, us));
+        let ours = us.end(them, Arc::clone(&there), Arc::clone(&back));
+        let theirs = them.end(us, Arc::clone(&back), Arc::clone(&there));
         self.hub.add_end(&ours);
         self.hub.add_end(&theirs);
-        let idle = config.idle_timeout;
+        // The smaller value counts, as in QUIC's negotiation.
+        let idle = us.config.idle_timeout.min(them.config.idle_timeout);
         tokio::spawn(pump(there, Arc::clone(&ours), Arc::clone(&theirs), idle));
         tokio::spawn(pump(back, Arc::clone(&theirs), Arc::clone(&ours), idle));
         (ours, theirs)
