@@ -1,0 +1,119 @@
+//! Who leads, followed in openraft's metrics.
+
+use std::time::Duration;
+
+use colony_wire::RaftId;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics, ServerState};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::types::{Peer, Types};
+
+/// Who leads the group, as one host sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The term, which grows with every election.
+    pub term: u64,
+    /// Who leads; none while nobody is known to. Where it is, is what Raft's membership says.
+    pub leader: Option<Peer>,
+    /// Whether that is this host.
+    pub is_here: bool,
+    /// Whether this host leads, heard so from a quorum just now, and has applied all that was committed
+    /// before its term. A leader without this decides nothing: it may have a successor.
+    pub is_confirmed: bool,
+}
+
+/// Why a group ended by itself. The process must end too: it may have forgotten what it promised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the group failed: {0}")]
+pub struct Fatal(pub(crate) String);
+
+/// How a group ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Stopped,
+    Failed(Fatal),
+}
+
+pub(crate) type Metrics = openraft::alias::WatchReceiverOf<Types, RaftMetrics<Types>>;
+
+/// Until when the leader may take itself for confirmed; none if it is not.
+fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+    let has_applied_own = metrics.last_applied.is_some_and(|last| last.leader_id == metrics.vote.leader_id);
+    if metrics.state != ServerState::Leader || !has_applied_own {
+        return None;
+    }
+    let now = Instant::now();
+    if metrics.membership_config.voter_ids().eq([metrics.id]) {
+        // Alone it is the quorum; the time is only when to look again.
+        return Some(now + within);
+    }
+    let left = within.checked_sub(metrics.last_quorum_acked?.elapsed())?;
+    (!left.is_zero()).then_some(now + left)
+}
+
+pub(crate) fn leader(metrics: &RaftMetrics<Types>) -> Option<Peer> {
+    let leader = metrics.current_leader?;
+    let place = metrics.membership_config.get_node(&leader)?;
+    Some(Peer { raft: RaftId(leader), address: place.address })
+}
+
+/// The leadership these metrics tell of, and when that must be looked at again although nothing is told.
+pub(crate) fn read(metrics: &RaftMetrics<Types>, within: Duration) -> (Leadership, Option<Instant>) {
+    let until = confirmed_until(metrics, within);
+    let leadership = Leadership {
+        term: metrics.current_term,
+        leader: leader(metrics),
+        is_here: metrics.state == ServerState::Leader,
+        is_confirmed: until.is_some(),
+    };
+    (leadership, until)
+}
+
+/// Keeps `shown` up to date until the group ends, and then says how in `end`.
+pub(crate) async fn follow(
+    mut metrics: Metrics,
+    within: Duration,
+    shown: watch::Sender<Leadership>,
+    end: watch::Sender<Option<End>>,
+) {
+    loop {
+        let (leadership, until) = {
+            let metrics = metrics.borrow_watched();
+            if let Err(fatal) = &metrics.running_state {
+                let ended = match fatal {
+                    openraft::errors::Fatal::Stopped => End::Stopped,
+                    failed => End::Failed(Fatal(failed.to_string())),
+                };
+                end.send_replace(Some(ended));
+                break;
+            }
+            read(&metrics, within)
+        };
+        show(&shown, leadership);
+        let expired = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            changed = metrics.changed() => if changed.is_err() {
+                end.send_replace(Some(End::Failed(Fatal("its task panicked".into()))));
+                break;
+            },
+            () = expired => {}
+        }
+    }
+    show(&shown, Leadership::default());
+}
+
+fn show(shown: &watch::Sender<Leadership>, leadership: Leadership) {
+    shown.send_if_modified(|current| {
+        let is_new = *current != leadership;
+        *current = leadership;
+        is_new
+    });
+}

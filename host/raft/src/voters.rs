@@ -1,0 +1,125 @@
+//! Who votes: the next step towards the voters a group should have (`PROTOCOL.md` 7), as a pure function.
+//!
+//! - One voter with one or two hosts, three from three on, never more than asked for: two voters would stop
+//!   when either does.
+//! - A voter whose host is dead is replaced one for one by a living host that is no voter, and stays where
+//!   there is none: the number of voters never falls by itself, or a minority could outvote who is away.
+//! - Voters are spread over zones, then over racks and machines.
+//! - Who is to vote is first made a learner, and promoted when it has the log: until then it could not help
+//!   to a quorum.
+//!
+//! What this does not know: whether this host leads, whether a change is under way, how changes are made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use colony_core::group::{Member, State};
+use colony_wire::RaftId;
+
+use crate::types::Peer;
+
+/// Most voters a group gets without being asked for more: three survive the loss of any one.
+pub const VOTERS: usize = 3;
+
+/// Labels that say where a host is, the widest first. Hosts without the label are each at a place of their own.
+const PLACES: [&str; 4] = ["region", "zone", "rack", "machine"];
+
+/// Raft's membership now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Electorate {
+    /// Who votes. Two sets while the first gives way to the second.
+    pub voters: Vec<BTreeSet<RaftId>>,
+    /// Everyone the leader sends the log to, and where they were when they were added.
+    pub nodes: BTreeMap<RaftId, SocketAddr>,
+    /// Those who have nearly the whole log.
+    pub caught_up: BTreeSet<RaftId>,
+}
+
+/// One change of the electorate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A change that an earlier leader began is brought to its end.
+    Finish(BTreeSet<RaftId>),
+    /// A host is sent the log, to vote later.
+    Teach(Peer),
+    /// These vote from now on, in place of those before.
+    Elect(BTreeSet<RaftId>),
+    /// A node that does not vote and shall not is no longer sent the log.
+    Dismiss(RaftId),
+}
+
+/// What there is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This.
+    Step(Step),
+    /// Nothing until a learner has caught up.
+    Wait,
+    /// Nothing: the voters are who they should be.
+    Nothing,
+}
+
+/// The next step, if `most` hosts may vote.
+#[must_use]
+pub fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
+    let Some(voters) = now.voters.last() else { return Next::Nothing };
+    if now.voters.len() > 1 {
+        return Next::Step(Step::Finish(voters.clone()));
+    }
+    let living: BTreeMap<RaftId, &Member> = state.up().map(|member| (member.raft, member)).collect();
+    let wanted = wanted(&living, now, voters, most);
+    let added: Vec<RaftId> = wanted.difference(voters).copied().collect();
+    for raft in &added {
+        if !now.nodes.contains_key(raft)
+            && let Some(member) = living.get(raft)
+        {
+            return Next::Step(Step::Teach(Peer { raft: *raft, address: member.address }));
+        }
+    }
+    if wanted != *voters {
+        let ready = added.iter().all(|raft| now.caught_up.contains(raft));
+        return if ready { Next::Step(Step::Elect(wanted)) } else { Next::Wait };
+    }
+    let idle = now.nodes.keys().find(|raft| !voters.contains(raft));
+    idle.map_or(Next::Nothing, |raft| Next::Step(Step::Dismiss(*raft)))
+}
+
+/// Who should vote.
+fn wanted(
+    living: &BTreeMap<RaftId, &Member>,
+    now: &Electorate,
+    voters: &BTreeSet<RaftId>,
+    most: usize,
+) -> BTreeSet<RaftId> {
+    let count = voters.len().max(odd(living.len().min(most)));
+    let mut wanted: BTreeSet<RaftId> = voters.iter().copied().filter(|raft| living.contains_key(raft)).collect();
+    while wanted.len() < count {
+        let spare = living.keys().copied().filter(|raft| !wanted.contains(raft));
+        let best = spare.min_by_key(|raft| {
+            // Who is learning already goes first among equals, so that a choice once made stands.
+            (crowding(living, &wanted, *raft), !now.nodes.contains_key(raft), *raft)
+        });
+        let Some(best) = best else { break };
+        wanted.insert(best);
+    }
+    let missing = count.saturating_sub(wanted.len());
+    wanted.extend(voters.iter().copied().filter(|raft| !living.contains_key(raft)).take(missing));
+    wanted
+}
+
+/// The largest number of voters worth having among so many: an even one survives no more losses than the odd
+/// one below it. Two hosts have one voter, so that one of them may stop.
+fn odd(hosts: usize) -> usize {
+    if hosts.is_multiple_of(2) { hosts.saturating_sub(1) } else { hosts }
+}
+
+/// With how many of the chosen the host shares each kind of place.
+fn crowding(living: &BTreeMap<RaftId, &Member>, chosen: &BTreeSet<RaftId>, raft: RaftId) -> [usize; PLACES.len()] {
+    PLACES.map(|place| {
+        let at = |raft: &RaftId| living.get(raft).and_then(|member| member.labels.get(place));
+        at(&raft).map_or(0, |own| chosen.iter().filter(|other| at(other) == Some(own)).count())
+    })
+}
+
+#[cfg(test)]
+mod tests;
