@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus,
-    OnConflict, Policy,
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
 };
 use colony_wire::client::{
-    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
-    RoutesRequest,
+    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
@@ -18,8 +16,8 @@ use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView, Ttl,
 };
 use colony_wire::{
-    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId,
-    Revision, Seq, StartId, View,
+    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId, Revision, Seq,
+    StartId, View,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -40,10 +38,7 @@ fn key() -> impl Strategy<Value = Key> {
 }
 
 fn colony() -> impl Strategy<Value = ColonyId> {
-    any::<(u32, u32)>().prop_map(|(namespace, bucket)| ColonyId {
-        namespace: NamespaceId(namespace),
-        bucket,
-    })
+    any::<(u32, u32)>().prop_map(|(namespace, bucket)| ColonyId { namespace: NamespaceId(namespace), bucket })
 }
 
 fn position() -> impl Strategy<Value = Position> {
@@ -56,10 +51,7 @@ fn position() -> impl Strategy<Value = Position> {
 
 fn stamp() -> impl Strategy<Value = Stamp> {
     any::<(u128, u64, u64)>().prop_map(|(client, number, lowest_unanswered)| Stamp {
-        request: RequestId {
-            client: ClientId(client),
-            number,
-        },
+        request: RequestId { client: ClientId(client), number },
         lowest_unanswered,
     })
 }
@@ -73,52 +65,27 @@ fn attribute_changes() -> impl Strategy<Value = Vec<AttributeChange>> {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    prop_oneof![
-        blob().prop_map(Content::Blob),
-        btree_map(NAME, blob(), 0..FEW).prop_map(Content::Attributes),
-    ]
+    prop_oneof![blob().prop_map(Content::Blob), btree_map(NAME, blob(), 0..FEW).prop_map(Content::Attributes),]
 }
 
 fn changes() -> impl Strategy<Value = Changes> {
-    prop_oneof![
-        blob().prop_map(Changes::Blob),
-        attribute_changes().prop_map(Changes::Attributes),
-    ]
+    prop_oneof![blob().prop_map(Changes::Blob), attribute_changes().prop_map(Changes::Attributes),]
 }
 
 fn precondition() -> impl Strategy<Value = Precondition> {
-    prop_oneof![
-        Just(Precondition::None),
-        Just(Precondition::Absent),
-        position().prop_map(Precondition::Version),
-    ]
+    prop_oneof![Just(Precondition::None), Just(Precondition::Absent), position().prop_map(Precondition::Version),]
 }
 
 fn mutation() -> impl Strategy<Value = Mutation> {
     let base = (position(), position()).prop_map(|(life, version)| Base { life, version });
     prop_oneof![
-        (key(), content(), ttl(), precondition()).prop_map(|(key, content, ttl, precondition)| {
-            Mutation::Put {
-                key,
-                content,
-                ttl,
-                precondition,
-            }
-        }),
+        (key(), content(), ttl(), precondition())
+            .prop_map(|(key, content, ttl, precondition)| { Mutation::Put { key, content, ttl, precondition } }),
         (key(), base, changes(), of(ttl()), of(attribute_changes())).prop_map(
-            |(key, base, changes, ttl, base_values)| {
-                Mutation::Save {
-                    key,
-                    base,
-                    changes,
-                    ttl,
-                    base_values,
-                }
-            }
+            |(key, base, changes, ttl, base_values)| { Mutation::Save { key, base, changes, ttl, base_values } }
         ),
         (key(), ttl()).prop_map(|(key, ttl)| Mutation::Touch { key, ttl }),
-        (key(), precondition())
-            .prop_map(|(key, precondition)| Mutation::Delete { key, precondition }),
+        (key(), precondition()).prop_map(|(key, precondition)| Mutation::Delete { key, precondition }),
     ]
 }
 
@@ -127,21 +94,17 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         key().prop_map(|key| RequestBody::Get { key }),
         (stamp(), mutation()).prop_map(|(stamp, mutation)| RequestBody::Mutate { stamp, mutation }),
     ];
-    (colony(), 0..=30_000_u32, of(position()), body).prop_map(
-        |(colony, deadline_ms, token, body)| Request {
-            colony,
-            deadline_ms,
-            token,
-            body,
-        },
-    )
+    (colony(), 0..=30_000_u32, of(position()), body).prop_map(|(colony, deadline_ms, token, body)| Request {
+        colony,
+        deadline_ms,
+        token,
+        body,
+    })
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {
     prop_oneof![
-        any::<u64>().prop_map(|reign| Refusal::NotPrimary {
-            reign: Reign(reign)
-        }),
+        any::<u64>().prop_map(|reign| Refusal::NotPrimary { reign: Reign(reign) }),
         Just(Refusal::NotReady),
         Just(Refusal::Offline),
         Just(Refusal::Behind),
@@ -151,11 +114,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::NotFound),
         Just(Refusal::Late),
         TEXT.prop_map(|what| Refusal::Busy { what }),
-        (TEXT, any::<u64>(), any::<u64>()).prop_map(|(what, len, limit)| Refusal::TooLarge {
-            what,
-            len,
-            limit
-        }),
+        (TEXT, any::<u64>(), any::<u64>()).prop_map(|(what, len, limit)| Refusal::TooLarge { what, len, limit }),
         Just(Refusal::WrongContent),
         Just(Refusal::Unknown),
         Just(Refusal::NoColony),
@@ -177,14 +136,12 @@ fn session_view() -> impl Strategy<Value = SessionView> {
 }
 
 pub(crate) fn reply() -> impl Strategy<Value = Reply> {
-    let done = (position(), position(), any::<u8>(), any::<bool>()).prop_map(
-        |(version, life, copies, merged)| Done {
-            version,
-            life,
-            copies,
-            merged,
-        },
-    );
+    let done = (position(), position(), any::<u8>(), any::<bool>()).prop_map(|(version, life, copies, merged)| Done {
+        version,
+        life,
+        copies,
+        merged,
+    });
     let body = prop_oneof![
         session_view().prop_map(ReplyBody::Found),
         Just(ReplyBody::Absent),
@@ -200,193 +157,123 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
 }
 
 pub(crate) fn routes_request() -> impl Strategy<Value = RoutesRequest> {
-    any::<u64>().prop_map(|have| RoutesRequest {
-        have: Revision(have),
-    })
+    any::<u64>().prop_map(|have| RoutesRequest { have: Revision(have) })
 }
 
 pub(crate) fn routes() -> impl Strategy<Value = Routes> {
-    let host =
-        (any::<u64>(), NAME, TEXT, any::<u16>()).prop_map(|(start, name, address, shards)| {
-            RouteHost {
-                start: StartId(start),
-                name,
-                address,
-                shards,
-            }
-        });
-    let namespace = (any::<u32>(), NAME, ttl(), vec(of(any::<u16>()), 0..16)).prop_map(
-        |(id, name, ttl, primaries)| RouteNamespace {
-            id: NamespaceId(id),
-            name,
-            ttl,
-            primaries,
-        },
-    );
-    (
-        any::<(u128, u128, u64)>(),
-        vec(host, 0..FEW),
-        vec(namespace, 0..FEW),
-    )
-        .prop_map(|((cluster, lineage, revision), hosts, namespaces)| Routes {
+    let host = (any::<u64>(), NAME, TEXT, any::<u16>()).prop_map(|(start, name, address, shards)| RouteHost {
+        start: StartId(start),
+        name,
+        address,
+        shards,
+    });
+    let namespace = (any::<u32>(), NAME, ttl(), vec(of(any::<u16>()), 0..16))
+        .prop_map(|(id, name, ttl, primaries)| RouteNamespace { id: NamespaceId(id), name, ttl, primaries });
+    (any::<(u128, u128, u64)>(), vec(host, 0..FEW), vec(namespace, 0..FEW)).prop_map(
+        |((cluster, lineage, revision), hosts, namespaces)| Routes {
             cluster: ClusterId(cluster),
             lineage: LineageId(lineage),
             revision: Revision(revision),
             hosts,
             namespaces,
-        })
+        },
+    )
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let change = prop_oneof![
         Just(Change::Barrier),
         (key(), content(), ttl()).prop_map(|(key, content, ttl)| Change::Put { key, content, ttl }),
-        (key(), changes(), of(ttl())).prop_map(|(key, changes, ttl)| Change::Update {
-            key,
-            changes,
-            ttl
-        }),
+        (key(), changes(), of(ttl())).prop_map(|(key, changes, ttl)| Change::Update { key, changes, ttl }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
-        (
-            key(),
-            prop_oneof![Just(EndKind::Logout), Just(EndKind::Expiry)]
-        )
+        (key(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Expiry)])
             .prop_map(|(key, kind)| Change::End { key, kind }),
     ];
-    (position(), of(stamp()), any::<u64>(), change).prop_map(
-        |(position, stamp, written_at, change)| Op {
-            position,
-            stamp,
-            written_at,
-            change,
-        },
-    )
+    (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
+        position,
+        stamp,
+        written_at,
+        change,
+    })
 }
 
 pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
-    let append = (any::<[u64; 5]>(), vec(op(), 0..FEW)).prop_map(
-        |([reign, cfg, first, prev_reign, commit], ops)| {
-            PeerBody::Append(Append {
-                reign: Reign(reign),
-                cfg: Cfg(cfg),
-                first: Seq(first),
-                prev_reign: Reign(prev_reign),
-                commit: Seq(commit),
-                ops,
-            })
+    let append = (any::<[u64; 5]>(), vec(op(), 0..FEW)).prop_map(|([reign, cfg, first, prev_reign, commit], ops)| {
+        PeerBody::Append(Append {
+            reign: Reign(reign),
+            cfg: Cfg(cfg),
+            first: Seq(first),
+            prev_reign: Reign(prev_reign),
+            commit: Seq(commit),
+            ops,
+        })
+    });
+    let epochs = vec(any::<(u64, u64)>().prop_map(|(r, s)| (Reign(r), Seq(s))), 0..FEW);
+    let chunk = (any::<[u64; 2]>(), any::<[u32; 2]>(), 0..=16 * 1024_u32, blob()).prop_map(
+        |([reign, transfer], [index, crc], count, bytes)| {
+            PeerBody::Chunk(Chunk { reign: Reign(reign), transfer, index, count, crc, bytes })
         },
     );
-    let epochs = vec(
-        any::<(u64, u64)>().prop_map(|(r, s)| (Reign(r), Seq(s))),
-        0..FEW,
-    );
-    let chunk = (
-        any::<[u64; 2]>(),
-        any::<[u32; 2]>(),
-        0..=16 * 1024_u32,
-        blob(),
-    )
-        .prop_map(|([reign, transfer], [index, crc], count, bytes)| {
-            PeerBody::Chunk(Chunk {
-                reign: Reign(reign),
-                transfer,
-                index,
-                count,
-                crc,
-                bytes,
-            })
-        });
     let body = prop_oneof![
         append,
-        any::<[u64; 2]>().prop_map(|[reign, prepared]| PeerBody::Appended {
-            reign: Reign(reign),
-            prepared: Seq(prepared),
-        }),
+        any::<[u64; 2]>()
+            .prop_map(|[reign, prepared]| PeerBody::Appended { reign: Reign(reign), prepared: Seq(prepared) }),
         (any::<[u64; 2]>(), epochs).prop_map(|([reign, prepared], epochs)| PeerBody::Mismatch {
             reign: Reign(reign),
             prepared: Seq(prepared),
             epochs,
         }),
-        any::<u64>().prop_map(|reign| PeerBody::Deposed {
-            reign: Reign(reign)
-        }),
+        any::<u64>().prop_map(|reign| PeerBody::Deposed { reign: Reign(reign) }),
         chunk,
-        (any::<[u64; 2]>(), any::<u32>()).prop_map(|([reign, transfer], index)| {
-            PeerBody::ChunkTaken {
-                reign: Reign(reign),
-                transfer,
-                index,
-            }
-        }),
-        any::<[u64; 2]>().prop_map(|[reign, transfer]| PeerBody::ChunkRefused {
-            reign: Reign(reign),
-            transfer,
-        }),
+        (any::<[u64; 2]>(), any::<u32>())
+            .prop_map(|([reign, transfer], index)| { PeerBody::ChunkTaken { reign: Reign(reign), transfer, index } }),
+        any::<[u64; 2]>().prop_map(|[reign, transfer]| PeerBody::ChunkRefused { reign: Reign(reign), transfer }),
     ];
-    (colony(), any::<(u128, u64, u64)>(), body).prop_map(|(colony, (lineage, from, to), body)| {
-        PeerMessage {
-            colony,
-            lineage: LineageId(lineage),
-            from: StartId(from),
-            to: StartId(to),
-            body,
-        }
+    (colony(), any::<(u128, u64, u64)>(), body).prop_map(|(colony, (lineage, from, to), body)| PeerMessage {
+        colony,
+        lineage: LineageId(lineage),
+        from: StartId(from),
+        to: StartId(to),
+        body,
     })
 }
 
 pub(crate) fn beacon() -> impl Strategy<Value = Beacon> {
-    any::<(u64, u128, u64, u64, Option<u64>)>().prop_map(|(from, lineage, view, nonce, answers)| {
-        Beacon {
-            from: StartId(from),
-            lineage: LineageId(lineage),
-            view: View(view),
-            nonce,
-            answers,
-        }
+    any::<(u64, u128, u64, u64, Option<u64>)>().prop_map(|(from, lineage, view, nonce, answers)| Beacon {
+        from: StartId(from),
+        lineage: LineageId(lineage),
+        view: View(view),
+        nonce,
+        answers,
     })
 }
 
 pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
     prop_oneof![
-        any::<u64>().prop_map(|start| ControlRequest::Introduce {
-            start: StartId(start)
-        }),
-        (any::<Option<u128>>(), blob()).prop_map(|(cluster, member)| ControlRequest::Join {
-            cluster: cluster.map(ClusterId),
-            member,
-        }),
+        any::<u64>().prop_map(|start| ControlRequest::Introduce { start: StartId(start) }),
+        (any::<Option<u128>>(), blob())
+            .prop_map(|(cluster, member)| ControlRequest::Join { cluster: cluster.map(ClusterId), member }),
         blob().prop_map(|command| ControlRequest::Propose { command }),
         (any::<(u128, u64)>(), blob()).prop_map(|((lineage, to), message)| ControlRequest::Raft {
             lineage: LineageId(lineage),
             to: RaftId(to),
             message,
         }),
-        any::<(u128, u64)>().prop_map(|(lineage, have)| ControlRequest::Feed {
-            lineage: LineageId(lineage),
-            have: Revision(have),
-        }),
+        any::<(u128, u64)>()
+            .prop_map(|(lineage, have)| ControlRequest::Feed { lineage: LineageId(lineage), have: Revision(have) }),
         any::<(u64, u64)>().prop_map(|(observer, accused)| ControlRequest::Accuse {
             observer: StartId(observer),
             accused: StartId(accused),
         }),
         (any::<(u64, u64)>(), vec(colony(), 0..FEW)).prop_map(|((dead, now), colonies)| {
-            ControlRequest::Fates {
-                dead: StartId(dead),
-                now: StartId(now),
-                colonies,
-            }
+            ControlRequest::Fates { dead: StartId(dead), now: StartId(now), colonies }
         }),
     ]
 }
 
 pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
-    let introduction = (
-        any::<u64>(),
-        NAME,
-        any::<(Option<u128>, Option<u128>, bool)>(),
-        of(TEXT),
-    )
-        .prop_map(|(start, name, (cluster, lineage, in_use), leader)| {
+    let introduction = (any::<u64>(), NAME, any::<(Option<u128>, Option<u128>, bool)>(), of(TEXT)).prop_map(
+        |(start, name, (cluster, lineage, in_use), leader)| {
             ControlReply::Introduction(Introduction {
                 start: StartId(start),
                 name,
@@ -395,19 +282,16 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
                 leader,
                 in_use,
             })
-        });
+        },
+    );
     let fate = prop_oneof![Just(Fate::Discard), Just(Fate::Restore), Just(Fate::Wait)];
     prop_oneof![
         introduction,
-        any::<u64>().prop_map(|revision| ControlReply::Joined {
-            revision: Revision(revision)
-        }),
+        any::<u64>().prop_map(|revision| ControlReply::Joined { revision: Revision(revision) }),
         blob().prop_map(|outcome| ControlReply::Proposed { outcome }),
         blob().prop_map(|message| ControlReply::Raft { message }),
-        (any::<u64>(), blob()).prop_map(|(revision, state)| ControlReply::FeedSnapshot {
-            revision: Revision(revision),
-            state,
-        }),
+        (any::<u64>(), blob())
+            .prop_map(|(revision, state)| ControlReply::FeedSnapshot { revision: Revision(revision), state }),
         vec(blob(), 0..FEW).prop_map(|commands| ControlReply::FeedCommands { commands }),
         Just(ControlReply::Noted),
         vec(fate, 0..FEW).prop_map(|fates| ControlReply::Fates { fates }),
@@ -418,21 +302,11 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let on_conflict = prop_oneof![
-        Just(OnConflict::Merge),
-        Just(OnConflict::Reject),
-        Just(OnConflict::Overwrite)
-    ];
+    let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
     let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin)];
-    (1..=7_u8, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
-        |(copies, buckets_log2, ttl_ms, on_conflict, merge)| Policy {
-            copies,
-            buckets: 1 << buckets_log2,
-            ttl_ms,
-            on_conflict,
-            merge,
-        },
-    )
+    (1..=7_u8, 0..=14_u32, ttl(), on_conflict, merge).prop_map(|(copies, buckets_log2, ttl_ms, on_conflict, merge)| {
+        Policy { copies, buckets: 1 << buckets_log2, ttl_ms, on_conflict, merge }
+    })
 }
 
 pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
@@ -446,74 +320,48 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
 
 fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
     let labels = btree_map(NAME, TEXT, 0..3).prop_map(BTreeMap::from);
-    let host = (
-        any::<u64>(),
-        [NAME, TEXT, TEXT],
-        labels,
-        any::<(u16, bool, u32, u32)>(),
+    let host = (any::<u64>(), [NAME, TEXT, TEXT], labels, any::<(u16, bool, u32, u32)>()).prop_map(
+        |(start, [name, address, state], labels, (shards, voter, primaries, copies))| HostStatus {
+            name,
+            start: StartId(start),
+            address,
+            state,
+            labels,
+            shards,
+            voter,
+            primaries,
+            copies,
+        },
+    );
+    (any::<(u128, u128, u64, u32, u32)>(), (NAME, of(NAME)), vec(host, 0..3), vec(TEXT, 0..3)).prop_map(
+        |((cluster, lineage, revision, colonies, served), (answered_by, leader), hosts, problems)| ClusterStatus {
+            cluster: ClusterId(cluster),
+            lineage: LineageId(lineage),
+            revision: Revision(revision),
+            answered_by,
+            leader,
+            hosts,
+            colonies,
+            served,
+            problems,
+        },
     )
-        .prop_map(
-            |(start, [name, address, state], labels, (shards, voter, primaries, copies))| {
-                HostStatus {
-                    name,
-                    start: StartId(start),
-                    address,
-                    state,
-                    labels,
-                    shards,
-                    voter,
-                    primaries,
-                    copies,
-                }
-            },
-        );
-    (
-        any::<(u128, u128, u64, u32, u32)>(),
-        (NAME, of(NAME)),
-        vec(host, 0..3),
-        vec(TEXT, 0..3),
-    )
-        .prop_map(
-            |(
-                (cluster, lineage, revision, colonies, served),
-                (answered_by, leader),
-                hosts,
-                problems,
-            )| ClusterStatus {
-                cluster: ClusterId(cluster),
-                lineage: LineageId(lineage),
-                revision: Revision(revision),
-                answered_by,
-                leader,
-                hosts,
-                colonies,
-                served,
-                problems,
-            },
-        )
 }
 
 pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
     let names = || vec(NAME, 0..FEW);
-    let colony = (
-        NAME,
-        any::<(u32, u64, u64)>(),
-        of(NAME),
-        (names(), names()),
-        of(TEXT),
-    )
-        .prop_map(
-            |(namespace, (bucket, reign, cfg), primary, (in_sync, want), problem)| ColonyStatus {
-                namespace,
-                bucket,
-                primary,
-                in_sync,
-                want,
-                reign: Reign(reign),
-                cfg: Cfg(cfg),
-                problem,
-            },
-        );
+    let colony = (NAME, any::<(u32, u64, u64)>(), of(NAME), (names(), names()), of(TEXT)).prop_map(
+        |(namespace, (bucket, reign, cfg), primary, (in_sync, want), problem)| ColonyStatus {
+            namespace,
+            bucket,
+            primary,
+            in_sync,
+            want,
+            reign: Reign(reign),
+            cfg: Cfg(cfg),
+            problem,
+        },
+    );
     let namespace = (any::<u32>(), NAME, policy()).prop_map(|(id, name, policy)| NamespaceStatus {
         id: NamespaceId(id),
         name,
@@ -523,9 +371,7 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         cluster_status().prop_map(AdminReply::Status),
         vec(colony, 0..FEW).prop_map(AdminReply::Colonies),
         vec(namespace, 0..FEW).prop_map(AdminReply::Namespaces),
-        any::<u32>().prop_map(|id| AdminReply::Created {
-            id: NamespaceId(id)
-        }),
+        any::<u32>().prop_map(|id| AdminReply::Created { id: NamespaceId(id) }),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| AdminReply::Refused { why, retryable }),
     ]
 }

@@ -69,15 +69,8 @@ fn the_bucket_of_a_key_is_as_published() {
 #[test]
 fn the_shard_of_a_colony_is_as_published() {
     for ((namespace, bucket), shards) in SHARDS {
-        let colony = ColonyId {
-            namespace: NamespaceId(namespace),
-            bucket,
-        };
-        assert_eq!(
-            [2, 3, 4, 16].map(|count| colony.shard(count)),
-            shards,
-            "{colony}"
-        );
+        let colony = ColonyId { namespace: NamespaceId(namespace), bucket };
+        assert_eq!([2, 3, 4, 16].map(|count| colony.shard(count)), shards, "{colony}");
     }
 }
 

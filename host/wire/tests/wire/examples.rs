@@ -5,46 +5,29 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus,
-    OnConflict, Policy,
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
 };
 use colony_wire::client::{
-    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
-    RoutesRequest,
+    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
-use colony_wire::session::{
-    Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
-};
+use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView};
 use colony_wire::{
-    Cfg, ClientId, ClusterId, ColonyId, LineageId, Message, NamespaceId, Position, RaftId, Reign,
-    RequestId, Revision, Seq, StartId, View,
+    Cfg, ClientId, ClusterId, ColonyId, LineageId, Message, NamespaceId, Position, RaftId, Reign, RequestId, Revision,
+    Seq, StartId, View,
 };
 
 /// A name for people, and the frame.
 pub(crate) type Example = (&'static str, Bytes);
 
-const COLONY: ColonyId = ColonyId {
-    namespace: NamespaceId(3),
-    bucket: 17,
-};
+const COLONY: ColonyId = ColonyId { namespace: NamespaceId(3), bucket: 17 };
 const LINEAGE: LineageId = LineageId(0xABCD << 112 | 1);
-const STAMP: Stamp = Stamp {
-    request: RequestId {
-        client: ClientId(0x0102),
-        number: 7,
-    },
-    lowest_unanswered: 5,
-};
+const STAMP: Stamp = Stamp { request: RequestId { client: ClientId(0x0102), number: 7 }, lowest_unanswered: 5 };
 
 fn at(reign: u64, seq: u64) -> Position {
-    Position {
-        lineage: LINEAGE,
-        reign: Reign(reign),
-        seq: Seq(seq),
-    }
+    Position { lineage: LINEAGE, reign: Reign(reign), seq: Seq(seq) }
 }
 
 fn key() -> Key {
@@ -59,16 +42,11 @@ fn attributes() -> Content {
 }
 
 fn changes() -> Changes {
-    Changes::Attributes(vec![
-        ("cart".to_owned(), Some(Bytes::from_static(b"\x03"))),
-        ("old".to_owned(), None),
-    ])
+    Changes::Attributes(vec![("cart".to_owned(), Some(Bytes::from_static(b"\x03"))), ("old".to_owned(), None)])
 }
 
 fn frame(message: &impl Message) -> Bytes {
-    message
-        .to_frame(0x1122_3344)
-        .expect("an example is within the limits")
+    message.to_frame(0x1122_3344).expect("an example is within the limits")
 }
 
 /// All of them.
@@ -77,20 +55,8 @@ pub(crate) fn all() -> Vec<Example> {
 }
 
 fn requests() -> Vec<Example> {
-    let request = |body| {
-        frame(&Request {
-            colony: COLONY,
-            deadline_ms: 5000,
-            token: Some(at(2, 9)),
-            body,
-        })
-    };
-    let mutate = |mutation| {
-        request(RequestBody::Mutate {
-            stamp: STAMP,
-            mutation,
-        })
-    };
+    let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body });
+    let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation });
     vec![
         ("request-get", request(RequestBody::Get { key: key() })),
         (
@@ -106,40 +72,19 @@ fn requests() -> Vec<Example> {
             "request-save",
             mutate(Mutation::Save {
                 key: key(),
-                base: Base {
-                    life: at(1, 4),
-                    version: at(2, 8),
-                },
+                base: Base { life: at(1, 4), version: at(2, 8) },
                 changes: changes(),
                 ttl: Some(None),
                 base_values: Some(vec![("cart".to_owned(), None)]),
             }),
         ),
-        (
-            "request-touch",
-            mutate(Mutation::Touch {
-                key: key(),
-                ttl: None,
-            }),
-        ),
-        (
-            "request-delete",
-            mutate(Mutation::Delete {
-                key: key(),
-                precondition: Precondition::Version(at(2, 9)),
-            }),
-        ),
+        ("request-touch", mutate(Mutation::Touch { key: key(), ttl: None })),
+        ("request-delete", mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)) })),
     ]
 }
 
 fn replies() -> Vec<Example> {
-    let reply = |body| {
-        frame(&Reply {
-            served_by: StartId(0x51),
-            seen: Some(at(2, 10)),
-            body,
-        })
-    };
+    let reply = |body| frame(&Reply { served_by: StartId(0x51), seen: Some(at(2, 10)), body });
     let refused = |refusal| reply(ReplyBody::Refused(refusal));
     vec![
         (
@@ -163,77 +108,30 @@ fn replies() -> Vec<Example> {
             })),
         ),
         ("reply-absent", reply(ReplyBody::Absent)),
-        (
-            "reply-done",
-            reply(ReplyBody::Done(Done {
-                version: at(2, 10),
-                life: at(1, 4),
-                copies: 2,
-                merged: true,
-            })),
-        ),
-        (
-            "reply-need-base",
-            reply(ReplyBody::NeedBase {
-                attributes: vec!["cart".to_owned()],
-            }),
-        ),
-        (
-            "refused-not-primary",
-            refused(Refusal::NotPrimary { reign: Reign(3) }),
-        ),
+        ("reply-done", reply(ReplyBody::Done(Done { version: at(2, 10), life: at(1, 4), copies: 2, merged: true }))),
+        ("reply-need-base", reply(ReplyBody::NeedBase { attributes: vec!["cart".to_owned()] })),
+        ("refused-not-primary", refused(Refusal::NotPrimary { reign: Reign(3) })),
         ("refused-not-ready", refused(Refusal::NotReady)),
         ("refused-offline", refused(Refusal::Offline)),
         ("refused-behind", refused(Refusal::Behind)),
-        (
-            "refused-exists",
-            refused(Refusal::Exists { version: at(1, 4) }),
-        ),
-        (
-            "refused-changed",
-            refused(Refusal::Changed { version: at(2, 9) }),
-        ),
+        ("refused-exists", refused(Refusal::Exists { version: at(1, 4) })),
+        ("refused-changed", refused(Refusal::Changed { version: at(2, 9) })),
         ("refused-gone", refused(Refusal::Gone)),
         ("refused-not-found", refused(Refusal::NotFound)),
         ("refused-late", refused(Refusal::Late)),
-        (
-            "refused-busy",
-            refused(Refusal::Busy {
-                what: "queue".to_owned(),
-            }),
-        ),
-        (
-            "refused-too-large",
-            refused(Refusal::TooLarge {
-                what: "size".to_owned(),
-                len: 300_000,
-                limit: 262_144,
-            }),
-        ),
+        ("refused-busy", refused(Refusal::Busy { what: "queue".to_owned() })),
+        ("refused-too-large", refused(Refusal::TooLarge { what: "size".to_owned(), len: 300_000, limit: 262_144 })),
         ("refused-wrong-content", refused(Refusal::WrongContent)),
         ("refused-unknown", refused(Refusal::Unknown)),
         ("refused-no-colony", refused(Refusal::NoColony)),
-        (
-            "refused-forbidden",
-            refused(Refusal::Forbidden {
-                right: "write".to_owned(),
-            }),
-        ),
-        (
-            "refused-malformed",
-            refused(Refusal::Malformed {
-                what: "key".to_owned(),
-            }),
-        ),
+        ("refused-forbidden", refused(Refusal::Forbidden { right: "write".to_owned() })),
+        ("refused-malformed", refused(Refusal::Malformed { what: "key".to_owned() })),
     ]
 }
 
 fn routes() -> Vec<Example> {
     vec![
-        (
-            "routes-request",
-            frame(&RoutesRequest { have: Revision(12) }),
-        ),
+        ("routes-request", frame(&RoutesRequest { have: Revision(12) })),
         (
             "routes",
             frame(&Routes {
@@ -258,74 +156,17 @@ fn routes() -> Vec<Example> {
 }
 
 fn peers() -> Vec<Example> {
-    let say = |body| {
-        frame(&PeerMessage {
-            colony: COLONY,
-            lineage: LINEAGE,
-            from: StartId(0x51),
-            to: StartId(0x52),
-            body,
-        })
-    };
-    let op = |seq, stamp, change| Op {
-        position: at(2, seq),
-        stamp,
-        written_at: 1_700_000_000_000,
-        change,
-    };
+    let say =
+        |body| frame(&PeerMessage { colony: COLONY, lineage: LINEAGE, from: StartId(0x51), to: StartId(0x52), body });
+    let op = |seq, stamp, change| Op { position: at(2, seq), stamp, written_at: 1_700_000_000_000, change };
     let ops = vec![
         op(8, None, Change::Barrier),
-        op(
-            9,
-            Some(STAMP),
-            Change::Put {
-                key: key(),
-                content: attributes(),
-                ttl: Some(1000),
-            },
-        ),
-        op(
-            10,
-            Some(STAMP),
-            Change::Update {
-                key: key(),
-                changes: changes(),
-                ttl: Some(None),
-            },
-        ),
-        op(
-            11,
-            None,
-            Change::Touch {
-                key: key(),
-                ttl: None,
-            },
-        ),
-        op(
-            12,
-            Some(STAMP),
-            Change::End {
-                key: key(),
-                kind: EndKind::Logout,
-            },
-        ),
-        op(
-            13,
-            None,
-            Change::End {
-                key: key(),
-                kind: EndKind::Expiry,
-            },
-        ),
-        op(
-            14,
-            None,
-            Change::Update {
-                key: key(),
-                changes: Changes::Blob(Bytes::from_static(b"b")),
-                ttl: None,
-            },
-        ),
+        op(9, Some(STAMP), Change::Put { key: key(), content: attributes(), ttl: Some(1000) }),
+        op(10, Some(STAMP), Change::Update { key: key(), changes: changes(), ttl: Some(None) }),
+        op(11, None, Change::Touch { key: key(), ttl: None }),
+        op(12, Some(STAMP), Change::End { key: key(), kind: EndKind::Logout }),
+        op(13, None, Change::End { key: key(), kind: EndKind::Expiry }),
+        op(14, None, Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None }),
     ];
     vec![
         (
@@ -339,20 +180,10 @@ fn peers() -> Vec<Example> {
                 ops,
             })),
         ),
-        (
-            "peer-appended",
-            say(PeerBody::Appended {
-                reign: Reign(2),
-                prepared: Seq(14),
-            }),
-        ),
+        ("peer-appended", say(PeerBody::Appended { reign: Reign(2), prepared: Seq(14) })),
         (
             "peer-mismatch",
-            say(PeerBody::Mismatch {
-                reign: Reign(2),
-                prepared: Seq(5),
-                epochs: vec![(Reign(1), Seq(5))],
-            }),
+            say(PeerBody::Mismatch { reign: Reign(2), prepared: Seq(5), epochs: vec![(Reign(1), Seq(5))] }),
         ),
         ("peer-deposed", say(PeerBody::Deposed { reign: Reign(3) })),
         (
@@ -366,21 +197,8 @@ fn peers() -> Vec<Example> {
                 bytes: Bytes::from_static(b"part"),
             })),
         ),
-        (
-            "peer-chunk-taken",
-            say(PeerBody::ChunkTaken {
-                reign: Reign(2),
-                transfer: 0xF00D,
-                index: 1,
-            }),
-        ),
-        (
-            "peer-chunk-refused",
-            say(PeerBody::ChunkRefused {
-                reign: Reign(2),
-                transfer: 0xF00D,
-            }),
-        ),
+        ("peer-chunk-taken", say(PeerBody::ChunkTaken { reign: Reign(2), transfer: 0xF00D, index: 1 })),
+        ("peer-chunk-refused", say(PeerBody::ChunkRefused { reign: Reign(2), transfer: 0xF00D })),
     ]
 }
 
@@ -389,60 +207,17 @@ fn control() -> Vec<Example> {
     vec![
         (
             "beacon",
-            frame(&Beacon {
-                from: StartId(0x51),
-                lineage: LINEAGE,
-                view: View(4),
-                nonce: 99,
-                answers: Some(98),
-            }),
+            frame(&Beacon { from: StartId(0x51), lineage: LINEAGE, view: View(4), nonce: 99, answers: Some(98) }),
         ),
-        (
-            "ask-introduce",
-            frame(&ControlRequest::Introduce {
-                start: StartId(0x51),
-            }),
-        ),
-        (
-            "ask-join",
-            frame(&ControlRequest::Join {
-                cluster: Some(ClusterId(0xC1)),
-                member: bytes(),
-            }),
-        ),
-        (
-            "ask-propose",
-            frame(&ControlRequest::Propose { command: bytes() }),
-        ),
-        (
-            "ask-raft",
-            frame(&ControlRequest::Raft {
-                lineage: LINEAGE,
-                to: RaftId(0x61),
-                message: bytes(),
-            }),
-        ),
-        (
-            "ask-feed",
-            frame(&ControlRequest::Feed {
-                lineage: LINEAGE,
-                have: Revision(12),
-            }),
-        ),
-        (
-            "ask-accuse",
-            frame(&ControlRequest::Accuse {
-                observer: StartId(0x51),
-                accused: StartId(0x52),
-            }),
-        ),
+        ("ask-introduce", frame(&ControlRequest::Introduce { start: StartId(0x51) })),
+        ("ask-join", frame(&ControlRequest::Join { cluster: Some(ClusterId(0xC1)), member: bytes() })),
+        ("ask-propose", frame(&ControlRequest::Propose { command: bytes() })),
+        ("ask-raft", frame(&ControlRequest::Raft { lineage: LINEAGE, to: RaftId(0x61), message: bytes() })),
+        ("ask-feed", frame(&ControlRequest::Feed { lineage: LINEAGE, have: Revision(12) })),
+        ("ask-accuse", frame(&ControlRequest::Accuse { observer: StartId(0x51), accused: StartId(0x52) })),
         (
             "ask-fates",
-            frame(&ControlRequest::Fates {
-                dead: StartId(0x52),
-                now: StartId(0x53),
-                colonies: vec![COLONY],
-            }),
+            frame(&ControlRequest::Fates { dead: StartId(0x52), now: StartId(0x53), colonies: vec![COLONY] }),
         ),
         (
             "tell-introduction",
@@ -455,51 +230,16 @@ fn control() -> Vec<Example> {
                 in_use: true,
             })),
         ),
-        (
-            "tell-joined",
-            frame(&ControlReply::Joined {
-                revision: Revision(13),
-            }),
-        ),
-        (
-            "tell-proposed",
-            frame(&ControlReply::Proposed { outcome: bytes() }),
-        ),
+        ("tell-joined", frame(&ControlReply::Joined { revision: Revision(13) })),
+        ("tell-proposed", frame(&ControlReply::Proposed { outcome: bytes() })),
         ("tell-raft", frame(&ControlReply::Raft { message: bytes() })),
-        (
-            "tell-feed-snapshot",
-            frame(&ControlReply::FeedSnapshot {
-                revision: Revision(13),
-                state: bytes(),
-            }),
-        ),
-        (
-            "tell-feed-commands",
-            frame(&ControlReply::FeedCommands {
-                commands: vec![bytes(), Bytes::new()],
-            }),
-        ),
+        ("tell-feed-snapshot", frame(&ControlReply::FeedSnapshot { revision: Revision(13), state: bytes() })),
+        ("tell-feed-commands", frame(&ControlReply::FeedCommands { commands: vec![bytes(), Bytes::new()] })),
         ("tell-noted", frame(&ControlReply::Noted)),
-        (
-            "tell-fates",
-            frame(&ControlReply::Fates {
-                fates: vec![Fate::Discard, Fate::Restore, Fate::Wait],
-            }),
-        ),
-        (
-            "tell-not-leader",
-            frame(&ControlReply::NotLeader {
-                leader: Some("127.0.0.1:7400".to_owned()),
-            }),
-        ),
+        ("tell-fates", frame(&ControlReply::Fates { fates: vec![Fate::Discard, Fate::Restore, Fate::Wait] })),
+        ("tell-not-leader", frame(&ControlReply::NotLeader { leader: Some("127.0.0.1:7400".to_owned()) })),
         ("tell-you-are-dead", frame(&ControlReply::YouAreDead)),
-        (
-            "tell-refused",
-            frame(&ControlReply::Refused {
-                why: "full".to_owned(),
-                retryable: true,
-            }),
-        ),
+        ("tell-refused", frame(&ControlReply::Refused { why: "full".to_owned(), retryable: true })),
     ]
 }
 
@@ -513,24 +253,10 @@ fn admin() -> Vec<Example> {
     };
     vec![
         ("admin-status", frame(&AdminRequest::Status)),
-        (
-            "admin-colonies",
-            frame(&AdminRequest::Colonies {
-                of: Some("h1".to_owned()),
-            }),
-        ),
+        ("admin-colonies", frame(&AdminRequest::Colonies { of: Some("h1".to_owned()) })),
         ("admin-namespaces", frame(&AdminRequest::Namespaces)),
-        (
-            "admin-create-namespace",
-            frame(&AdminRequest::CreateNamespace {
-                name: "cart".to_owned(),
-                policy: policy(),
-            }),
-        ),
-        (
-            "admin-is-status",
-            frame(&AdminReply::Status(cluster_status())),
-        ),
+        ("admin-create-namespace", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: policy() })),
+        ("admin-is-status", frame(&AdminReply::Status(cluster_status()))),
         (
             "admin-is-colonies",
             frame(&AdminReply::Colonies(vec![ColonyStatus {
@@ -552,17 +278,8 @@ fn admin() -> Vec<Example> {
                 policy: policy(),
             }])),
         ),
-        (
-            "admin-created",
-            frame(&AdminReply::Created { id: NamespaceId(3) }),
-        ),
-        (
-            "admin-refused",
-            frame(&AdminReply::Refused {
-                why: "exists".to_owned(),
-                retryable: false,
-            }),
-        ),
+        ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
+        ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
     ]
 }
 

@@ -19,32 +19,16 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn every_example_keeps_its_bytes() {
-    let now: String = examples::all()
-        .iter()
-        .map(|(name, frame)| format!("{name} {}\n", hex(frame)))
-        .collect();
-    let changed: Vec<_> = now
-        .lines()
-        .filter(|line| !GOLDEN.lines().any(|agreed| agreed == *line))
-        .collect();
-    assert!(
-        changed.is_empty(),
-        "these are not as agreed:\n{}\n",
-        changed.join("\n")
-    );
-    assert_eq!(
-        now, GOLDEN,
-        "golden.txt holds examples that are gone, or another order"
-    );
+    let now: String = examples::all().iter().map(|(name, frame)| format!("{name} {}\n", hex(frame))).collect();
+    let changed: Vec<_> = now.lines().filter(|line| !GOLDEN.lines().any(|agreed| agreed == *line)).collect();
+    assert!(changed.is_empty(), "these are not as agreed:\n{}\n", changed.join("\n"));
+    assert_eq!(now, GOLDEN, "golden.txt holds examples that are gone, or another order");
 }
 
 #[test]
 fn the_header_is_sixteen_bytes_little_endian() {
     let (_, frame) = examples::all().remove(0);
-    assert_eq!(
-        hex(&frame[..HEADER_LEN]),
-        "1ac0010001010000".to_owned() + "4433221100000000"
-    );
+    assert_eq!(hex(&frame[..HEADER_LEN]), "1ac0010001010000".to_owned() + "4433221100000000");
     let parsed = Frame::parse(frame).expect("an example parses");
     assert_eq!(parsed.call, 0x1122_3344);
 }

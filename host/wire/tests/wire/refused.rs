@@ -7,16 +7,16 @@ use colony_wire::admin::{AdminReply, AdminRequest, MergeBy, Policy};
 use colony_wire::client::{Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
-    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES,
-    MAX_DEADLINE, MAX_EPOCHS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES,
-    MAX_SESSION, MAX_SNAPSHOT_CHUNKS, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE, MAX_EPOCHS,
+    MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES, MAX_SESSION, MAX_SNAPSHOT_CHUNKS, MAX_TTL,
+    SNAPSHOT_CHUNK,
 };
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
 use colony_wire::session::{Changes, Content, Key, Mutation, Precondition};
 use colony_wire::{
-    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId,
-    Position, Revision, StartId,
+    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
+    StartId,
 };
 use proptest::prelude::*;
 
@@ -36,9 +36,7 @@ fn decode_as_named(frame: &Frame) -> Result<(), DecodeError> {
 }
 
 fn refused(bytes: impl Into<Bytes>) -> DecodeError {
-    Frame::parse(bytes.into())
-        .and_then(|frame| decode_as_named(&frame))
-        .expect_err("no message")
+    Frame::parse(bytes.into()).and_then(|frame| decode_as_named(&frame)).expect_err("no message")
 }
 
 fn with_byte(index: usize, value: u8) -> Vec<u8> {
@@ -61,10 +59,7 @@ fn an_oversized_frame_is_refused_before_it_is_read() {
     let (_, frame) = examples::all().remove(0);
     let mut bytes = frame.to_vec();
     bytes.resize(MAX_FRAME + 1, 0);
-    let expected = DecodeError::TooLarge {
-        len: MAX_FRAME + 1,
-        limit: MAX_FRAME,
-    };
+    let expected = DecodeError::TooLarge { len: MAX_FRAME + 1, limit: MAX_FRAME };
     assert_eq!(refused(bytes), expected);
 }
 
@@ -72,28 +67,16 @@ fn an_oversized_frame_is_refused_before_it_is_read() {
 fn another_magic_version_or_flag_is_refused_by_its_name() {
     assert_eq!(refused(with_byte(0, 0)), DecodeError::NotColony);
     assert_eq!(refused(with_byte(1, 0)), DecodeError::NotColony);
-    assert_eq!(
-        refused(with_byte(2, 9)),
-        DecodeError::Version { theirs: 9, ours: 1 }
-    );
+    assert_eq!(refused(with_byte(2, 9)), DecodeError::Version { theirs: 9, ours: 1 });
     assert_eq!(refused(with_byte(6, 1)), DecodeError::Flags { flags: 1 });
-    assert_eq!(
-        refused(with_byte(7, 1)),
-        DecodeError::Flags { flags: 0x0100 }
-    );
+    assert_eq!(refused(with_byte(7, 1)), DecodeError::Flags { flags: 0x0100 });
 }
 
 #[test]
 fn a_message_is_not_taken_for_another() {
     let (_, frame) = examples::all().remove(0);
     let frame = Frame::parse(frame).expect("an example parses");
-    assert_eq!(
-        frame.decode::<Routes>(),
-        Err(DecodeError::Kind {
-            theirs: Request::KIND,
-            wanted: Routes::KIND
-        })
-    );
+    assert_eq!(frame.decode::<Routes>(), Err(DecodeError::Kind { theirs: Request::KIND, wanted: Routes::KIND }));
 }
 
 #[test]
@@ -101,10 +84,7 @@ fn bytes_after_the_body_are_refused() {
     for (name, frame) in examples::all() {
         let mut bytes = frame.to_vec();
         bytes.push(0);
-        assert!(
-            matches!(refused(bytes), DecodeError::Trailing { len: 1, .. }),
-            "{name}"
-        );
+        assert!(matches!(refused(bytes), DecodeError::Trailing { len: 1, .. }), "{name}");
     }
 }
 
@@ -113,29 +93,18 @@ fn a_body_cut_at_any_byte_is_refused() {
     for (name, frame) in examples::all() {
         for len in HEADER_LEN..frame.len() {
             let error = refused(frame.slice(..len));
-            assert!(
-                matches!(error, DecodeError::Body { .. }),
-                "{name} cut at {len}: {error}"
-            );
+            assert!(matches!(error, DecodeError::Body { .. }), "{name} cut at {len}: {error}");
         }
     }
 }
 
 #[test]
 fn a_body_over_the_bound_of_its_kind_is_neither_sent_nor_taken() {
-    let beacon = Beacon {
-        from: StartId(1),
-        lineage: LineageId(1),
-        view: colony_wire::View(1),
-        nonce: 1,
-        answers: None,
-    };
+    let beacon =
+        Beacon { from: StartId(1), lineage: LineageId(1), view: colony_wire::View(1), nonce: 1, answers: None };
     let mut bytes = beacon.to_frame(0).expect("a beacon is small").to_vec();
     bytes.resize(HEADER_LEN + Beacon::MAX_BODY + 1, 0);
-    let expected = DecodeError::TooLarge {
-        len: Beacon::MAX_BODY + 1,
-        limit: Beacon::MAX_BODY,
-    };
+    let expected = DecodeError::TooLarge { len: Beacon::MAX_BODY + 1, limit: Beacon::MAX_BODY };
     assert_eq!(refused(bytes), expected);
 
     let command = Bytes::from(vec![0; MAX_FRAME]);
@@ -168,18 +137,12 @@ fn limit<M: Message>(what: &str, limit: usize, with: impl Fn(usize) -> M) {
 
 fn mutate(mutation: Mutation) -> Request {
     Request {
-        colony: ColonyId {
-            namespace: NamespaceId(1),
-            bucket: 1,
-        },
+        colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: 1,
         token: None,
         body: RequestBody::Mutate {
             stamp: Stamp {
-                request: colony_wire::RequestId {
-                    client: colony_wire::ClientId(1),
-                    number: 1,
-                },
+                request: colony_wire::RequestId { client: colony_wire::ClientId(1), number: 1 },
                 lowest_unanswered: 1,
             },
             mutation,
@@ -188,12 +151,7 @@ fn mutate(mutation: Mutation) -> Request {
 }
 
 fn put(content: Content) -> Request {
-    mutate(Mutation::Put {
-        key: key(),
-        content,
-        ttl: None,
-        precondition: Precondition::None,
-    })
+    mutate(Mutation::Put { key: key(), content, ttl: None, precondition: Precondition::None })
 }
 
 #[test]
@@ -201,60 +159,36 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
     let millis = |duration: std::time::Duration| usize::try_from(duration.as_millis()).unwrap();
     let value = |len| Bytes::from(vec![0; len]);
     let get = |deadline| Request {
-        colony: ColonyId {
-            namespace: NamespaceId(1),
-            bucket: 1,
-        },
+        colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: u32::try_from(deadline).unwrap(),
         token: None,
         body: RequestBody::Get { key: key() },
     };
     limit("deadline", millis(MAX_DEADLINE), get);
-    limit("ttl", millis(MAX_TTL), |len| {
-        mutate(Mutation::Touch {
-            key: key(),
-            ttl: Some(len as u64),
-        })
-    });
+    limit("ttl", millis(MAX_TTL), |len| mutate(Mutation::Touch { key: key(), ttl: Some(len as u64) }));
     limit("blob", MAX_SESSION, |len| put(Content::Blob(value(len))));
     limit("attributes' size", MAX_SESSION, |len| {
-        put(Content::Attributes(BTreeMap::from([(
-            "n".to_owned(),
-            value(len - 1),
-        )])))
+        put(Content::Attributes(BTreeMap::from([("n".to_owned(), value(len - 1))])))
     });
     limit("attributes", MAX_ATTRIBUTES, |len| {
-        put(Content::Attributes(
-            (0..len).map(|i| (i.to_string(), Bytes::new())).collect(),
-        ))
+        put(Content::Attributes((0..len).map(|i| (i.to_string(), Bytes::new())).collect()))
     });
     limit("attribute name", MAX_ATTRIBUTE_NAME, |len| {
-        put(Content::Attributes(BTreeMap::from([(
-            "n".repeat(len),
-            Bytes::new(),
-        )])))
+        put(Content::Attributes(BTreeMap::from([("n".repeat(len), Bytes::new())])))
     });
     let save = |changes, base_values| {
         let position = Position::default();
         mutate(Mutation::Save {
             key: key(),
-            base: colony_wire::session::Base {
-                life: position,
-                version: position,
-            },
+            base: colony_wire::session::Base { life: position, version: position },
             changes,
             ttl: None,
             base_values,
         })
     };
-    limit("changed blob", MAX_SESSION, |len| {
-        save(Changes::Blob(value(len)), None)
-    });
+    limit("changed blob", MAX_SESSION, |len| save(Changes::Blob(value(len)), None));
     limit("changes", MAX_ATTRIBUTES, |len| {
-        save(
-            Changes::Attributes((0..len).map(|i| (i.to_string(), None)).collect()),
-            None,
-        )
+        save(Changes::Attributes((0..len).map(|i| (i.to_string(), None)).collect()), None)
     });
     limit("base values", MAX_ATTRIBUTES, |len| {
         let values = (0..len).map(|i| (i.to_string(), None)).collect();
@@ -265,19 +199,14 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
 /// `Key::new` refuses such keys, so the bytes are made by hand: no value of the type can hold them.
 #[test]
 fn a_key_from_the_network_is_neither_empty_nor_too_long() {
-    let request = mutate(Mutation::Touch {
-        key: key(),
-        ttl: None,
-    });
+    let request = mutate(Mutation::Touch { key: key(), ttl: None });
     let frame = request.to_frame(1).expect("it encodes");
     let (before, after) = (&frame[..frame.len() - 3], &frame[frame.len() - 1..]);
     let with_key = |len: usize| {
         let mut bytes = before.to_vec();
         bytes.extend(postcard::to_stdvec(&vec![b'k'; len]).expect("it encodes"));
         bytes.extend(after);
-        Frame::parse(bytes.into())
-            .expect("it parses")
-            .decode::<Request>()
+        Frame::parse(bytes.into()).expect("it parses").decode::<Request>()
     };
     assert_eq!(with_key(1), Ok(request));
     assert!(with_key(MAX_KEY).is_ok());
@@ -290,21 +219,13 @@ fn a_key_from_the_network_is_neither_empty_nor_too_long() {
 #[test]
 fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let say = |body| PeerMessage {
-        colony: ColonyId {
-            namespace: NamespaceId(1),
-            bucket: 1,
-        },
+        colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         lineage: LineageId(1),
         from: StartId(1),
         to: StartId(2),
         body,
     };
-    let barrier = Op {
-        position: Position::default(),
-        stamp: None,
-        written_at: 0,
-        change: Change::Barrier,
-    };
+    let barrier = Op { position: Position::default(), stamp: None, written_at: 0, change: Change::Barrier };
     limit("ops", MAX_BATCH_OPS, |len| {
         say(PeerBody::Append(Append {
             reign: colony_wire::Reign(1),
@@ -333,31 +254,17 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
         }))
     };
     limit("chunk", SNAPSHOT_CHUNK, |len| chunk(1, len));
-    limit("chunks", MAX_SNAPSHOT_CHUNKS as usize, |count| {
-        chunk(count, 1)
-    });
+    limit("chunks", MAX_SNAPSHOT_CHUNKS as usize, |count| chunk(count, 1));
 }
 
 #[test]
 fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
-    limit("commands", MAX_FEED_COMMANDS, |len| {
-        ControlReply::FeedCommands {
-            commands: vec![Bytes::new(); len],
-        }
-    });
-    limit("fates", MAX_COLONIES, |len| ControlReply::Fates {
-        fates: vec![colony_wire::control::Fate::Wait; len],
-    });
+    limit("commands", MAX_FEED_COMMANDS, |len| ControlReply::FeedCommands { commands: vec![Bytes::new(); len] });
+    limit("fates", MAX_COLONIES, |len| ControlReply::Fates { fates: vec![colony_wire::control::Fate::Wait; len] });
     limit("colonies", MAX_COLONIES, |len| ControlRequest::Fates {
         dead: StartId(1),
         now: StartId(2),
-        colonies: vec![
-            ColonyId {
-                namespace: NamespaceId(1),
-                bucket: 1
-            };
-            len
-        ],
+        colonies: vec![ColonyId { namespace: NamespaceId(1), bucket: 1 }; len],
     });
     limit("name in an introduction", MAX_NAME, |len| {
         ControlReply::Introduction(Introduction {
@@ -379,9 +286,7 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
             len
         ])
     });
-    limit("host name", MAX_NAME, |len| AdminRequest::Colonies {
-        of: Some("h".repeat(len)),
-    });
+    limit("host name", MAX_NAME, |len| AdminRequest::Colonies { of: Some("h".repeat(len)) });
 }
 
 #[test]
@@ -389,15 +294,9 @@ fn a_policy_outside_its_bounds_is_refused() {
     let create = |change: &dyn Fn(&mut Policy)| {
         let mut policy = Policy::default();
         change(&mut policy);
-        let request = AdminRequest::CreateNamespace {
-            name: "n".to_owned(),
-            policy,
-        };
+        let request = AdminRequest::CreateNamespace { name: "n".to_owned(), policy };
         let frame = request.to_frame(1).expect("it encodes");
-        Frame::parse(frame)
-            .expect("it parses")
-            .decode::<AdminRequest>()
-            .map(drop)
+        Frame::parse(frame).expect("it parses").decode::<AdminRequest>().map(drop)
     };
     assert_eq!(create(&|_| ()), Ok(()));
     let outside: [&dyn Fn(&mut Policy); 6] = [
@@ -416,20 +315,12 @@ fn a_policy_outside_its_bounds_is_refused() {
 #[test]
 fn a_length_that_no_body_can_hold_costs_no_memory() {
     // The largest varint stands where the number of hosts is expected.
-    let frame = RoutesRequest { have: Revision(0) }
-        .to_frame(1)
-        .expect("it encodes");
+    let frame = RoutesRequest { have: Revision(0) }.to_frame(1).expect("it encodes");
     let mut bytes = frame[..HEADER_LEN].to_vec();
     bytes[4..6].copy_from_slice(&Routes::KIND.0.to_le_bytes());
     bytes.extend([0, 0, 0]);
     bytes.extend([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01]);
-    assert!(matches!(
-        refused(bytes),
-        DecodeError::Body {
-            kind: Routes::KIND,
-            ..
-        }
-    ));
+    assert!(matches!(refused(bytes), DecodeError::Body { kind: Routes::KIND, .. }));
 }
 
 proptest! {

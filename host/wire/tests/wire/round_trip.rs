@@ -48,9 +48,6 @@ fn every_kind_number_names_one_message() {
             (Kind(0x0402), "AdminReply"),
         ]
     );
-    let numbers: std::collections::BTreeSet<Kind> = for_every_message!(kinds)
-        .iter()
-        .map(|(kind, _)| *kind)
-        .collect();
+    let numbers: std::collections::BTreeSet<Kind> = for_every_message!(kinds).iter().map(|(kind, _)| *kind).collect();
     assert_eq!(numbers.len(), for_every_message!(kinds).len());
 }
