@@ -3,23 +3,78 @@
 //! Copies go one by one from the most loaded host to the least loaded that may take one, so that hosts which
 //! could take each other's place end within one copy of each other, and no more copies move than that takes.
 //!
-//! Primaries need no transfer but a role swap, and which copy leads is a matching: it is evened along paths
-//! of colonies, as in the algorithm for optimal semi-matchings (N. Harvey, R. Ladner, L. Lovasz, T. Tamir,
-//! *Semi-matchings for bipartite graphs and load balancing*, J. Algorithms 59, 2006): an assignment is best
-//! exactly if no path leads from a host to one with two primaries less.
+//! What needs no transfer is evened along paths of colonies: copies that only this plan puts somewhere, and
+//! the primary's part, which needs a role swap. Both are semi-matchings (N. Harvey, R. Ladner, L. Lovasz,
+//! T. Tamir, *Semi-matchings for bipartite graphs and load balancing*, J. Algorithms 59, 2006): an assignment
+//! is best exactly if no path leads from a host to one that has two less.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Role;
-use super::draft::{Draft, Freedom};
+use super::draft::{Draft, Freedom, Slot};
 
 /// A host with so many more than another gives one to it, and is then no worse off than that.
 const UNEVEN: usize = 2;
 
 impl Draft<'_> {
-    /// Evens copies out; says how many moved.
+    /// Evens copies out; says how many moved. Copies that are only planned go first: they cost nothing yet.
     pub(super) fn even_copies(&mut self) -> usize {
-        let mut held_by = self.movable_by_host();
+        self.even_planned_copies() + self.even_all_copies()
+    }
+
+    fn even_planned_copies(&mut self) -> usize {
+        let mut planned = self.movable_by_host(|slot, host| !slot.is_known_at(host));
+        let mut moved = 0;
+        loop {
+            let before = moved;
+            let mut is_stuck = vec![false; self.copies.len()];
+            while let Some(from) = fullest(&self.copies, &is_stuck) {
+                let path = self.planned_path(from, &planned);
+                is_stuck[from] = path.is_empty();
+                for Step { at, giver, taker } in path {
+                    self.replace(at, giver, taker);
+                    planned[giver].remove(&at);
+                    if !self.slots[at].is_known_at(taker) {
+                        planned[taker].insert(at);
+                    }
+                    moved += 1;
+                }
+            }
+            if moved == before {
+                return moved;
+            }
+        }
+    }
+
+    /// The shortest path of planned copies, of different colonies, to the host with the fewest copies, if that
+    /// has at least [`UNEVEN`] fewer; empty if none leads there.
+    fn planned_path(&self, from: usize, planned: &[BTreeSet<usize>]) -> Vec<Step> {
+        let emptiest = self.copies.iter().min().copied().unwrap_or_default();
+        if emptiest + UNEVEN > self.copies[from] {
+            return Vec::new();
+        }
+        let mut steps_to: BTreeMap<usize, Step> = BTreeMap::new();
+        let mut unseen: BTreeSet<usize> = (0..self.copies.len()).filter(|host| *host != from).collect();
+        let mut queue = VecDeque::from([from]);
+        while let Some(giver) = queue.pop_front() {
+            let path = path_to(giver, &steps_to);
+            for at in planned[giver].iter().filter(|at| path.iter().all(|step| step.at != **at)) {
+                let may_take = |taker: &usize| self.move_gain(*at, giver, *taker).is_some_and(|gain| gain >= 0);
+                let takers: Vec<usize> = unseen.iter().copied().filter(may_take).collect();
+                for taker in takers {
+                    unseen.remove(&taker);
+                    steps_to.insert(taker, Step { at: *at, giver, taker });
+                    queue.push_back(taker);
+                }
+            }
+        }
+        let emptier = steps_to.keys().copied().filter(|host| self.copies[*host] + UNEVEN <= self.copies[from]);
+        let best = emptier.min_by_key(|host| (self.copies[*host], *host));
+        best.map_or_else(Vec::new, |host| path_to(host, &steps_to))
+    }
+
+    fn even_all_copies(&mut self) -> usize {
+        let mut held_by = self.movable_by_host(|_, _| true);
         let mut moved = 0;
         loop {
             let before = moved;
@@ -29,8 +84,7 @@ impl Draft<'_> {
                     is_stuck[from] = true;
                     continue;
                 };
-                let want = self.slots[at].want.iter().map(|host| if *host == from { to } else { *host }).collect();
-                self.set(at, want);
+                self.replace(at, from, to);
                 held_by[from].remove(&at);
                 held_by[to].insert(at);
                 moved += 1;
@@ -42,11 +96,16 @@ impl Draft<'_> {
         }
     }
 
-    /// By host: the colonies it holds a copy of that may be moved.
-    fn movable_by_host(&self) -> Vec<BTreeSet<usize>> {
+    fn replace(&mut self, at: usize, from: usize, to: usize) {
+        let want = self.slots[at].want.iter().map(|host| if *host == from { to } else { *host }).collect();
+        self.set(at, want);
+    }
+
+    /// By host: the colonies of which it holds a copy that may be moved and is of the kind asked for.
+    fn movable_by_host(&self, is_meant: impl Fn(&Slot, usize) -> bool) -> Vec<BTreeSet<usize>> {
         let mut held_by = vec![BTreeSet::new(); self.copies.len()];
         for (at, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.freedom == Freedom::All) {
-            for host in &slot.want {
+            for host in slot.want.iter().filter(|host| is_meant(slot, **host)) {
                 held_by[*host].insert(at);
             }
         }
@@ -91,6 +150,26 @@ impl Draft<'_> {
             }
         }
     }
+}
+
+/// A copy of colony `at` passes from one host to another.
+#[derive(Clone, Copy)]
+struct Step {
+    at: usize,
+    giver: usize,
+    taker: usize,
+}
+
+/// The steps that lead to a host, first one first.
+fn path_to(host: usize, steps_to: &BTreeMap<usize, Step>) -> Vec<Step> {
+    let mut path = Vec::new();
+    let mut taker = host;
+    while let Some(step) = steps_to.get(&taker) {
+        path.push(*step);
+        taker = step.giver;
+    }
+    path.reverse();
+    path
 }
 
 /// The fullest host that is not stuck.

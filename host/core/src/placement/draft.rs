@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Role;
 use super::levels::{Levels, Sharing};
 use super::slate::{Slate, Slates};
@@ -192,7 +194,9 @@ impl<'a> Draft<'a> {
         let (slot, slate) = (&self.slots[at], self.slate(at));
         let preferred = |role: Role, load: &[usize]| {
             let mut pool: Vec<usize> = (0..load.len()).filter(|host| slate.tier(role, *host).is_some()).collect();
-            pool.sort_by_key(|host| (slate.tier(role, *host), !slot.is_known_at(*host), load[*host], *host));
+            pool.sort_by_cached_key(|host| {
+                (slate.tier(role, *host), !slot.is_known_at(*host), load[*host], scattered(at, *host))
+            });
             pool
         };
         let pool = preferred(Role::Secondary, &self.copies);
@@ -321,4 +325,13 @@ impl<'a> Draft<'a> {
         let then = i32::from(slate.tier(Role::Primary, heir)?) + i32::from(slate.tier(Role::Secondary, lead)?);
         Some(now - then)
     }
+}
+
+/// Orders hosts that are equal otherwise, for each colony in another way: so the partners of a host are many,
+/// and when it dies its colonies pass to many.
+fn scattered(colony: usize, host: usize) -> (u64, usize) {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&(colony as u64).to_le_bytes());
+    bytes[8..].copy_from_slice(&(host as u64).to_le_bytes());
+    (xxh3_64(&bytes), host)
 }

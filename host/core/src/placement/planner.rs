@@ -40,8 +40,9 @@ pub enum Unplaceable {
 ///
 /// What counts, in this order: the rules (one copy a host, no vetoed host in a vetoed role); the number of
 /// copies; that no two copies share a machine, a rack, a zone, a region; the plugin's weights, where they
-/// differ by 100 or more from the best; that hosts hold equally many copies, then equally many primaries,
-/// within one among hosts that could take each other's place; and that few copies move for it.
+/// differ by 100 or more from the best; that hosts which could take each other's place hold equally many
+/// copies within one; that they hold as equally many primaries as those copies allow; and that few copies
+/// move for it.
 ///
 /// A plan of what a plan led to is none, as long as the placement's answers do not depend on loads.
 pub struct Planner<'a> {
