@@ -111,7 +111,7 @@ impl Connection {
         forward!(self, connection => connection.max_datagram_size())
     }
 
-    /// Waits for the end of the connection and says why it came. Does not keep the connection busy. Cancel safe.
+    /// Waits for the end of the connection and says why it came. Cancel safe.
     pub async fn closed(&self) -> LinkError {
         forward!(self, connection => connection.closed().await)
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Once;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -24,13 +25,19 @@ pub(super) fn open_ephemeral(buffer: usize) -> io::Result<UdpSocket> {
 }
 
 /// Asks for larger buffers. The kernel caps them silently, so that the grant is read back; less than half of the
-/// wish is worth a line in the log, since packets lost here look like a bad network (quinn-rs/quinn#2262).
+/// wish is worth a warning, since packets lost here look like a bad network (quinn-rs/quinn#2262). Once a process: the
+/// answer is the same for every socket.
 fn grow(socket: &Socket, wish: usize) {
+    static WARNED: Once = Once::new();
     let asked = socket.set_recv_buffer_size(wish).and_then(|()| socket.set_send_buffer_size(wish));
     let granted = socket.recv_buffer_size().unwrap_or(0).min(socket.send_buffer_size().unwrap_or(0));
-    if let Err(error) = asked {
-        tracing::debug!(%error, "the socket's buffers cannot be set");
-    } else if granted < wish / 2 {
-        tracing::debug!(wish, granted, "the kernel caps the socket's buffers: raise net.core.rmem_max and wmem_max");
+    if asked.is_err() || granted < wish / 2 {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                wish,
+                granted,
+                "the kernel caps the buffers of UDP sockets, bursts may be lost: raise net.core.rmem_max and wmem_max"
+            );
+        });
     }
 }

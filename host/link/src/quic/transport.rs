@@ -94,7 +94,7 @@ pub struct QuicTransport {
 }
 
 impl QuicTransport {
-    /// Opens a transport that serves and dials at `addr`; port 0 takes any free one. `[::]` serves IPv4 too.
+    /// Opens a transport that serves and dials at `addr`; port 0 takes any free one. An unspecified IPv6 address serves IPv4 too.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 //! QUIC notices a killed process by its idle timeout, in seconds; the kernel closes a dead process's TCP connections
 //! in milliseconds. So each pair of hosts keeps one TCP connection on which nothing is said after the greeting.
 //!
-//! Both sides greet as soon as the connection stands: [`MAGIC`], one byte of length, then a *hello* of 1 to
+//! Both sides greet as soon as the connection stands: four bytes that name the protocol, one byte of length, then a *hello* of 1 to
 //! [`HELLO_LEN_MAX`] bytes that means something to the caller only. Then silence; a byte that comes all the same is
 //! garbage.
 //!
