@@ -105,6 +105,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
 fn refusal() -> impl Strategy<Value = Refusal> {
     prop_oneof![
         any::<u64>().prop_map(|reign| Refusal::NotPrimary { reign: Reign(reign) }),
+        Just(Refusal::Deposed),
         Just(Refusal::NotReady),
         Just(Refusal::Offline),
         Just(Refusal::Behind),
@@ -184,7 +185,12 @@ fn op() -> impl Strategy<Value = Op> {
     let change = prop_oneof![
         Just(Change::Barrier),
         (key(), content(), ttl()).prop_map(|(key, content, ttl)| Change::Put { key, content, ttl }),
-        (key(), changes(), of(ttl())).prop_map(|(key, changes, ttl)| Change::Update { key, changes, ttl }),
+        (key(), changes(), of(ttl()), any::<bool>()).prop_map(|(key, changes, ttl, merged)| Change::Update {
+            key,
+            changes,
+            ttl,
+            merged
+        }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
         (key(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Expiry)])
             .prop_map(|(key, kind)| Change::End { key, kind }),
@@ -209,15 +215,19 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         })
     });
     let epochs = vec(any::<(u64, u64)>().prop_map(|(r, s)| (Reign(r), Seq(s))), 0..FEW);
-    let chunk = (any::<[u64; 2]>(), any::<[u32; 2]>(), 0..=16 * 1024_u32, blob()).prop_map(
-        |([reign, transfer], [index, crc], count, bytes)| {
-            PeerBody::Chunk(Chunk { reign: Reign(reign), transfer, index, count, crc, bytes })
+    let chunk = (any::<[u64; 3]>(), any::<[u32; 2]>(), 0..=16 * 1024_u32, blob()).prop_map(
+        |([reign, cfg, transfer], [index, crc], count, bytes)| {
+            PeerBody::Chunk(Chunk { reign: Reign(reign), cfg: Cfg(cfg), transfer, index, count, crc, bytes })
         },
     );
     let body = prop_oneof![
         append,
-        any::<[u64; 2]>()
-            .prop_map(|[reign, prepared]| PeerBody::Appended { reign: Reign(reign), prepared: Seq(prepared) }),
+        any::<[u64; 4]>().prop_map(|[reign, cfg, prepared, committed]| PeerBody::Appended {
+            reign: Reign(reign),
+            cfg: Cfg(cfg),
+            prepared: Seq(prepared),
+            committed: Seq(committed)
+        }),
         (any::<[u64; 2]>(), epochs).prop_map(|([reign, prepared], epochs)| PeerBody::Mismatch {
             reign: Reign(reign),
             prepared: Seq(prepared),
@@ -265,8 +275,9 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
             observer: StartId(observer),
             accused: StartId(accused),
         }),
-        (any::<(u64, u64)>(), vec(colony(), 0..FEW)).prop_map(|((dead, now), colonies)| {
-            ControlRequest::Fates { dead: StartId(dead), now: StartId(now), colonies }
+        (vec(any::<u64>(), 0..FEW), any::<u64>(), vec(colony(), 0..FEW)).prop_map(|(earlier, now, colonies)| {
+            let earlier = earlier.into_iter().map(StartId).collect();
+            ControlRequest::Fates { earlier, now: StartId(now), colonies }
         }),
     ]
 }
@@ -296,7 +307,6 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         Just(ControlReply::Noted),
         vec(fate, 0..FEW).prop_map(|fates| ControlReply::Fates { fates }),
         of(TEXT).prop_map(|leader| ControlReply::NotLeader { leader }),
-        Just(ControlReply::YouAreDead),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| ControlReply::Refused { why, retryable }),
     ]
 }

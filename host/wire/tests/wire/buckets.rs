@@ -28,7 +28,7 @@ const SHARDS: [((u32, u32), [u16; 4]); 5] = [
     ((258, 16383), [1, 1, 3, 3]),
 ];
 
-/// Which colony holds a key. For whoever writes a client in another language: the bucket is XXH3-64 with
+/// C20: which colony holds a key. For whoever writes a client in another language: the bucket is XXH3-64 with
 /// seed 0 of the hashed part, modulo the namespace's number of buckets. The hashed part is what stands
 /// between the first `{` and the next `}` if that is there and not empty, else the whole key. The namespace
 /// takes no part. The values agree with the reference implementation of xxHash.

@@ -111,6 +111,7 @@ fn replies() -> Vec<Example> {
         ("reply-done", reply(ReplyBody::Done(Done { version: at(2, 10), life: at(1, 4), copies: 2, merged: true }))),
         ("reply-need-base", reply(ReplyBody::NeedBase { attributes: vec!["cart".to_owned()] })),
         ("refused-not-primary", refused(Refusal::NotPrimary { reign: Reign(3) })),
+        ("refused-deposed", refused(Refusal::Deposed)),
         ("refused-not-ready", refused(Refusal::NotReady)),
         ("refused-offline", refused(Refusal::Offline)),
         ("refused-behind", refused(Refusal::Behind)),
@@ -162,11 +163,15 @@ fn peers() -> Vec<Example> {
     let ops = vec![
         op(8, None, Change::Barrier),
         op(9, Some(STAMP), Change::Put { key: key(), content: attributes(), ttl: Some(1000) }),
-        op(10, Some(STAMP), Change::Update { key: key(), changes: changes(), ttl: Some(None) }),
+        op(10, Some(STAMP), Change::Update { key: key(), changes: changes(), ttl: Some(None), merged: true }),
         op(11, None, Change::Touch { key: key(), ttl: None }),
         op(12, Some(STAMP), Change::End { key: key(), kind: EndKind::Logout }),
         op(13, None, Change::End { key: key(), kind: EndKind::Expiry }),
-        op(14, None, Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None }),
+        op(
+            14,
+            None,
+            Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None, merged: false },
+        ),
     ];
     vec![
         (
@@ -180,7 +185,10 @@ fn peers() -> Vec<Example> {
                 ops,
             })),
         ),
-        ("peer-appended", say(PeerBody::Appended { reign: Reign(2), prepared: Seq(14) })),
+        (
+            "peer-appended",
+            say(PeerBody::Appended { reign: Reign(2), cfg: Cfg(6), prepared: Seq(14), committed: Seq(7) }),
+        ),
         (
             "peer-mismatch",
             say(PeerBody::Mismatch { reign: Reign(2), prepared: Seq(5), epochs: vec![(Reign(1), Seq(5))] }),
@@ -190,6 +198,7 @@ fn peers() -> Vec<Example> {
             "peer-chunk",
             say(PeerBody::Chunk(Chunk {
                 reign: Reign(2),
+                cfg: Cfg(6),
                 transfer: 0xF00D,
                 index: 1,
                 count: 3,
@@ -217,7 +226,7 @@ fn control() -> Vec<Example> {
         ("ask-accuse", frame(&ControlRequest::Accuse { observer: StartId(0x51), accused: StartId(0x52) })),
         (
             "ask-fates",
-            frame(&ControlRequest::Fates { dead: StartId(0x52), now: StartId(0x53), colonies: vec![COLONY] }),
+            frame(&ControlRequest::Fates { earlier: vec![StartId(0x52)], now: StartId(0x53), colonies: vec![COLONY] }),
         ),
         (
             "tell-introduction",
@@ -238,7 +247,6 @@ fn control() -> Vec<Example> {
         ("tell-noted", frame(&ControlReply::Noted)),
         ("tell-fates", frame(&ControlReply::Fates { fates: vec![Fate::Discard, Fate::Restore, Fate::Wait] })),
         ("tell-not-leader", frame(&ControlReply::NotLeader { leader: Some("127.0.0.1:7400".to_owned()) })),
-        ("tell-you-are-dead", frame(&ControlReply::YouAreDead)),
         ("tell-refused", frame(&ControlReply::Refused { why: "full".to_owned(), retryable: true })),
     ]
 }
@@ -305,4 +313,34 @@ fn cluster_status() -> ClusterStatus {
         served: 127,
         problems: vec!["cart/17 is offline".to_owned()],
     }
+}
+
+/// A variant that is not listed stops the build here: it wants an example above, and its number is then fixed.
+macro_rules! every_variant {
+    ($($message:ident: $($variant:ident)*;)*) => {$(
+        const _: fn(&$message) = |message| match message {
+            $($message::$variant { .. } => (),)*
+        };
+    )*};
+}
+
+every_variant! {
+    RequestBody: Get Mutate;
+    Mutation: Put Save Touch Delete;
+    Precondition: None Absent Version;
+    Content: Blob Attributes;
+    Changes: Blob Attributes;
+    ReplyBody: Found Absent Done NeedBase Refused;
+    Refusal: NotPrimary Deposed NotReady Offline Behind Exists Changed Gone NotFound Late Busy TooLarge
+        WrongContent Unknown NoColony Forbidden Malformed;
+    Change: Barrier Put Update Touch End;
+    EndKind: Logout Expiry;
+    PeerBody: Append Appended Mismatch Deposed Chunk ChunkTaken ChunkRefused;
+    ControlRequest: Introduce Join Propose Raft Feed Accuse Fates;
+    ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands Noted Fates NotLeader Refused;
+    Fate: Discard Restore Wait;
+    AdminRequest: Status Colonies Namespaces CreateNamespace;
+    AdminReply: Status Colonies Namespaces Created Refused;
+    OnConflict: Merge Reject Overwrite;
+    MergeBy: LastWrite Plugin;
 }

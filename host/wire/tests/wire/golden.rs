@@ -1,5 +1,6 @@
 //! The bytes of the format are agreed: a change of them is seen here, and only a new frame version allows
-//! it once two builds meet in one cluster.
+//! it once two builds meet in one cluster. A change that is meant is written down by
+//! `WIRE_GOLDEN=write cargo test -p colony-wire golden`, and its difference read before it is committed.
 
 use std::fmt::Write;
 
@@ -20,6 +21,11 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn every_example_keeps_its_bytes() {
     let now: String = examples::all().iter().map(|(name, frame)| format!("{name} {}\n", hex(frame))).collect();
+    if std::env::var("WIRE_GOLDEN").is_ok_and(|it| it == "write") {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/golden.txt");
+        std::fs::write(path, now).expect("the file is writable");
+        return;
+    }
     let changed: Vec<_> = now.lines().filter(|line| !GOLDEN.lines().any(|agreed| agreed == *line)).collect();
     assert!(changed.is_empty(), "these are not as agreed:\n{}\n", changed.join("\n"));
     assert_eq!(now, GOLDEN, "golden.txt holds examples that are gone, or another order");

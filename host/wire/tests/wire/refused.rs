@@ -7,9 +7,9 @@ use colony_wire::admin::{AdminReply, AdminRequest, MergeBy, Policy};
 use colony_wire::client::{Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
-    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE, MAX_EPOCHS,
-    MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES, MAX_SESSION, MAX_SNAPSHOT_CHUNKS, MAX_TTL,
-    SNAPSHOT_CHUNK,
+    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
+    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES, MAX_SESSION,
+    MAX_SNAPSHOT_CHUNKS, MAX_TTL, SNAPSHOT_CHUNK,
 };
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
@@ -246,6 +246,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let chunk = |count: usize, len: usize| {
         say(PeerBody::Chunk(Chunk {
             reign: colony_wire::Reign(1),
+            cfg: colony_wire::Cfg(1),
             transfer: 1,
             index: 0,
             count: u32::try_from(count).unwrap(),
@@ -262,9 +263,14 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
     limit("commands", MAX_FEED_COMMANDS, |len| ControlReply::FeedCommands { commands: vec![Bytes::new(); len] });
     limit("fates", MAX_COLONIES, |len| ControlReply::Fates { fates: vec![colony_wire::control::Fate::Wait; len] });
     limit("colonies", MAX_COLONIES, |len| ControlRequest::Fates {
-        dead: StartId(1),
+        earlier: Vec::new(),
         now: StartId(2),
         colonies: vec![ColonyId { namespace: NamespaceId(1), bucket: 1 }; len],
+    });
+    limit("earlier starts", MAX_EARLIER_STARTS, |len| ControlRequest::Fates {
+        earlier: vec![StartId(1); len],
+        now: StartId(2),
+        colonies: Vec::new(),
     });
     limit("name in an introduction", MAX_NAME, |len| {
         ControlReply::Introduction(Introduction {
