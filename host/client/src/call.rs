@@ -244,6 +244,7 @@ impl<'a> Call<'a> {
             body => return Next::Return(Ok(Answer { body, served_by })),
         };
         self.last = refusal.to_string();
+        self.note_unknown(!refusal.leaves_no_trace());
         let why = || format!("an earlier attempt got no answer, then: {refusal}");
         Next::Return(Err(match refusal {
             _ if refusal.is_retryable() => return Next::AfterPause,

@@ -86,6 +86,26 @@ async fn a_refusal_after_an_attempt_of_unknown_fate_is_an_unknown_outcome() {
     assert!(!error.has_no_side_effects());
 }
 
+/// A primary that lost its reign does not know whether its last changes were settled.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_by_a_deposed_primary_leaves_the_fate_open() {
+    let mut cluster = Cluster::of(1);
+    let carts = cluster.client().await.namespace("cart");
+    for (then, known) in [(None, true), (Some(Refusal::Gone), false)] {
+        let call = put(&carts);
+        let first = cluster.asked().await;
+        first.refuse(Refusal::Deposed);
+        let second = cluster.asked().await;
+        assert_eq!(second.stamp(), first.stamp(), "it is the same request");
+        match then {
+            Some(refusal) => second.refuse(refusal),
+            None => second.done(2),
+        }
+        let outcome = call.await.unwrap();
+        assert_eq!(outcome.as_ref().map_or_else(CallError::has_no_side_effects, |_| true), known, "{outcome:?}");
+    }
+}
+
 /// A refusal that may pass is no fate: the attempt it answers was not done.
 #[tokio::test(start_paused = true)]
 async fn refusals_alone_leave_the_outcome_sure() {

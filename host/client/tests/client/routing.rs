@@ -47,7 +47,7 @@ async fn a_key_goes_to_the_shard_that_owns_its_colony() {
     }
 }
 
-/// F4, F5: many callers that are refused at once make one refresh, not one each.
+/// Many callers that are refused at once make one refresh, not one each.
 #[tokio::test(start_paused = true)]
 async fn a_hundred_refusals_make_few_refreshes() {
     const CALLS: usize = 100;
