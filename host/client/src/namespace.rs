@@ -1,11 +1,11 @@
 //! The sessions of one namespace.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use colony_wire::client::Refusal;
 use colony_wire::session::{Base, Changes, Content, Key, Mutation, Precondition};
-use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::entropy;
