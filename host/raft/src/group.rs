@@ -226,8 +226,9 @@ impl Group {
                 return Err(ProposeError::NotLeader { leader: self.leader().filter(|peer| peer.raft != self.id()) });
             }
             // A new leader has no lease before its first round of heartbeats; one that is cut off gets none.
-            let changed = tokio::time::timeout_at(deadline, metrics.changed()).await;
-            changed.map_err(|_| ProposeError::NoQuorum)?.map_err(|_| ProposeError::Stopped)?;
+            let renewed = leadership::renewed(&mut metrics);
+            let renewed = tokio::time::timeout_at(deadline, renewed).await;
+            renewed.map_err(|_| ProposeError::NoQuorum)?;
         }
     }
 

@@ -71,6 +71,24 @@ pub(crate) fn read(metrics: &RaftMetrics<Types>, within: Duration) -> (Leadershi
     (leadership, until)
 }
 
+/// Resolves when the leader here has heard from a quorum again, or leads no more. To look at every change of the
+/// metrics would be to spin: they tell the time that has passed.
+pub(crate) async fn renewed(metrics: &mut Metrics) {
+    let before = metrics.borrow_watched().last_quorum_acked;
+    loop {
+        {
+            let metrics = metrics.borrow_watched();
+            let leads = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
+            if !leads || metrics.last_quorum_acked != before {
+                return;
+            }
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Keeps `shown` up to date until the group ends, and then says how in `end`.
 pub(crate) async fn follow(
     mut metrics: Metrics,

@@ -33,6 +33,8 @@ mod types;
 mod voters;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod suite;
 
 pub use config::{CONFIRMED_WITHIN, ELECTION_MAX, ELECTION_MIN, HEARTBEAT, Timing};

@@ -80,7 +80,7 @@ impl Storage {
         self.raft_id
     }
 
-    fn of(db: Database, fresh: RaftId) -> Result<Self, StorageError> {
+    pub(crate) fn of(db: Database, fresh: RaftId) -> Result<Self, StorageError> {
         let (disk, loaded, closed) = disk::start(db, fresh.0)?;
         let log = Mirror {
             vote: loaded.vote,
