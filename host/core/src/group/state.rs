@@ -115,16 +115,22 @@ impl State {
             Some(_) => return Ok(()),
             None => {}
         }
+        let remembered = self.members.iter().filter(|(start, old)| old.name != member.name || self.is_last(**start));
+        if remembered.count() >= MAX_HOSTS {
+            return Err(Refusal::Limit { what: "hosts".into(), limit: MAX_HOSTS as u64 });
+        }
         let namesakes: Vec<StartId> = self.up().filter(|old| old.name == member.name).map(|old| old.start).collect();
         for start in namesakes {
             self.dead(start, deviations)?;
         }
         self.forget_unnamed(&member.name);
-        if self.members.len() >= MAX_HOSTS {
-            return Err(Refusal::Limit { what: "hosts".into(), limit: MAX_HOSTS as u64 });
-        }
         self.admit(member);
         Ok(())
+    }
+
+    /// Whether a colony has no other start in sync, so that the process is remembered even when it is dead.
+    fn is_last(&self, start: StartId) -> bool {
+        self.table.values().any(|entry| entry.in_sync == [start])
     }
 
     fn admit(&mut self, member: &Member) {
@@ -200,6 +206,9 @@ impl State {
         }
         for want in placement {
             self.check_want(want)?;
+            if want.len() > usize::from(policy.copies) {
+                return Err(Refusal::Malformed(format!("{} hosts for {} copies", want.len(), policy.copies)));
+            }
         }
         let id = NamespaceId(self.namespaces.last_key_value().map_or(1, |(last, _)| last.0 + 1));
         self.namespaces.insert(id, Namespace { name: name.to_owned(), policy: policy.clone() });
@@ -307,7 +316,8 @@ impl State {
     }
 
     fn restore(&mut self, colony: ColonyId, cfg: Cfg, dead: StartId, now: StartId) -> Result<(), Refusal> {
-        let entitled = !self.is_up(dead) && self.is_up(now);
+        let name = |start: StartId| self.members.get(&start).map(|member| &member.name);
+        let entitled = !self.is_up(dead) && self.is_up(now) && name(dead) == name(now);
         let entry = self.decided(colony, cfg)?;
         if !entitled || entry.in_sync != [dead] {
             return Err(Refusal::NotEntitled { colony, start: now });
@@ -340,6 +350,9 @@ fn check_member(member: &Member) -> Result<(), Refusal> {
     }
     if member.labels.len() > MAX_LABELS {
         return Err(Refusal::Limit { what: "labels of a host".into(), limit: MAX_LABELS as u64 });
+    }
+    if member.labels.iter().any(|(label, value)| label.len() > MAX_NAME || value.len() > MAX_NAME) {
+        return Err(Refusal::Limit { what: "bytes of a label".into(), limit: MAX_NAME as u64 });
     }
     Ok(())
 }

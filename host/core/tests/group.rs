@@ -1,0 +1,628 @@
+//! What hosts agree on: every command's story, and what no sequence of commands can break.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use colony_core::group::{CodecError, Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, State};
+use colony_wire::admin::Policy;
+use colony_wire::control::Fate;
+use colony_wire::limits::{MAX_HOSTS, MAX_LABELS, MAX_NAME};
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, RaftId, Reign, Revision, StartId, View};
+use proptest::prelude::*;
+
+const A: StartId = StartId(0xa);
+const B: StartId = StartId(0xb);
+const C: StartId = StartId(0xc);
+const A_AGAIN: StartId = StartId(0xa2);
+
+const CART: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
+
+fn member(start: StartId, name: &str) -> Member {
+    Member {
+        start,
+        name: name.to_owned(),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 7400)),
+        shards: 2,
+        labels: BTreeMap::new(),
+        raft: RaftId(start.0),
+        state: MemberState::Up,
+    }
+}
+
+fn genesis() -> Command {
+    Command::Genesis { cluster: ClusterId(1), lineage: LineageId(7), member: member(A, "a") }
+}
+
+fn join(start: StartId, name: &str) -> Command {
+    Command::Join { member: member(start, name), deviations: Vec::new() }
+}
+
+fn dead(start: StartId) -> Command {
+    Command::Dead { start, deviations: Vec::new() }
+}
+
+fn policy(copies: u8) -> Policy {
+    Policy { copies, buckets: 1, ..Policy::default() }
+}
+
+fn create(want: &[StartId], copies: u8) -> Command {
+    Command::CreateNamespace { name: "cart".into(), policy: policy(copies), placement: vec![want.to_vec()] }
+}
+
+/// Hosts a, b and c, and one colony on these.
+fn group(want: &[StartId]) -> State {
+    let mut state = State::default();
+    for command in [genesis(), join(B, "b"), join(C, "c")] {
+        assert_eq!(state.apply(&command), Outcome::Applied);
+    }
+    assert_eq!(state.apply(&create(want, 3)), Outcome::Created(NamespaceId(1)));
+    state
+}
+
+fn cart(state: &State) -> &Entry {
+    &state.table[&CART]
+}
+
+/// The primary of the cart adds and removes, on the entry as it stands.
+fn change(state: &State, add: Option<StartId>, remove: &[StartId]) -> Command {
+    let entry = cart(state);
+    let by = entry.primary.expect("a primary");
+    Command::ChangeInSync { colony: CART, cfg: entry.cfg, reign: entry.reign, by, add, remove: remove.to_vec() }
+}
+
+fn plan(state: &State, want: &[StartId]) -> Command {
+    let change = Move { colony: CART, cfg: cart(state).cfg, want: want.to_vec() };
+    Command::Plan { moves: vec![change], reason: "test".into(), inputs: 0 }
+}
+
+/// The command is refused, and nothing but the revision changes.
+fn assert_refused(state: &mut State, command: &Command) -> Refusal {
+    let mut before = state.clone();
+    let outcome = state.apply(command);
+    before.revision.0 += 1;
+    assert_eq!(*state, before, "a refused command changes nothing");
+    match outcome {
+        Outcome::Refused(refusal) => refusal,
+        other => panic!("{command:?} gave {other:?}"),
+    }
+}
+
+// ---- Members. ----
+
+/// A lineage begins once, and with a member that serves.
+#[test]
+fn genesis_comes_first_and_once() {
+    let mut state = State::default();
+    assert!(!state.has_begun());
+    assert_eq!(assert_refused(&mut state, &join(B, "b")), Refusal::NotAtBeginning);
+    assert_eq!(state.apply(&genesis()), Outcome::Applied);
+    assert!(state.has_begun() && state.is_up(A));
+    assert_eq!((state.cluster, state.lineage), (ClusterId(1), LineageId(7)));
+    assert_eq!(assert_refused(&mut state, &genesis()), Refusal::NotAtBeginning);
+}
+
+/// A12: a join that is heard twice is one join.
+#[test]
+fn a_repeated_join_changes_nothing() {
+    let mut state = group(&[A]);
+    let view = state.view;
+    assert_eq!(state.apply(&join(B, "b")), Outcome::Applied);
+    assert_eq!((state.view, state.members.len()), (view, 3));
+}
+
+/// A name is one host: a new process under it attests that the earlier one is gone (`PROTOCOL.md` 1).
+#[test]
+fn a_namesake_takes_the_place_of_the_earlier_process() {
+    let mut state = group(&[A, B]);
+    assert_eq!(state.apply(&join(A_AGAIN, "a")), Outcome::Applied);
+    assert!(!state.is_up(A) && state.is_up(A_AGAIN));
+    let entry = cart(&state);
+    assert_eq!((entry.primary, &entry.in_sync, &entry.want), (Some(B), &vec![B], &vec![B]));
+    assert!(!state.members.contains_key(&A), "no colony waits for it");
+}
+
+/// The earlier process is remembered while it has the last copy of something.
+#[test]
+fn a_dead_process_with_the_last_copy_is_remembered() {
+    let mut state = group(&[A]);
+    state.apply(&join(A_AGAIN, "a"));
+    assert_eq!(state.members[&A].state, MemberState::Dead);
+    assert_eq!(cart(&state).in_sync, [A]);
+}
+
+/// C14: a start that was declared dead never comes back.
+#[test]
+fn death_is_final_for_a_start() {
+    let mut state = group(&[A]);
+    state.apply(&dead(A));
+    assert_eq!(assert_refused(&mut state, &join(A, "a")), Refusal::Dead(A));
+    assert_eq!(state.apply(&join(A_AGAIN, "a")), Outcome::Applied);
+}
+
+/// A member has a name of plain letters, shards, and labels within limits.
+#[test]
+fn a_malformed_member_is_not_admitted() {
+    let mut state = group(&[A]);
+    let admit = |change: &dyn Fn(&mut Member)| {
+        let mut member = member(StartId(9), "d");
+        change(&mut member);
+        Command::Join { member, deviations: Vec::new() }
+    };
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let cases = [
+        admit(&|member| member.name = String::new()),
+        admit(&|member| member.name = "x".repeat(MAX_NAME + 1)),
+        admit(&|member| member.name = "Host\n".into()),
+        admit(&|member| member.shards = 0),
+        admit(&|member| member.labels = (0..=MAX_LABELS).map(|n| label(&n.to_string(), "")).collect()),
+        admit(&|member| member.labels = [label("rack", &"x".repeat(MAX_NAME + 1))].into()),
+        admit(&|member| member.labels = [label(&"x".repeat(MAX_NAME + 1), "")].into()),
+    ];
+    for command in cases {
+        assert_refused(&mut state, &command);
+    }
+}
+
+/// A full cluster refuses a newcomer without touching anybody, and still takes a host that restarts.
+#[test]
+fn a_full_cluster_takes_restarts_only() {
+    let mut state = group(&[A, B]);
+    for host in 3..MAX_HOSTS as u64 {
+        assert_eq!(state.apply(&join(StartId(0x1000 + host), &format!("h{host}"))), Outcome::Applied);
+    }
+    let limit = Refusal::Limit { what: "hosts".into(), limit: MAX_HOSTS as u64 };
+    assert_eq!(assert_refused(&mut state, &join(StartId(1), "late")), limit);
+    assert_eq!(state.apply(&join(A_AGAIN, "a")), Outcome::Applied);
+    assert_eq!(state.members.len(), MAX_HOSTS);
+
+    // Whoever keeps the last copy of a colony stays in the list, so there is no room for its namesake.
+    state.apply(&dead(A_AGAIN));
+    state.apply(&join(A, "a"));
+    assert_eq!(cart(&state).in_sync, [B]);
+    assert_eq!(assert_refused(&mut state, &join(StartId(2), "b")), limit);
+    assert!(state.is_up(B));
+}
+
+// ---- Death. ----
+
+/// C17: one entry promotes for all colonies of the dead, to the first running start in sync.
+#[test]
+fn the_first_in_sync_start_takes_over() {
+    let mut state = group(&[A, B, C]);
+    let before = cart(&state).clone();
+    assert_eq!(state.apply(&dead(A)), Outcome::Applied);
+    let after = Entry {
+        reign: Reign(before.reign.0 + 1),
+        cfg: Cfg(before.cfg.0 + 1),
+        primary: Some(B),
+        want: vec![B, C],
+        in_sync: vec![B, C],
+    };
+    assert_eq!(*cart(&state), after);
+    assert_eq!(state.view, View(state.revision.0));
+}
+
+/// The death of a secondary leaves the reign alone.
+#[test]
+fn the_death_of_a_secondary_changes_no_reign() {
+    let mut state = group(&[A, B]);
+    let reign = cart(&state).reign;
+    state.apply(&dead(B));
+    assert_eq!((cart(&state).primary, cart(&state).reign, &cart(&state).in_sync), (Some(A), reign, &vec![A]));
+}
+
+/// A7: a deviation names another heir, or nobody; one that may not inherit is not believed.
+#[test]
+fn a_deviation_names_the_heir() {
+    for (named, heir) in [(Some(C), Some(C)), (None, None), (Some(A), None), (Some(StartId(9)), None)] {
+        let mut state = group(&[A, B, C]);
+        let deviations = vec![Deviation { colony: CART, primary: named }];
+        state.apply(&Command::Dead { start: A, deviations });
+        assert_eq!(cart(&state).primary, heir, "{named:?} was named");
+        assert_eq!(cart(&state).reign, Reign(if heir.is_some() { 2 } else { 1 }));
+        assert!(cart(&state).is_in_sync(B) && cart(&state).is_in_sync(C));
+    }
+}
+
+/// A12: to be declared dead twice is to be dead once.
+#[test]
+fn a_second_death_changes_nothing() {
+    let mut state = group(&[A, B, C]);
+    state.apply(&dead(A));
+    let after = state.clone();
+    assert_eq!(state.apply(&dead(A)), Outcome::Applied);
+    assert_eq!(State { revision: after.revision, ..state.clone() }, after);
+    assert_eq!(assert_refused(&mut state, &dead(StartId(9))), Refusal::NotUp(StartId(9)));
+}
+
+/// C18: the last start in sync stays in the set when it dies: its copy is the only one there is.
+#[test]
+fn the_last_copy_is_never_forgotten() {
+    let mut state = group(&[A, B]);
+    state.apply(&dead(A));
+    state.apply(&dead(B));
+    assert_eq!((cart(&state).primary, &cart(&state).in_sync), (None, &vec![B]));
+    assert!(cart(&state).want.is_empty());
+}
+
+// ---- What becomes of the copies of the dead (`PROTOCOL.md` 7). ----
+
+/// The set went on without it, and runs: whatever it holds beyond was never acknowledged.
+#[test]
+fn a_copy_the_set_went_on_without_is_discarded() {
+    let mut state = group(&[A, B]);
+    state.apply(&dead(A));
+    state.apply(&join(A_AGAIN, "a"));
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Discard);
+    assert_eq!(state.restoration(CART, &[A], A_AGAIN), None);
+    let unknown = ColonyId { namespace: NamespaceId(9), bucket: 0 };
+    assert_eq!(state.fate(unknown, &[A], A_AGAIN), Fate::Discard);
+}
+
+/// The last copy in sync is given back to its process, under its new start.
+#[test]
+fn the_last_copy_is_restored() {
+    let mut state = group(&[A, B]);
+    state.apply(&dead(B));
+    state.apply(&dead(A));
+    state.apply(&join(A_AGAIN, "a"));
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Restore);
+    let before = cart(&state).clone();
+    let restore = state.restoration(CART, &[A], A_AGAIN).expect("it is the last");
+    assert_eq!(state.apply(&restore), Outcome::Applied);
+    let after = Entry {
+        reign: Reign(before.reign.0 + 1),
+        cfg: Cfg(before.cfg.0 + 1),
+        primary: Some(A_AGAIN),
+        want: vec![A_AGAIN],
+        in_sync: vec![A_AGAIN],
+    };
+    assert_eq!(*cart(&state), after);
+    assert!(matches!(assert_refused(&mut state, &restore), Refusal::Stale { .. }), "once");
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Restore, "the answer may have been lost");
+}
+
+/// While those that went on without it are gone, its copy may be the best there will ever be.
+#[test]
+fn a_copy_waits_while_its_successors_are_gone() {
+    let mut state = group(&[A, B]);
+    state.apply(&dead(A));
+    state.apply(&dead(B));
+    state.apply(&join(A_AGAIN, "a"));
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Wait);
+    let b_again = StartId(0xb2);
+    state.apply(&join(b_again, "b"));
+    let restore = state.restoration(CART, &[B], b_again).expect("the last one in sync came back");
+    state.apply(&restore);
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Discard);
+}
+
+/// Only the last copy, only of the dead, and only to the same host's new process.
+#[test]
+fn nobody_else_is_restored() {
+    let restore = |state: &State, dead, now| Command::Restore { colony: CART, cfg: cart(state).cfg, dead, now };
+    let mut state = group(&[A]);
+    let command = restore(&state, A, B);
+    assert_refused(&mut state, &command);
+    state.apply(&dead(A));
+    for (dead, now) in [(A, A), (A, B), (B, A_AGAIN), (A, StartId(9))] {
+        let command = restore(&state, dead, now);
+        assert_refused(&mut state, &command);
+    }
+    state.apply(&join(A_AGAIN, "a"));
+    let command = restore(&state, A, A_AGAIN);
+    assert_eq!(state.apply(&command), Outcome::Applied);
+}
+
+// ---- Namespaces and plans. ----
+
+/// C31: a new colony is served at once, by the first of its hosts, and all its empty copies are in sync.
+#[test]
+fn a_new_colony_begins_in_sync() {
+    let state = group(&[B, A]);
+    let entry = Entry { reign: Reign(1), cfg: Cfg(1), primary: Some(B), want: vec![B, A], in_sync: vec![B, A] };
+    assert_eq!(*cart(&state), entry);
+    assert_eq!(state.namespace("cart").map(|(id, _)| id), Some(NamespaceId(1)));
+}
+
+/// A12: the same question has the same answer; another policy under the same name has not.
+#[test]
+fn a_namespace_is_created_once() {
+    let mut state = group(&[A]);
+    assert_eq!(state.apply(&create(&[B], 3)), Outcome::Created(NamespaceId(1)));
+    assert_eq!(cart(&state).want, [A]);
+    assert_eq!(assert_refused(&mut state, &create(&[A], 2)), Refusal::NamespaceExists { name: "cart".into() });
+}
+
+/// A placement fits its policy and names living hosts, each once.
+#[test]
+fn a_placement_that_breaks_a_rule_is_refused() {
+    let mut state = group(&[A]);
+    state.apply(&dead(C));
+    let place = |placement: Vec<Vec<StartId>>| {
+        let policy = Policy { buckets: 2, ..policy(2) };
+        Command::CreateNamespace { name: "other".into(), policy, placement }
+    };
+    let cases = [
+        vec![vec![A]],
+        vec![vec![A], vec![]],
+        vec![vec![A], vec![A, A]],
+        vec![vec![A], vec![A, C]],
+        vec![vec![A], vec![StartId(9)]],
+        vec![vec![A]; 3],
+    ];
+    for placement in cases {
+        assert_refused(&mut state, &place(placement));
+    }
+    state.apply(&join(StartId(0xd), "d"));
+    let too_many = place(vec![vec![A], vec![A, B, StartId(0xd)]]);
+    assert!(matches!(assert_refused(&mut state, &too_many), Refusal::Malformed(_)), "three hosts for two copies");
+    let no_power_of_two = Policy { buckets: 3, ..policy(2) };
+    let command = Command::CreateNamespace { name: "odd".into(), policy: no_power_of_two, placement: vec![vec![A]; 3] };
+    assert_refused(&mut state, &command);
+    assert_eq!(state.apply(&place(vec![vec![A], vec![B, A]])), Outcome::Created(NamespaceId(2)));
+}
+
+/// A11: a plan changes where copies are to live and nothing else, and what was decided on an older entry is
+/// passed over.
+#[test]
+fn a_plan_moves_targets_only() {
+    let mut state = group(&[A, B]);
+    let stale = plan(&state, &[A]);
+    let before = cart(&state).clone();
+    assert_eq!(state.apply(&plan(&state.clone(), &[B, C])), Outcome::Applied);
+    let moved = Entry { want: vec![B, C], cfg: Cfg(before.cfg.0 + 1), ..before };
+    assert_eq!(*cart(&state), moved);
+    assert_eq!(state.apply(&stale), Outcome::Applied);
+    assert_eq!(*cart(&state), moved, "the other colonies of a plan are not held up by one that changed");
+    for want in [vec![], vec![A, A], vec![StartId(9)]] {
+        let command = plan(&state, &want);
+        state.apply(&command);
+        assert_eq!(*cart(&state), moved);
+    }
+}
+
+// ---- The in-sync set. ----
+
+/// A13: a peer that has caught up is added, if placement wants it and it runs.
+#[test]
+fn a_caught_up_peer_is_added() {
+    let mut state = group(&[A]);
+    let unwanted = change(&state, Some(B), &[]);
+    assert_eq!(assert_refused(&mut state, &unwanted), Refusal::NotEntitled { colony: CART, start: B });
+    let command = plan(&state, &[A, B]);
+    state.apply(&command);
+    let add = change(&state, Some(B), &[]);
+    assert_eq!(state.apply(&add), Outcome::Applied);
+    assert_eq!(cart(&state).in_sync, [A, B]);
+    assert!(matches!(assert_refused(&mut state, &add), Refusal::Stale { .. }), "once");
+    let stranger = change(&state, Some(StartId(9)), &[]);
+    assert_eq!(assert_refused(&mut state, &stranger), Refusal::NotUp(StartId(9)));
+}
+
+/// Only the primary of this reign changes the set, on the entry as it stands, and never removes itself.
+#[test]
+fn only_the_primary_of_this_reign_changes_the_set() {
+    let mut state = group(&[A, B]);
+    let entry = cart(&state).clone();
+    let change = |cfg, reign, by, remove: &[StartId]| Command::ChangeInSync {
+        colony: CART,
+        cfg,
+        reign,
+        by,
+        add: None,
+        remove: remove.to_vec(),
+    };
+    assert!(matches!(assert_refused(&mut state, &change(Cfg(0), entry.reign, A, &[B])), Refusal::Stale { .. }));
+    for (reign, by, remove) in [(Reign(0), A, B), (entry.reign, B, B), (entry.reign, A, A)] {
+        let refusal = assert_refused(&mut state, &change(entry.cfg, reign, by, &[remove]));
+        assert_eq!(refusal, Refusal::NotEntitled { colony: CART, start: by });
+    }
+    assert_eq!(state.apply(&change(entry.cfg, entry.reign, A, &[B])), Outcome::Applied);
+    assert_eq!(cart(&state).in_sync, [A]);
+}
+
+/// A change of nothing makes older proposals void: it is how a primary closes a door.
+#[test]
+fn an_empty_change_counts_the_entry_up() {
+    let mut state = group(&[A, B]);
+    let older = change(&state, None, &[B]);
+    let empty = change(&state, None, &[]);
+    state.apply(&empty);
+    assert!(matches!(assert_refused(&mut state, &older), Refusal::Stale { .. }));
+    assert!(cart(&state).is_in_sync(B));
+}
+
+/// A role swap gives a running peer in sync the next reign; the old primary stays in sync.
+#[test]
+fn a_swap_passes_the_reign_on() {
+    let mut state = group(&[A, B]);
+    let cfg = cart(&state).cfg;
+    let swap = |from, to| Command::Swap { colony: CART, cfg, from, to };
+    for (from, to, start) in [(B, A, B), (A, C, C)] {
+        assert_eq!(assert_refused(&mut state, &swap(from, to)), Refusal::NotEntitled { colony: CART, start });
+    }
+    assert_eq!(state.apply(&swap(A, B)), Outcome::Applied);
+    let entry = cart(&state);
+    assert_eq!((entry.primary, entry.reign, &entry.in_sync), (Some(B), Reign(2), &vec![B, A]));
+    assert!(matches!(assert_refused(&mut state, &swap(A, B)), Refusal::Stale { .. }), "once");
+}
+
+/// A promotion is for a colony without a primary, to a running peer in sync.
+#[test]
+fn a_promotion_fills_a_vacancy() {
+    let mut state = group(&[A, B]);
+    let promote = |state: &State, to| Command::Promote { colony: CART, cfg: cart(state).cfg, to };
+    let command = promote(&state, B);
+    assert_refused(&mut state, &command);
+    let deviations = vec![Deviation { colony: CART, primary: None }];
+    state.apply(&Command::Dead { start: A, deviations });
+    for to in [A, C] {
+        let command = promote(&state, to);
+        assert_eq!(assert_refused(&mut state, &command), Refusal::NotEntitled { colony: CART, start: to });
+    }
+    let command = promote(&state, B);
+    assert_eq!(state.apply(&command), Outcome::Applied);
+    assert_eq!((cart(&state).primary, cart(&state).reign), (Some(B), Reign(2)));
+}
+
+// ---- Bytes. ----
+
+#[test]
+fn foreign_bytes_are_no_command() {
+    let encoded = genesis().encode();
+    assert_eq!(Command::decode(&[]), Err(CodecError::Empty));
+    let mut other_version = encoded.to_vec();
+    other_version[0] = 9;
+    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 1 }));
+    let mut longer = encoded.to_vec();
+    longer.push(0);
+    assert_eq!(Command::decode(&longer), Err(CodecError::Trailing(1)));
+    assert!(matches!(Command::decode(&encoded[..encoded.len() - 1]), Err(CodecError::Body(_))));
+}
+
+// ---- Soup: no sequence of commands breaks what is agreed. ----
+
+/// Raw numbers that become a command of whatever the state has, mostly a sensible one.
+type Dice = (u8, u64, u64, u64);
+
+fn pick<T: Copy>(from: &[T], dice: u64) -> Option<T> {
+    from.get(usize::try_from(dice % (from.len().max(1) as u64)).unwrap_or_default()).copied()
+}
+
+fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
+    let starts: Vec<StartId> = state.members.keys().copied().chain([StartId(99)]).collect();
+    let start = |dice| pick(&starts, dice).unwrap_or_default();
+    let ids: Vec<ColonyId> = state.table.keys().copied().collect();
+    let colony = pick(&ids, x).unwrap_or(CART);
+    let entry = state.table.get(&colony);
+    // One in eight is decided on another entry than there is.
+    let cfg = Cfg(entry.map_or(0, |entry| entry.cfg.0) + u64::from(z % 8 == 0));
+    let primary = entry.and_then(|entry| entry.primary);
+    let in_sync = |dice| entry.and_then(|entry| pick(&entry.in_sync, dice)).unwrap_or_default();
+    let wanted = |dice| entry.and_then(|entry| pick(&entry.want, dice)).unwrap_or_default();
+    let up: Vec<StartId> = state.up().map(|member| member.start).collect();
+    let set = |dice: u64| -> Vec<StartId> {
+        up.iter().enumerate().filter(|(at, _)| dice >> at & 1 == 1).map(|(_, start)| *start).take(3).collect()
+    };
+    let deviations = if z % 3 == 0 { vec![Deviation { colony, primary: pick(&starts, y) }] } else { Vec::new() };
+    let fresh = StartId(1000 + state.revision.0);
+    match kind % 12 {
+        0 => Command::Join { member: member(fresh, &format!("h{}", x % 6)), deviations },
+        1 => Command::Join { member: member(start(x), &format!("h{}", y % 6)), deviations },
+        2 => Command::Dead { start: start(y), deviations },
+        3 => {
+            let policy =
+                Policy { copies: 1 + u8::try_from(x % 3).unwrap_or_default(), buckets: 2, ..Policy::default() };
+            Command::CreateNamespace { name: format!("n{}", y % 3), policy, placement: vec![set(y), set(z)] }
+        }
+        4 | 5 => {
+            let moves = vec![Move { colony, cfg, want: set(y) }];
+            Command::Plan { moves, reason: String::new(), inputs: 0 }
+        }
+        6 | 7 => {
+            let reign = Reign(entry.map_or(0, |entry| entry.reign.0) + u64::from(y % 8 == 0));
+            let by = primary.unwrap_or_default();
+            let add = (y % 2 == 0).then(|| wanted(y / 2));
+            let remove = if y % 3 == 0 { vec![in_sync(z)] } else { Vec::new() };
+            Command::ChangeInSync { colony, cfg, reign, by, add, remove }
+        }
+        8 => Command::Swap { colony, cfg, from: primary.unwrap_or_default(), to: in_sync(y) },
+        9 => Command::Promote { colony, cfg, to: in_sync(y) },
+        10 => Command::Restore { colony, cfg, dead: in_sync(y), now: start(z) },
+        // A dead process comes back and asks for its own.
+        _ => {
+            let lost = state.table.iter().find(|(_, entry)| entry.primary.is_none() && entry.in_sync.len() == 1);
+            let came_back = lost.and_then(|(colony, entry)| {
+                let dead = state.members.get(entry.in_sync.first()?)?;
+                let now = state.up().find(|member| member.name == dead.name)?;
+                state.restoration(*colony, &[dead.start], now.start)
+            });
+            came_back.unwrap_or_else(genesis)
+        }
+    }
+}
+
+fn names<'a>(state: &'a State, starts: &[StartId]) -> BTreeSet<&'a str> {
+    starts.iter().filter_map(|start| state.members.get(start)).map(|member| member.name.as_str()).collect()
+}
+
+/// What holds of every state, whatever led to it.
+fn assert_sound(state: &State) {
+    for (colony, entry) in &state.table {
+        let copies = usize::from(state.policy(*colony).expect("its namespace is there").copies);
+        assert!(!entry.in_sync.is_empty(), "{colony}: somebody holds it");
+        assert_eq!(names(state, &entry.in_sync).len(), entry.in_sync.len(), "{colony}: members, one a host");
+        assert_eq!(names(state, &entry.want).len(), entry.want.len(), "{colony}: members, one a host");
+        assert!(entry.want.iter().all(|start| state.is_up(*start)), "{colony}: targets run");
+        assert!(entry.want.len() <= copies, "{colony}: no more than the policy asks for");
+        match entry.primary {
+            Some(primary) => assert!(state.is_up(primary) && entry.is_in_sync(primary), "{colony}: {entry:?}"),
+            None => assert!(!entry.in_sync.is_empty()),
+        }
+        let running = entry.in_sync.iter().filter(|start| state.is_up(**start)).count();
+        assert!(running == entry.in_sync.len() || entry.in_sync.len() == 1, "{colony}: only the last may be dead");
+    }
+    let up: Vec<&str> = state.up().map(|member| member.name.as_str()).collect();
+    assert_eq!(up.iter().collect::<BTreeSet<_>>().len(), up.len(), "one process of a name runs");
+}
+
+/// What holds between a state and the next.
+fn assert_forward(before: &State, after: &State, outcome: &Outcome) {
+    assert_eq!(after.revision, Revision(before.revision.0 + 1));
+    assert!(after.view >= before.view && after.view.0 <= after.revision.0);
+    assert_eq!(after.view == before.view, after.members == before.members, "a view is a change of members");
+    if matches!(outcome, Outcome::Refused(_)) {
+        assert_eq!(State { revision: before.revision, ..after.clone() }, *before);
+    }
+    for (colony, old) in &before.table {
+        let new = &after.table[colony];
+        assert!(new.reign >= old.reign && new.cfg >= old.cfg, "{colony}: {old:?} became {new:?}");
+        assert!(new == old || new.cfg > old.cfg, "{colony}: every change is counted");
+        if let (Some(primary), true) = (new.primary, new.primary != old.primary) {
+            assert!(new.reign > old.reign, "{colony}: a new primary is a new reign");
+            let is_restored = old.in_sync.len() == 1 && !after.is_up(old.in_sync[0]);
+            assert!(old.is_in_sync(primary) || is_restored, "I5, {colony}: it was in sync before");
+        }
+    }
+    for (start, member) in &before.members {
+        let now = after.members.get(start).map(|member| member.state);
+        assert!(member.state == MemberState::Up || now != Some(MemberState::Up), "{start} rose from the dead");
+    }
+}
+
+proptest! {
+    /// I5, C14, C18, A12: whatever is committed in whatever order, numbers only grow, nobody serves who was not
+    /// in sync, somebody holds every colony, the dead stay dead; and three hosts that apply the same bytes hold
+    /// the same state.
+    #[test]
+    fn no_soup_of_commands_breaks_the_group(
+        soup in prop::collection::vec((any::<u8>(), any::<u64>(), any::<u64>(), any::<u64>()), 1..150)
+    ) {
+        let mut hosts = [State::default(), State::default(), State::default()];
+        let starter = [genesis(), join(B, "h0"), join(C, "h1"), create(&[A, B, C], 3)];
+        for at in 0..starter.len() + soup.len() {
+            let before = hosts[0].clone();
+            let command = starter.get(at).cloned().unwrap_or_else(|| cook(&before, soup[at - starter.len()]));
+            let bytes = command.encode();
+            prop_assert_eq!(&Command::decode(&bytes).expect("it was encoded here"), &command);
+            let outcomes = hosts.each_mut().map(|host| host.apply(&Command::decode(&bytes).expect("again")));
+            prop_assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]));
+            prop_assert_eq!(&Outcome::decode(&outcomes[0].encode()).expect("encoded here"), &outcomes[0]);
+            assert_sound(&hosts[0]);
+            assert_forward(&before, &hosts[0], &outcomes[0]);
+        }
+        let digests = hosts.each_ref().map(State::encode);
+        prop_assert!(digests.iter().all(|digest| *digest == digests[0]));
+        prop_assert_eq!(State::decode(&digests[0]).expect("encoded here"), hosts[0].clone());
+    }
+
+    /// Bytes from anywhere are a command, or an error, never a panic.
+    #[test]
+    fn any_bytes_decode_or_fail(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let versioned: Vec<u8> = [1].into_iter().chain(bytes).collect();
+        let _ = Command::decode(&versioned);
+        let _ = State::decode(&versioned);
+        let _ = Outcome::decode(&versioned);
+    }
+}
