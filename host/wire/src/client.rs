@@ -118,9 +118,10 @@ pub enum Refusal {
         /// The newest reign known here.
         reign: Reign,
     },
-    /// The reign ended before the change was settled: the next primary knows whether it took effect.
-    /// Retryable under the same request id, and only so.
-    #[error("the primary lost its reign before the change was settled")]
+    /// The reign ended before the change was settled, or a later attempt of the same request took this
+    /// one's place: whoever is primary knows whether it took effect. Retryable under the same request id,
+    /// and only so.
+    #[error("the attempt was given up before the change was settled")]
     Deposed,
     /// The primary has not committed its barrier yet, or hands over. Retryable.
     #[error("the primary is not ready yet")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, RaftId, Revision, StartId, View};
-use crate::limits::{MAX_COLONIES, MAX_FEED_COMMANDS, MAX_NAME};
+use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +75,9 @@ pub enum ControlRequest {
     },
     /// A process that was declared dead asks what is to become of the copies it kept (`PROTOCOL.md` 7).
     Fates {
-        /// The start that was declared dead.
-        dead: StartId,
-        /// The start it drew since.
+        /// The starts it had that were declared dead, oldest first.
+        earlier: Vec<StartId>,
+        /// The start it has now.
         now: StartId,
         /// The colonies it holds copies of.
         colonies: Vec<ColonyId>,
@@ -89,7 +89,10 @@ impl Message for ControlRequest {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Fates { colonies, .. } => within("number of colonies", colonies.len(), MAX_COLONIES),
+            Self::Fates { colonies, earlier, .. } => {
+                within("number of earlier starts", earlier.len(), MAX_EARLIER_STARTS)?;
+                within("number of colonies", colonies.len(), MAX_COLONIES)
+            }
             _ => Ok(()),
         }
     }
@@ -139,8 +142,6 @@ pub enum ControlReply {
         /// Address of the leader's control port, if it is known.
         leader: Option<String>,
     },
-    /// The group declared the asking process dead; it may come back under a new start.
-    YouAreDead,
     /// Not done.
     Refused {
         /// Why, for people.

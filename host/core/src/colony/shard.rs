@@ -31,6 +31,8 @@ pub struct Shard {
     restless: BTreeSet<ColonyId>,
     /// Where the round of slow work goes on.
     swept: Option<ColonyId>,
+    /// The starts this process had and lost while it kept a copy, oldest first.
+    earlier: Vec<StartId>,
     tickets: BTreeMap<Ticket, ColonyId>,
     serial: u64,
 }
@@ -57,6 +59,7 @@ impl Shard {
             kept: BTreeMap::new(),
             restless: BTreeSet::new(),
             swept: None,
+            earlier: Vec::new(),
             tickets: BTreeMap::new(),
             serial: 0,
         }
@@ -83,6 +86,13 @@ impl Shard {
     /// again while it is [`Fate::Wait`].
     pub fn kept(&self) -> impl Iterator<Item = (StartId, &Replica)> {
         self.kept.values().map(|kept| (kept.dead, &kept.replica))
+    }
+
+    /// The starts this process had and lost since it keeps copies, oldest first: a restoration may have
+    /// been committed for any of them.
+    #[must_use]
+    pub fn earlier(&self) -> &[StartId] {
+        &self.earlier
     }
 
     /// Something happened; what is to be done is put behind what `out` holds.
@@ -193,6 +203,11 @@ impl Shard {
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.restless.clear();
+        if self.kept.is_empty() {
+            self.earlier.clear();
+        } else {
+            self.earlier.push(dead);
+        }
     }
 
     fn fate(&mut self, now: Now, colony: ColonyId, dead: StartId, fate: Fate, out: &mut Vec<Output>) {

@@ -6,16 +6,21 @@ use colony_wire::{ColonyId, StartId};
 use super::{Command, State};
 
 impl State {
-    /// What becomes of the copy that the process `dead` kept of this colony.
+    /// What becomes of the copy that a process kept of this colony. `earlier` are the starts it had and
+    /// lost, `now` is the one it has: a restoration may have been committed for any of them without the
+    /// process having heard of it.
     ///
-    /// - `Restore` if it is the last in-sync copy: [`State::restoration`] is the command that does it.
+    /// - `Restore` if it is the last in-sync copy ([`State::restoration`] is the command that does it), or
+    ///   if that is done already.
     /// - `Discard` if the set went on without it and one of those copies runs: whatever it holds beyond
     ///   them was never acknowledged.
     /// - `Wait` if none of them runs: its copy may be the best there will ever be.
     #[must_use]
-    pub fn fate(&self, colony: ColonyId, dead: StartId) -> Fate {
+    pub fn fate(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Fate {
         let Some(entry) = self.table.get(&colony) else { return Fate::Discard };
-        if entry.in_sync == [dead] {
+        // While it keeps the copy the process begins no other of that colony, so its start can have come
+        // into the set by a restoration only.
+        if entry.is_in_sync(now) || is_last(&entry.in_sync, earlier).is_some() {
             Fate::Restore
         } else if entry.in_sync.iter().any(|start| self.is_up(*start)) {
             Fate::Discard
@@ -24,10 +29,20 @@ impl State {
         }
     }
 
-    /// The command that gives the colony back to the process `dead`, whose start is `now` from here on.
+    /// The command that gives the colony back to a process whose start is `now` and was one of `earlier`.
+    /// None if there is nothing to give back, or nothing left to do.
     #[must_use]
-    pub fn restoration(&self, colony: ColonyId, dead: StartId, now: StartId) -> Option<Command> {
+    pub fn restoration(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Option<Command> {
         let entry = self.table.get(&colony)?;
-        (entry.in_sync == [dead]).then_some(Command::Restore { colony, cfg: entry.cfg, dead, now })
+        let dead = is_last(&entry.in_sync, earlier)?;
+        Some(Command::Restore { colony, cfg: entry.cfg, dead, now })
+    }
+}
+
+/// The start that alone is in sync, if it is one of these.
+fn is_last(in_sync: &[StartId], of: &[StartId]) -> Option<StartId> {
+    match in_sync {
+        [last] if of.contains(last) => Some(*last),
+        _ => None,
     }
 }

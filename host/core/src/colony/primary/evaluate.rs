@@ -64,10 +64,10 @@ impl Bench<'_> {
     }
 
     fn delete(&self, key: Key, precondition: Precondition) -> Result<Verdict, Refusal> {
-        if self.current.is_none() && precondition == Precondition::None {
-            return Ok(Verdict::Answer(ReplyBody::Absent));
-        }
         self.check(precondition)?;
+        if self.current.is_none() {
+            return Err(Refusal::NotFound);
+        }
         Ok(Verdict::Log(Change::End { key, kind: EndKind::Logout }))
     }
 

@@ -117,7 +117,7 @@ impl Primary {
 
     /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
     /// answer comes later by itself.
-    fn refuse_or_repeat(&mut self, desk: &Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
+    fn refuse_or_repeat(&mut self, desk: &mut Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
         let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
         let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
         let request = asked.stamp.request;
@@ -136,12 +136,18 @@ impl Primary {
                 Known::Forgotten => return refuse(Refusal::Unknown),
                 Known::New => {}
             }
-            if let Some(waiter) = self.in_flight.get(&request).and_then(|seq| self.waiting.get_mut(seq)) {
-                waiter.caller = Some(asked.caller);
-                return Some(None);
-            }
-            if let Some(parked) = self.parked.values_mut().find(|parked| parked.stamp.request == request) {
-                parked.caller = asked.caller;
+            // The newest attempt gets the answer. An earlier one may have nobody waiting any more; it is
+            // told that it was overtaken, so that the shell forgets it.
+            let under_way = if let Some(seq) = self.in_flight.get(&request) {
+                self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(asked.caller))
+            } else {
+                let parked = self.parked.values_mut().find(|parked| parked.stamp.request == request);
+                parked.map(|parked| Some(std::mem::replace(&mut parked.caller, asked.caller)))
+            };
+            if let Some(overtaken) = under_way {
+                if let Some(caller) = overtaken {
+                    desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
+                }
                 return Some(None);
             }
         }
@@ -163,7 +169,8 @@ impl Primary {
         let total: usize = self.parked.values().map(|parked| parked.queue.len()).sum();
         let Some(parked) = self.parked.get_mut(&ticket) else { return };
         if let Some(same) = parked.queue.iter_mut().find(|queued| queued.stamp.request == asked.stamp.request) {
-            same.caller = asked.caller;
+            let overtaken = std::mem::replace(&mut same.caller, asked.caller);
+            desk.reply(overtaken, ReplyBody::Refused(Refusal::Deposed));
         } else if total >= desk.settings.max_parked {
             desk.reply(asked.caller, ReplyBody::Refused(Refusal::Busy { what: "changes behind merges".into() }));
         } else {
