@@ -32,9 +32,11 @@ pub enum PeerBody {
     Appended {
         /// The reign of the batch that is acknowledged.
         reign: Reign,
-        /// The newest table entry that this copy knows to exist: a copy begun anew by the same process is
-        /// told from an earlier one by it.
+        /// The newest table entry that this copy knows to exist: it is not dropped for an older one.
         cfg: Cfg,
+        /// The table entry on which this copy was begun: tells it from an earlier one that the same process
+        /// dropped.
+        begun: Cfg,
         /// Last place held.
         prepared: Seq,
         /// Last place known to be committed.

@@ -14,19 +14,26 @@ use super::store::Store;
 use crate::Time;
 
 /// What a peer that is not primary knows, in one reign.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Follower {
     /// Up to here the log is known to be the primary's. What it holds beyond that is of earlier reigns and
     /// may have to go; it is not acknowledged.
     matched: Seq,
     /// The newest table entry that the primary has named. The table heard here may lag behind it.
     pub(super) named: Cfg,
+    /// The table entry on which this copy was begun.
+    begun: Cfg,
     assembly: Option<Assembly>,
     /// Ops that stream in while a snapshot arrives.
     buffer: BTreeMap<Seq, Op>,
 }
 
 impl Follower {
+    /// A follower of a reign of whose log it knows nothing yet.
+    pub(super) fn new(begun: Cfg) -> Self {
+        Self { matched: Seq(0), named: Cfg(0), begun, assembly: None, buffer: BTreeMap::new() }
+    }
+
     /// Takes in a batch of the reigning primary; says what to answer.
     pub(super) fn append(
         &mut self,
@@ -44,11 +51,13 @@ impl Follower {
         // What is forgotten is committed, and committed ops are the same everywhere.
         let follows = before < log.base() || log.reign_at(before) == Some(append.prev_reign);
         if !follows {
+            // Also while a snapshot arrives: the primary may have given it up, and then only this tells it
+            // where to go on.
+            let answer = mismatch(holding, append.reign);
             if self.assembly.is_some() {
                 self.keep(append.ops, settings.max_buffered);
-                return None;
             }
-            return Some(mismatch(holding, append.reign));
+            return Some(answer);
         }
         let end = Seq(before.0 + append.ops.len() as u64);
         let committed = holding.committed();
@@ -73,7 +82,7 @@ impl Follower {
 
     fn appended(&self, holding: &Holding, settings: &Settings, reign: Reign) -> PeerBody {
         let prepared = if mutant!(settings, AckUnmatched) { holding.prepared() } else { self.matched };
-        PeerBody::Appended { reign, cfg: self.named, prepared, committed: holding.committed() }
+        PeerBody::Appended { reign, cfg: self.named, begun: self.begun, prepared, committed: holding.committed() }
     }
 
     fn keep(&mut self, ops: Vec<Op>, bound: usize) {

@@ -46,6 +46,8 @@ pub struct Replica {
     space: Arc<Space>,
     /// The table entry as last heard.
     entry: Entry,
+    /// The table entry on which this copy was begun.
+    begun: Cfg,
     /// The highest reign heard of, by the table or by a message. Lower ones are refused from then on.
     heard: Reign,
     holding: Holding,
@@ -87,9 +89,10 @@ impl Replica {
         loan: &mut Loan<'_>,
     ) -> Self {
         let heard = entry.reign;
-        let role = Role::Follower(Follower::default());
+        let begun = entry.cfg;
+        let role = Role::Follower(Follower::new(begun));
         let holding = Holding::default();
-        let mut replica = Self { me, colony, lineage, settings, space, entry, heard, holding, role };
+        let mut replica = Self { me, colony, lineage, settings, space, entry, begun, heard, holding, role };
         replica.take_part(loan);
         replica
     }
@@ -197,7 +200,7 @@ impl Replica {
         match (&self.role, is_new_reign) {
             (Role::Primary(_), _) => self.as_primary(loan, |primary, desk| primary.entry_changed(desk)),
             (Role::Follower(_), true) => {
-                self.role = Role::Follower(Follower::default());
+                self.role = Role::Follower(Follower::new(self.begun));
                 self.take_part(loan);
             }
             (Role::Follower(_), false) => {}
@@ -214,7 +217,7 @@ impl Replica {
     }
 
     pub(super) fn step_down(&mut self, loan: &mut Loan<'_>) {
-        let role = std::mem::replace(&mut self.role, Role::Follower(Follower::default()));
+        let role = std::mem::replace(&mut self.role, Role::Follower(Follower::new(self.begun)));
         match role {
             Role::Primary(primary) => primary.abdicate(&mut desk!(self, loan)),
             follower @ Role::Follower(_) => self.role = follower,
@@ -262,8 +265,8 @@ impl Replica {
                 }
             }
             PeerBody::Deposed { reign } => self.hear(reign, loan),
-            PeerBody::Appended { reign, cfg, prepared, committed } if reign == self.entry.reign => {
-                let ack = Ack { cfg, prepared, committed };
+            PeerBody::Appended { reign, cfg, begun, prepared, committed } if reign == self.entry.reign => {
+                let ack = Ack { cfg, begun, prepared, committed };
                 self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
             }
             PeerBody::Mismatch { reign, epochs, .. } if reign == self.entry.reign => {

@@ -82,7 +82,9 @@ impl Primary {
         let committed = desk.holding.committed();
         let has_caught_up = |start: &&StartId| {
             let Some(peer) = self.peers.get(start) else { return false };
-            let holds_enough = peer.counted_on && peer.matched >= committed && self.is_settled(desk.holding);
+            let is_the_copy = peer.knows >= entry.cfg || mutant!(desk.settings, TrustLostCopy);
+            let holds_enough =
+                peer.counted_on && is_the_copy && peer.matched >= committed && self.is_settled(desk.holding);
             !entry.is_in_sync(**start)
                 && (holds_enough || (mutant!(desk.settings, ProposeBelowCommitted) && peer.heard > Time(0)))
         };

@@ -64,6 +64,8 @@ pub(super) struct Primary {
     /// Clients' ops that are not committed yet.
     waiting: BTreeMap<Seq, Waiter>,
     in_flight: BTreeMap<RequestId, Seq>,
+    /// Answers that were judged by an op that is not committed yet: said when it is, for it may never be.
+    deferred: BTreeMap<Seq, Vec<(Caller, ReplyBody)>>,
     parked: BTreeMap<Ticket, Parked>,
     /// Which sessions wait for a merge.
     parked_keys: BTreeMap<Key, Ticket>,
@@ -117,6 +119,7 @@ impl Primary {
             tips: BTreeMap::new(),
             waiting: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            deferred: BTreeMap::new(),
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
         };
@@ -199,7 +202,7 @@ impl Primary {
         self.refuse_the_late(desk);
         self.send_again(desk);
         self.settle(desk);
-        self.tell_commit(desk);
+        self.tell_news(desk);
     }
 
     /// Slow work, done for every colony in turn: sessions whose time is over end, old records go.
@@ -236,6 +239,9 @@ impl Primary {
             {
                 self.tips.remove(key);
             }
+            for (caller, body) in self.deferred.remove(&seq).into_iter().flatten() {
+                desk.reply(caller, body);
+            }
             let Some(waiter) = self.waiting.remove(&seq) else { continue };
             self.in_flight.remove(&waiter.request);
             if let Some(caller) = waiter.caller {
@@ -263,6 +269,9 @@ impl Primary {
             desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
         }
         let reign = desk.entry.reign;
+        for (caller, _) in self.deferred.into_values().flatten() {
+            desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        }
         for parked in self.parked.into_values() {
             for caller in parked.callers() {
                 desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));

@@ -8,8 +8,10 @@ use crate::Time;
 /// One peer of this reign.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// The table entry since which it is a peer.
-    pub(super) since: Cfg,
+    /// The table entry on which the copy that answers was begun.
+    pub(super) begun: Cfg,
+    /// The newest table entry that this copy was known to know, when it acknowledged `matched`.
+    pub(super) knows: Cfg,
     /// It has acknowledged everything up to here, in this reign.
     pub(super) matched: Seq,
     /// What it is sent next.
@@ -57,9 +59,10 @@ pub(super) struct Transfer {
 }
 
 impl Progress {
-    pub(super) fn new(since: Cfg, next: Seq, now: Time) -> Self {
+    pub(super) fn new(next: Seq, now: Time) -> Self {
         Self {
-            since,
+            begun: Cfg(0),
+            knows: Cfg(0),
             matched: Seq(0),
             next,
             stage: Stage::Probing { out: false },

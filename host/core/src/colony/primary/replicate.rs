@@ -12,6 +12,8 @@ use crate::colony::snapshot;
 pub(in crate::colony) struct Ack {
     /// The newest table entry its copy knows to exist.
     pub(in crate::colony) cfg: Cfg,
+    /// The table entry its copy was begun on.
+    pub(in crate::colony) begun: Cfg,
     /// It holds the log up to here.
     pub(in crate::colony) prepared: Seq,
     /// It knows everything up to here to be committed.
@@ -24,9 +26,7 @@ impl Primary {
         let entry = desk.entry;
         self.peers.retain(|start, _| entry.concerns(*start));
         for start in entry.in_sync.iter().chain(&entry.want).filter(|start| **start != desk.me) {
-            self.peers
-                .entry(*start)
-                .or_insert_with(|| Progress::new(entry.cfg, desk.holding.prepared(), desk.now.mono));
+            self.peers.entry(*start).or_insert_with(|| Progress::new(desk.holding.prepared(), desk.now.mono));
         }
     }
 
@@ -57,11 +57,14 @@ impl Primary {
         }
     }
 
-    /// A commit position that a peer has not confirmed goes by itself.
-    pub(super) fn tell_commit(&mut self, desk: &mut Desk<'_>) {
+    /// What a peer must know and no batch of ops tells it: the commit position, and, if it is to be added to
+    /// the set, the entry that it is to be added on.
+    pub(super) fn tell_news(&mut self, desk: &mut Desk<'_>) {
         let committed = desk.holding.committed();
+        let entry = desk.entry;
         for (start, peer) in &mut self.peers {
-            if matches!(peer.stage, Stage::Streaming) && peer.told < committed {
+            let lacks_entry = !entry.is_in_sync(*start) && peer.knows < entry.cfg;
+            if matches!(peer.stage, Stage::Streaming) && (peer.told < committed || lacks_entry) {
                 let next = peer.matched.next();
                 send_batch(desk, self.reign, *start, peer, next, Batch::Empty);
             }
@@ -71,15 +74,20 @@ impl Primary {
     /// A peer holds the log up to here.
     ///
     /// A process that dropped its copy and began another is the same start in the same reign; what the lost
-    /// copy acknowledged must not count for the new one. So an acknowledgement counts only if its copy knew
-    /// of the entry since which it is a peer, and a copy that knows of an entry is not dropped for an older
-    /// one.
+    /// copy acknowledged must not count for the new one. A younger copy is known by the entry it was begun
+    /// on. That no younger one is about to take its place, the proposal to add it makes sure of: it stands
+    /// on an entry that the copy knew when it acknowledged, and a copy is not dropped for an older entry
+    /// than it knows.
     pub(in crate::colony) fn appended(&mut self, desk: &mut Desk<'_>, from: StartId, ack: Ack) {
-        let Ack { cfg, prepared, committed } = ack;
+        let Ack { cfg, begun, prepared, committed } = ack;
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        if cfg < peer.since && !mutant!(desk.settings, TrustLostCopy) {
-            return;
+        if begun != peer.begun && !mutant!(desk.settings, TrustLostCopy) {
+            if begun < peer.begun {
+                return;
+            }
+            *peer = Progress { begun, ..Progress::new(desk.holding.prepared(), desk.now.mono) };
         }
+        peer.knows = peer.knows.max(cfg);
         peer.heard = desk.now.mono;
         peer.told = peer.told.max(committed);
         if prepared > desk.holding.prepared() {
@@ -189,7 +197,9 @@ fn send_batch(desk: &mut Desk<'_>, reign: Reign, to: StartId, peer: &mut Progres
     let ops = if batch == Batch::Ops { desk.holding.log.batch(first) } else { Vec::new() };
     let sent = ops.len() as u64;
     let commit = desk.holding.committed();
-    peer.sent = desk.now.mono;
+    if batch == Batch::Ops {
+        peer.sent = desk.now.mono;
+    }
     if sent > 0 {
         peer.owes_since.get_or_insert(desk.now.mono);
     }

@@ -108,11 +108,20 @@ impl Primary {
             Verdict::Log(change) => {
                 self.append(desk, change, Some((asked.stamp, asked.caller)));
             }
-            Verdict::Answer(body) => desk.reply(asked.caller, body),
+            Verdict::Answer(body) => self.answer(desk, &key, asked.caller, body),
             Verdict::Merge(question) => {
                 self.park(desk, key, asked.stamp, asked.caller, asked.deadline, *question);
             }
         }
+    }
+
+    /// Says an answer that changes nothing, once what it was judged by is committed.
+    fn answer(&mut self, desk: &mut Desk<'_>, key: &Key, caller: Caller, body: ReplyBody) {
+        let Some(tip) = self.tips.get(key) else { return desk.reply(caller, body) };
+        if self.deferred.values().map(Vec::len).sum::<usize>() >= desk.settings.max_parked {
+            return desk.reply(caller, ReplyBody::Refused(Refusal::Busy { what: "answers to be confirmed".into() }));
+        }
+        self.deferred.entry(tip.last).or_default().push((caller, body));
     }
 
     /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
