@@ -1,0 +1,205 @@
+//! What people and clients ask of a host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use colony_core::group::{Command, Entry, MemberState, Outcome, State};
+use colony_core::placement::{Even, Planner};
+use colony_link::PeerIdentity;
+use colony_raft::ProposeError;
+use colony_wire::admin::{
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, Policy,
+};
+use colony_wire::client::{RouteHost, RouteNamespace, Routes};
+use colony_wire::{ColonyId, StartId};
+
+use super::propose::COMMIT_WITHIN;
+use super::Control;
+use crate::host::plugins::ByPlugin;
+
+/// Longest wait for the leader's answer to a question that was passed on to it.
+const LEADER_WITHIN: Duration = Duration::from_secs(5);
+/// The leader's status is preferred, for it knows who votes; one that does not answer soon is done without.
+const STATUS_WITHIN: Duration = Duration::from_millis(500);
+
+/// The table that clients route by.
+pub(super) fn routes(control: &Control) -> Routes {
+    let state = control.state();
+    let hosts: Vec<RouteHost> = state
+        .up()
+        .map(|member| RouteHost {
+            start: member.start,
+            name: member.name.clone(),
+            address: member.address.to_string(),
+            shards: member.shards,
+        })
+        .collect();
+    let index: BTreeMap<StartId, u16> = (0..).zip(&hosts).map(|(index, host)| (host.start, index)).collect();
+    let namespace = |(id, namespace): (&colony_wire::NamespaceId, &colony_core::group::Namespace)| {
+        let primary = |bucket| {
+            let entry = state.table.get(&ColonyId { namespace: *id, bucket })?;
+            index.get(&entry.primary?).copied()
+        };
+        RouteNamespace {
+            id: *id,
+            name: namespace.name.clone(),
+            ttl: namespace.policy.ttl_ms,
+            primaries: (0..namespace.policy.buckets).map(primary).collect(),
+        }
+    };
+    let namespaces = state.namespaces.iter().map(namespace).collect();
+    Routes { cluster: state.cluster, lineage: state.lineage, revision: state.revision, hosts, namespaces }
+}
+
+/// The answer to a person's question.
+pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: AdminRequest) -> AdminReply {
+    let state = control.state();
+    if !state.has_begun() {
+        return refused("this host is not in a cluster yet: it is still joining", true);
+    }
+    match request {
+        AdminRequest::Status => status_of_leader(control, &state).await,
+        AdminRequest::Colonies { of } => colonies(&state, of.as_deref()),
+        AdminRequest::Namespaces => namespaces(&state),
+        AdminRequest::CreateNamespace { .. } if !peer.rights.admin => {
+            refused("the certificate does not give the right to admin", false)
+        }
+        AdminRequest::CreateNamespace { name, policy } => create_namespace(control, name, policy).await,
+    }
+}
+
+fn refused(why: impl Into<String>, retryable: bool) -> AdminReply {
+    AdminReply::Refused { why: why.into(), retryable }
+}
+
+async fn status_of_leader(control: &Control, state: &State) -> AdminReply {
+    if !control.group.is_leader()
+        && let Some(leader) = control.leader_address()
+        && let Ok(reply @ AdminReply::Status(_)) =
+            control.calls.exchange(leader, &AdminRequest::Status, STATUS_WITHIN).await
+    {
+        return reply;
+    }
+    AdminReply::Status(status(control, state))
+}
+
+fn status(control: &Control, state: &State) -> ClusterStatus {
+    let voters = control.group.voters();
+    let leader = control.leader_address();
+    let leader = state.up().find(|member| Some(member.address) == leader).map(|member| member.name.clone());
+    let count = |holds: &dyn Fn(&Entry) -> bool| {
+        u32::try_from(state.table.values().filter(|entry| holds(entry)).count()).unwrap_or(u32::MAX)
+    };
+    let hosts = state.members.values().map(|member| HostStatus {
+        name: member.name.clone(),
+        start: member.start,
+        address: member.address.to_string(),
+        state: match member.state {
+            MemberState::Up => "up".to_owned(),
+            MemberState::Dead => "dead".to_owned(),
+        },
+        labels: member.labels.clone(),
+        shards: member.shards,
+        voter: member.state == MemberState::Up && voters.contains(&member.raft),
+        primaries: count(&|entry| entry.primary == Some(member.start)),
+        copies: count(&|entry| entry.is_in_sync(member.start)),
+    });
+    let mut problems: Vec<String> =
+        Planner::new(state, &Even).problems().into_iter().map(|(_, problem)| problem).collect();
+    if leader.is_none() {
+        problems.insert(0, "the group has no leader that this host knows of".to_owned());
+    }
+    ClusterStatus {
+        cluster: state.cluster,
+        lineage: state.lineage,
+        revision: state.revision,
+        answered_by: control.own().name,
+        leader,
+        hosts: hosts.collect(),
+        colonies: count(&|_| true),
+        served: count(&|entry| entry.primary.is_some()),
+        problems,
+    }
+}
+
+fn colonies(state: &State, of: Option<&str>) -> AdminReply {
+    let name = |start: &StartId| {
+        state.members.get(start).map_or_else(|| format!("gone ({start})"), |member| match member.state {
+            MemberState::Up => member.name.clone(),
+            MemberState::Dead => format!("{} (dead)", member.name),
+        })
+    };
+    if let Some(host) = of
+        && !state.members.values().any(|member| member.name == host)
+    {
+        return refused(format!("there is no host named {host}"), false);
+    }
+    let mut problems: BTreeMap<ColonyId, String> = Planner::new(state, &Even).problems().into_iter().collect();
+    let is_of = |entry: &Entry| {
+        let holds = |start: &StartId| state.members.get(start).is_some_and(|member| Some(member.name.as_str()) == of);
+        of.is_none() || entry.in_sync.iter().chain(&entry.want).any(holds)
+    };
+    let row = |(colony, entry): (&ColonyId, &Entry)| ColonyStatus {
+        namespace: state.namespaces.get(&colony.namespace).map(|space| space.name.clone()).unwrap_or_default(),
+        bucket: colony.bucket,
+        primary: entry.primary.as_ref().map(name),
+        in_sync: entry.in_sync.iter().map(name).collect(),
+        want: entry.want.iter().map(name).collect(),
+        reign: entry.reign,
+        cfg: entry.cfg,
+        problem: problems.remove(colony),
+    };
+    AdminReply::Colonies(state.table.iter().filter(|(_, entry)| is_of(entry)).map(row).collect())
+}
+
+fn namespaces(state: &State) -> AdminReply {
+    let row = |(id, namespace): (&colony_wire::NamespaceId, &colony_core::group::Namespace)| NamespaceStatus {
+        id: *id,
+        name: namespace.name.clone(),
+        policy: namespace.policy.clone(),
+    };
+    AdminReply::Namespaces(state.namespaces.iter().map(row).collect())
+}
+
+async fn create_namespace(control: &Control, name: String, policy: Policy) -> AdminReply {
+    if !control.group.is_leader() {
+        let Some(leader) = control.leader_address() else {
+            return refused("the group has no leader at the moment: try again in a second", true);
+        };
+        let request = AdminRequest::CreateNamespace { name, policy };
+        let passed_on = control.calls.exchange(leader, &request, LEADER_WITHIN).await;
+        return passed_on.unwrap_or_else(|error| {
+            control.note_leader(None);
+            refused(format!("the group's leader at {leader} does not answer: {error}"), true)
+        });
+    }
+    if let MergeBy::Plugin(plugin) = &policy.merge
+        && !control.plugins.merge_names().any(|known| known == plugin)
+    {
+        let known: Vec<&str> = control.plugins.merge_names().collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return refused(
+            format!("there is no merge plugin named {plugin} (loaded: {known}): name its file in every host's configuration"),
+            false,
+        );
+    }
+    let state = control.group.state().borrow().clone();
+    let (plugins, for_plan) = (control.plugins.clone(), (name.clone(), policy.clone()));
+    let placed = tokio::task::spawn_blocking(move || {
+        let placement = ByPlugin(plugins);
+        let (name, policy) = for_plan;
+        Planner::new(&state, &placement).place_namespace(&name, &policy)
+    });
+    let placement = match placed.await {
+        Ok(Ok(placement)) => placement,
+        Ok(Err(error)) => return refused(error.to_string(), true),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    match control.group.propose(&Command::CreateNamespace { name, policy, placement }, COMMIT_WITHIN).await {
+        Ok(Outcome::Created(id)) => AdminReply::Created { id },
+        Ok(Outcome::Refused(why)) => refused(why.to_string(), false),
+        Ok(Outcome::Applied) => refused("the group answered another question", true),
+        Err(ProposeError::NotLeader { .. }) => refused("the group's leader changed: try again", true),
+        Err(error) => refused(error.to_string(), true),
+    }
+}

@@ -1,0 +1,172 @@
+//! Founding and joining (`PROTOCOL.md` 7).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use colony_core::group::{Command, MemberState};
+use colony_link::PeerIdentity;
+use colony_wire::control::{ControlReply, ControlRequest};
+use colony_wire::{ClusterId, LineageId};
+
+use super::{Control, view};
+use crate::host::{HostError, entropy};
+
+/// One attempt to reach a seed.
+const SEED_WITHIN: Duration = Duration::from_secs(3);
+/// An admission waits for a commit at the leader.
+const ADMISSION_WITHIN: Duration = Duration::from_secs(5);
+/// Founding is one disk write and one election with one voter.
+const FOUND_WITHIN: Duration = Duration::from_secs(10);
+/// Pauses between attempts: the first, and the longest.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Founds, joins, or goes on with what the disk holds. Returns once this start is a member that is up.
+pub(super) async fn enter(control: &Arc<Control>) -> Result<(), HostError> {
+    let has_log = control.group.is_founded().await.unwrap_or(false);
+    let seeds = resolve(&control.config.seeds).await?;
+    if !has_log && control.config.bootstrap {
+        match find_cluster(control, &seeds).await {
+            Some(seed) => tracing::info!(%seed, "a cluster answers: joining it instead of founding one"),
+            None => return found(control).await,
+        }
+    } else if !has_log && seeds.is_empty() {
+        return Err(HostError::NoSeeds);
+    }
+    join(control, &seeds).await;
+    Ok(())
+}
+
+async fn found(control: &Control) -> Result<(), HostError> {
+    let cluster = ClusterId(entropy::u128()?);
+    let lineage = LineageId(entropy::u128()?);
+    let member = control.own();
+    let address = member.address;
+    control.group.found(&Command::Genesis { cluster, lineage, member }, address, FOUND_WITHIN).await?;
+    tracing::info!(%cluster, %lineage, "cluster founded");
+    Ok(())
+}
+
+/// A seed that is in a cluster. Whoever does not answer is asked once: a host told to found waits for nobody.
+async fn find_cluster(control: &Control, seeds: &[SocketAddr]) -> Option<SocketAddr> {
+    let own = control.own();
+    let introduce = ControlRequest::Introduce { start: own.start };
+    for seed in seeds.iter().filter(|seed| **seed != own.address) {
+        match control.calls.call(*seed, &introduce, SEED_WITHIN).await {
+            Ok(ControlReply::Introduction(found)) if found.cluster.is_some() => return Some(*seed),
+            Ok(_) => {}
+            Err(error) => tracing::info!(%seed, %error, "seed does not answer"),
+        }
+    }
+    None
+}
+
+/// Asks until it is admitted and sees itself in the group state.
+pub(super) async fn join(control: &Arc<Control>, seeds: &[SocketAddr]) {
+    let mut pause = PAUSE;
+    let mut turn = 0;
+    loop {
+        let own = control.own();
+        if control.state().is_up(own.start) {
+            tracing::info!(start = %own.start, "host is up");
+            return;
+        }
+        let to = doors(control, seeds, turn);
+        turn += 1;
+        match to {
+            Some(door) => {
+                if knock(control, door).await {
+                    pause = PAUSE;
+                    if wait_until_seen(control, door).await {
+                        continue;
+                    }
+                }
+            }
+            None => tracing::info!("no host to join through"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Whom to ask: the leader if it is known, else a seed or a member, one after the other.
+fn doors(control: &Control, seeds: &[SocketAddr], turn: usize) -> Option<SocketAddr> {
+    let own = control.own().address;
+    if control.group.is_leader() {
+        return Some(own);
+    }
+    let leader = control.leader_address();
+    let state = control.state();
+    let members = state.up().map(|member| member.address);
+    let all: Vec<SocketAddr> =
+        leader.into_iter().chain(seeds.iter().copied()).chain(members).filter(|door| *door != own).collect();
+    all.get(turn % all.len().max(1)).copied()
+}
+
+/// Asks one host for admission; says whether it was granted.
+async fn knock(control: &Control, door: SocketAddr) -> bool {
+    let own = control.own();
+    let state = control.state();
+    let cluster = state.has_begun().then_some(state.cluster);
+    let reply = if door == own.address {
+        Ok(control.admit(cluster, own.clone()).await)
+    } else {
+        let request = ControlRequest::Join { cluster, member: own.encode() };
+        control.calls.call(door, &request, ADMISSION_WITHIN).await
+    };
+    match reply {
+        Ok(ControlReply::Joined { .. }) => return true,
+        Ok(ControlReply::NotLeader { leader }) => {
+            let leader = leader.and_then(|address| address.parse().ok());
+            tracing::debug!(%door, ?leader, "sent on to the leader");
+            control.note_leader(leader);
+        }
+        Ok(ControlReply::Refused { why, .. }) => tracing::warn!(%door, %why, "not admitted"),
+        Ok(_) => tracing::warn!(%door, "an answer to another question"),
+        Err(error) => {
+            control.note_leader(None);
+            tracing::warn!(%door, %error, "cannot be reached; trying again");
+        }
+    }
+    false
+}
+
+/// Fetches the state until this start is seen in it.
+async fn wait_until_seen(control: &Control, door: SocketAddr) -> bool {
+    let start = control.start();
+    let mut seen = control.view.subscribe();
+    let deadline = tokio::time::Instant::now() + ADMISSION_WITHIN;
+    while tokio::time::Instant::now() < deadline {
+        let is_seen = seen.borrow_and_update().members.get(&start).is_some_and(|own| own.state == MemberState::Up);
+        if is_seen {
+            return true;
+        }
+        if door == control.own().address {
+            let _ = tokio::time::timeout_at(deadline, seen.changed()).await;
+        } else if let Err(why) = view::fetch(control, door).await {
+            tracing::debug!(%door, %why, "the group state cannot be fetched yet");
+            return false;
+        }
+    }
+    false
+}
+
+async fn resolve(seeds: &[String]) -> Result<Vec<SocketAddr>, HostError> {
+    let mut addresses = Vec::new();
+    for seed in seeds {
+        let failed = |why: String| HostError::Seed { seed: seed.clone(), why };
+        let found = tokio::net::lookup_host(seed).await.map_err(|error| failed(error.to_string()))?;
+        let before = addresses.len();
+        addresses.extend(found);
+        if addresses.len() == before {
+            return Err(failed("has no address".into()));
+        }
+    }
+    Ok(addresses)
+}
+
+/// This host as it would be seen by itself.
+pub(super) fn own_identity(control: &Control) -> PeerIdentity {
+    PeerIdentity::host(control.own().name)
+}

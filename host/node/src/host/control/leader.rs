@@ -1,0 +1,166 @@
+//! What the host that leads the group does: judges the accused, keeps the voters, plans where copies live.
+//!
+//! It acts only while it knows for sure that it leads (`Leadership::is_confirmed`): a leader that is cut off
+//! decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use colony_core::group::{Command, Deviation, Outcome, State};
+use colony_core::placement::{Planner, Proposal};
+use colony_raft::Reconciled;
+use colony_wire::control::ControlRequest;
+use colony_wire::{Revision, StartId, View};
+use tokio::time::Instant;
+
+use super::propose::COMMIT_WITHIN;
+use super::{Control, lock};
+use crate::host::plugins::ByPlugin;
+
+/// Voters of a cluster that has as many hosts (`PROTOCOL.md` 7).
+const VOTERS: usize = 3;
+/// How often the leader looks whether there is something to do, besides every change of the state.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// After a change of members a plan waits this long for more of them, so that a burst of joins makes few
+/// plans.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Longest wait for the leader to take an accusation.
+const ACCUSE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Leads whenever the group chooses this host.
+pub(super) async fn run(control: Arc<Control>) {
+    tokio::join!(keep_voters(&control), plan(&control));
+}
+
+async fn keep_voters(control: &Control) {
+    let mut state = control.group.state();
+    loop {
+        if control.group.is_confirmed() {
+            match control.group.reconcile_voters(VOTERS).await {
+                Ok(Reconciled::Done(step)) => {
+                    tracing::info!(?step, "voters changed");
+                    continue;
+                }
+                Ok(Reconciled::Waiting | Reconciled::Settled) => {}
+                Err(error) => tracing::warn!(%error, "the voters are not as they should be"),
+            }
+        }
+        if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, state.changed()).await {
+            return;
+        }
+    }
+}
+
+/// What was planned for last, so that nothing is asked twice.
+#[derive(Default)]
+struct Planned {
+    revision: Revision,
+    view: View,
+    view_since: Option<Instant>,
+    problems: Vec<String>,
+}
+
+async fn plan(control: &Control) {
+    let mut changes = control.group.state();
+    let mut planned = Planned::default();
+    loop {
+        if control.group.is_confirmed() {
+            let state: Arc<State> = changes.borrow_and_update().clone();
+            plan_once(control, state, &mut planned).await;
+        } else {
+            planned = Planned::default();
+        }
+        if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
+            return;
+        }
+    }
+}
+
+async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) {
+    if planned.view != state.view || planned.view_since.is_none() {
+        planned.view = state.view;
+        planned.view_since = Some(Instant::now());
+    }
+    let has_settled = planned.view_since.is_some_and(|since| since.elapsed() >= SETTLE);
+    if !has_settled || planned.revision == state.revision {
+        return;
+    }
+    planned.revision = state.revision;
+    let plugins = control.plugins.clone();
+    let decided = tokio::task::spawn_blocking(move || {
+        let placement = ByPlugin(plugins);
+        let planner = Planner::new(&state, &placement);
+        (planner.promotions(), planner.rebalance("the placement is not what it should be"))
+    });
+    let (promotions, proposal) = match decided.await {
+        Ok(decided) => decided,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    for command in &promotions {
+        commit(control, command, "promotion").await;
+    }
+    let Some(Proposal { command, problems }) = proposal else { return };
+    if planned.problems != problems {
+        for problem in &problems {
+            tracing::warn!(%problem, "the plan cannot mend this");
+        }
+        planned.problems = problems;
+    }
+    if let Command::Plan { moves, .. } = &command
+        && !moves.is_empty()
+    {
+        tracing::info!(moves = moves.len(), "a plan");
+        commit(control, &command, "plan").await;
+    }
+}
+
+async fn commit(control: &Control, command: &Command, what: &str) {
+    match control.group.propose(command, COMMIT_WITHIN).await {
+        Ok(Outcome::Refused(why)) => tracing::info!(%why, what, "overtaken by another change"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, what, "not committed"),
+    }
+}
+
+impl Control {
+    /// Whose place is taken by whom, where it is not simply the next in-sync copy.
+    pub(super) async fn heirs(&self, state: &Arc<State>, dead: StartId) -> Vec<Deviation> {
+        let (state, plugins) = (state.clone(), self.plugins.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let placement = ByPlugin(plugins);
+            Planner::new(&state, &placement).heirs(dead)
+        });
+        match asked.await {
+            Ok(deviations) => deviations,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// This host holds another for dead: the leader hears of it.
+    pub(super) async fn tell_leader(&self, observer: StartId, accused: StartId) {
+        if self.group.is_leader() {
+            self.accuse(observer, accused).await;
+        } else if let Some(leader) = self.leader_address() {
+            let request = ControlRequest::Accuse { observer, accused };
+            if let Err(error) = self.calls.call(leader, &request, ACCUSE_WITHIN).await {
+                tracing::debug!(%leader, %error, "the leader does not take an accusation");
+                self.note_leader(None);
+            }
+        }
+    }
+
+    /// Takes an accusation, and if enough observers agree has the group declare the accused dead: one entry
+    /// for all its colonies (`PROTOCOL.md` 5.1).
+    pub(super) async fn accuse(&self, observer: StartId, accused: StartId) {
+        if !self.group.is_confirmed() {
+            return;
+        }
+        let verdict = lock(&self.jury).accuse(self.clock.now(), observer, accused);
+        let Some(dead) = verdict else { return };
+        let state: Arc<State> = self.group.state().borrow().clone();
+        let name = state.members.get(&dead).map_or("?", |member| member.name.as_str());
+        tracing::warn!(%name, start = %dead, "held for dead by enough observers");
+        let deviations = self.heirs(&state, dead).await;
+        commit(self, &Command::Dead { start: dead, deviations }, "death").await;
+    }
+}

@@ -1,0 +1,204 @@
+//! The control runtime: the group, the other hosts, people.
+//!
+//! ```text
+//!   calls.rs      one stream to each other host, many calls on it      raft_dialer.rs  Raft's messages on it
+//!   serve.rs      what others ask of this host                         admin.rs        what people ask
+//!   view.rs       the newest group state: from Raft, or fed            propose.rs      the way to the leader
+//!   join.rs       founding and joining                                 undead.rs       coming back after Dead
+//!   watching.rs   beacons, sentinels, probes, accusations              leader.rs       what the leader does
+//! ```
+
+mod admin;
+mod calls;
+mod join;
+mod leader;
+mod propose;
+mod raft_dialer;
+mod serve;
+mod undead;
+mod view;
+mod watching;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use colony_core::group::{Command, Member, State};
+use colony_core::watch::Jury;
+use colony_link::quic::QuicTransport;
+use colony_link::sentinel::SentinelListener;
+use colony_link::Transport;
+use colony_raft::Group;
+use colony_wire::StartId;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+pub(super) use self::calls::Calls;
+pub(super) use self::raft_dialer::RaftDialer;
+
+use super::HostError;
+use super::clock::Clock;
+use super::plugins::Plugins;
+use super::shard::{Order, ShardThread};
+use crate::config::NodeConfig;
+
+/// Proposals of this host's shards carried to the leader at a time.
+const PROPOSING: usize = 256;
+/// Evidence on its way to the watch. Beacons of all hosts in a tenth of a second fit.
+const EVIDENCE: usize = 4096;
+
+/// What the tasks of the control runtime share.
+pub(super) struct Control {
+    config: NodeConfig,
+    /// This host as it presents itself to the group; its start changes when it is declared dead.
+    own: Mutex<Member>,
+    clock: Clock,
+    transport: Arc<QuicTransport>,
+    calls: Arc<Calls>,
+    group: Group,
+    plugins: Arc<Plugins>,
+    view: watch::Sender<Arc<State>>,
+    /// Where the leader was last said to be.
+    leader_hint: Mutex<Option<SocketAddr>>,
+    jury: Mutex<Jury>,
+    evidence: mpsc::Sender<watching::Evidence>,
+    /// Somebody waits for the state to be fetched or judged anew.
+    nudge: Notify,
+    orders: Vec<mpsc::Sender<Order>>,
+    shards: Mutex<Vec<ShardThread>>,
+    watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
+}
+
+impl Control {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the function that made each of them")]
+    pub(super) fn new(
+        config: NodeConfig,
+        own: Member,
+        clock: Clock,
+        transport: Arc<QuicTransport>,
+        calls: Arc<Calls>,
+        group: Group,
+        plugins: Arc<Plugins>,
+        view: watch::Sender<Arc<State>>,
+        shards: Vec<ShardThread>,
+    ) -> Arc<Self> {
+        let (evidence, watched) = mpsc::channel(EVIDENCE);
+        Arc::new(Self {
+            config,
+            own: Mutex::new(own),
+            clock,
+            transport,
+            calls,
+            group,
+            plugins,
+            view,
+            leader_hint: Mutex::new(None),
+            jury: Mutex::new(Jury::new(colony_core::watch::Config::default())),
+            evidence,
+            nudge: Notify::new(),
+            orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
+            shards: Mutex::new(shards),
+            watched: Mutex::new(Some(watched)),
+        })
+    }
+
+    /// Runs until a signal or a failure.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        sentinel: SentinelListener,
+        mut proposals: mpsc::Receiver<Command>,
+    ) -> Result<(), HostError> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve::accept(self.clone()));
+        tasks.spawn(view::follow_group(self.clone()));
+        tasks.spawn(view::follow_feed(self.clone()));
+        tasks.spawn(watching::run(self.clone(), sentinel));
+        tasks.spawn(leader::run(self.clone()));
+        let this = self.clone();
+        tasks.spawn(async move {
+            let places = Arc::new(Semaphore::new(PROPOSING));
+            while let Some(command) = proposals.recv().await {
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let this = this.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = this.propose(&command).await {
+                        tracing::debug!(%error, "a proposal of a shard has no outcome; the core will propose again");
+                    }
+                    drop(place);
+                });
+            }
+        });
+        let shards = std::mem::take(&mut *lock(&self.shards));
+        let outcome = tokio::select! {
+            outcome = self.clone().belong() => outcome,
+            fatal = self.group.fatal() => Err(HostError::GroupFailed(fatal.to_string())),
+            failed = first_failure(shards) => Err(failed),
+            Some(ended) = tasks.join_next() => Err(match ended {
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                _ => HostError::GroupFailed("a task of the control runtime ended".into()),
+            }),
+            () = stop_signal() => Ok(()),
+        };
+        tracing::info!("host stops");
+        tasks.shutdown().await;
+        self.group.shutdown().await;
+        self.transport.close();
+        self.transport.drained().await;
+        outcome
+    }
+
+    /// Joins or founds, and from then on comes back whenever it was declared dead.
+    async fn belong(self: Arc<Self>) -> Result<(), HostError> {
+        join::enter(&self).await?;
+        undead::watch_own_state(&self).await
+    }
+
+    fn own(&self) -> Member {
+        lock(&self.own).clone()
+    }
+
+    fn start(&self) -> StartId {
+        lock(&self.own).start
+    }
+
+    fn state(&self) -> Arc<State> {
+        self.view.borrow().clone()
+    }
+
+    fn order(&self, shard: usize) -> Option<&mpsc::Sender<Order>> {
+        self.orders.get(shard)
+    }
+}
+
+/// A value no holder of which ever panics half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn first_failure(shards: Vec<ShardThread>) -> HostError {
+    let mut ends = JoinSet::new();
+    for ShardThread { index, ended, .. } in shards {
+        ends.spawn(async move { (index, reason(ended).await) });
+    }
+    match ends.join_next().await {
+        Some(Ok((index, why))) => HostError::Shard { index, why },
+        Some(Err(_)) | None => std::future::pending().await,
+    }
+}
+
+async fn reason(ended: oneshot::Receiver<String>) -> String {
+    ended.await.unwrap_or_else(|_| "its thread is gone".to_owned())
+}
+
+/// Resolves on SIGINT or SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("signals cannot be listened to");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

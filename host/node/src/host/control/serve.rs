@@ -1,0 +1,309 @@
+//! What other hosts and people ask on the control port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use colony_core::group::{Command, Member, MemberState, Outcome, State};
+use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role, Transport};
+use colony_raft::{Feed, ProposeError};
+use colony_wire::admin::AdminRequest;
+use colony_wire::client::RoutesRequest;
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::{ColonyId, DecodeError, Frame, LineageId, Message, Revision, StartId};
+use tokio::sync::Semaphore;
+
+use super::propose::COMMIT_WITHIN;
+use super::view::FEED_HOLD;
+use super::watching::Evidence;
+use super::{Control, admin, lock};
+
+/// Requests of one connection worked on at a time; further ones wait in its stream.
+const AT_A_TIME: usize = 256;
+/// How long the leader waits for a joiner, or for the namesake of one, to answer.
+const CONTACT_WITHIN: Duration = Duration::from_millis(500);
+/// Code of a connection that is closed for what it sent.
+const MALFORMED: u32 = 1;
+
+/// Takes connections until the transport is closed.
+pub(super) async fn accept(control: Arc<Control>) {
+    while let Some(connection) = control.transport.accept().await {
+        tokio::spawn(beacons(control.clone(), connection.clone()));
+        tokio::spawn(streams(control.clone(), connection));
+    }
+}
+
+/// Datagrams of a connection: beacons are answered on it.
+async fn beacons(control: Arc<Control>, connection: Connection) {
+    if connection.peer().role != Role::Host {
+        return;
+    }
+    while let Ok(datagram) = connection.recv_datagram().await {
+        let Ok(beacon) = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()) else { continue };
+        // Evidence is worth less the older it is: what does not fit is dropped.
+        let _ = control.evidence.try_send(Evidence::Beacon { from: beacon.from });
+        if beacon.answers.is_none()
+            && let Ok(answer) = control.beacon(beacon.nonce, Some(beacon.nonce)).to_frame(0)
+        {
+            let _ = connection.send_datagram(answer);
+        }
+    }
+}
+
+async fn streams(control: Arc<Control>, connection: Connection) {
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    while let Ok((sender, receiver)) = connection.accept_stream().await {
+        tokio::spawn(read(control.clone(), connection.clone(), sender, receiver, places.clone()));
+    }
+}
+
+async fn read(
+    control: Arc<Control>,
+    connection: Connection,
+    sender: FrameSender,
+    mut receiver: FrameReceiver,
+    places: Arc<Semaphore>,
+) {
+    while let Ok(Some(bytes)) = receiver.recv().await {
+        let frame = match Frame::parse(bytes) {
+            Ok(frame) => frame,
+            Err(error) => return refuse_connection(&connection, &error),
+        };
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let (control, connection, sender) = (control.clone(), connection.clone(), sender.clone());
+        tokio::spawn(async move {
+            match answer(&control, connection.peer(), &frame).await {
+                Ok(Some(reply)) => {
+                    if let Err(error) = sender.send_wait(reply).await {
+                        tracing::debug!(%error, "an answer was not taken");
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => refuse_connection(&connection, &error),
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Foreign bytes end the connection they came on and nothing else.
+fn refuse_connection(connection: &Connection, error: &DecodeError) {
+    let peer = connection.peer();
+    tracing::warn!(address = %connection.remote_addr(), name = %peer.name, %error, "malformed frame");
+    connection.close(MALFORMED, &error.to_string());
+}
+
+/// The answer to one frame; none to a kind that is not asked here.
+async fn answer(control: &Arc<Control>, peer: &PeerIdentity, frame: &Frame) -> Result<Option<Bytes>, DecodeError> {
+    let encoded = if frame.kind == ControlRequest::KIND && peer.role == Role::Host {
+        let reply = control.clone().control(peer, frame.decode()?).await;
+        reply.to_frame(frame.call)
+    } else if frame.kind == RoutesRequest::KIND {
+        admin::routes(control).to_frame(frame.call)
+    } else if frame.kind == AdminRequest::KIND {
+        let reply = admin::answer(control, peer, frame.decode()?).await;
+        reply.to_frame(frame.call)
+    } else {
+        tracing::debug!(kind = frame.kind.0, name = %peer.name, "a frame of this kind is not taken here");
+        return Ok(None);
+    };
+    match encoded {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be sent");
+            Ok(None)
+        }
+    }
+}
+
+fn refused(why: impl Into<String>) -> ControlReply {
+    ControlReply::Refused { why: why.into(), retryable: true }
+}
+
+impl Control {
+    /// What this host says in a beacon.
+    pub(super) fn beacon(&self, nonce: u64, answers: Option<u64>) -> Beacon {
+        let state = self.view.borrow();
+        Beacon { from: self.start(), lineage: state.lineage, view: state.view, nonce, answers }
+    }
+
+    async fn control(self: Arc<Self>, peer: &PeerIdentity, request: ControlRequest) -> ControlReply {
+        match request {
+            ControlRequest::Introduce { .. } => ControlReply::Introduction(self.introduction()),
+            ControlRequest::Raft { lineage, to, message } => self.raft(lineage, to, message).await,
+            ControlRequest::Feed { lineage, have } => self.feed(lineage, have).await,
+            ControlRequest::Propose { command } => match Command::decode(&command) {
+                Ok(command) if self.may_propose(peer, &command) => self.commit(&command).await,
+                Ok(_) => refused("this host may not propose this"),
+                Err(error) => refused(format!("the command does not decode: {error}")),
+            },
+            ControlRequest::Accuse { observer, accused } => {
+                if self.is_host_of(peer, observer) {
+                    self.accuse(observer, accused).await;
+                }
+                ControlReply::Noted
+            }
+            ControlRequest::Join { cluster, member } => match Member::decode(&member) {
+                Ok(member) if member.name == peer.name => self.admit(cluster, member).await,
+                Ok(member) => refused(format!("the certificate is of host {}, not of {}", peer.name, member.name)),
+                Err(error) => refused(format!("the member record does not decode: {error}")),
+            },
+            ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
+        }
+    }
+
+    fn introduction(&self) -> Introduction {
+        let state = self.state();
+        let own = self.own();
+        Introduction {
+            start: own.start,
+            name: own.name,
+            cluster: state.has_begun().then_some(state.cluster),
+            lineage: state.has_begun().then_some(state.lineage),
+            leader: self.leader_now(),
+            in_use: !state.namespaces.is_empty(),
+        }
+    }
+
+    /// The leader's address as said to others: this host's own, if it leads.
+    fn leader_now(&self) -> Option<String> {
+        if self.group.is_leader() {
+            return Some(lock(&self.own).address.to_string());
+        }
+        self.leader_address().map(|address| address.to_string())
+    }
+
+    fn not_leader(&self) -> ControlReply {
+        ControlReply::NotLeader { leader: self.leader_now() }
+    }
+
+    async fn raft(&self, lineage: LineageId, to: colony_wire::RaftId, message: Bytes) -> ControlReply {
+        let own = self.state();
+        if to != self.group.id() || (own.has_begun() && own.lineage != lineage) {
+            return refused("no such log here");
+        }
+        match self.group.handle(message).await {
+            Ok(message) => ControlReply::Raft { message },
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    /// What the asker lacks. Held back until there is something, so that it hears of a commit at once.
+    async fn feed(&self, lineage: LineageId, have: Revision) -> ControlReply {
+        let mut state = self.group.state();
+        let wait = state.wait_for(|state| state.has_begun() && (state.lineage != lineage || state.revision > have));
+        match tokio::time::timeout(FEED_HOLD, wait).await {
+            Err(_) if self.group.state().borrow().has_begun() => ControlReply::FeedCommands { commands: Vec::new() },
+            Err(_) | Ok(Err(_)) => self.not_leader(),
+            Ok(Ok(newer)) => {
+                let whole = (newer.lineage != lineage).then(|| (newer.revision, newer.encode()));
+                drop(newer);
+                match (whole, self.group.feed(have)) {
+                    (Some((revision, state)), _) | (None, Feed::Snapshot { revision, state }) => {
+                        ControlReply::FeedSnapshot { revision, state }
+                    }
+                    (None, Feed::Commands(commands)) => ControlReply::FeedCommands { commands },
+                }
+            }
+        }
+    }
+
+    /// A host proposes for colonies it serves, nothing else.
+    fn may_propose(&self, peer: &PeerIdentity, command: &Command) -> bool {
+        match command {
+            Command::ChangeInSync { by, .. } => self.is_host_of(peer, *by),
+            Command::Swap { from, .. } => self.is_host_of(peer, *from),
+            _ => false,
+        }
+    }
+
+    fn is_host_of(&self, peer: &PeerIdentity, start: StartId) -> bool {
+        self.state().members.get(&start).is_some_and(|member| member.name == peer.name)
+    }
+
+    /// Commits a command here, if this host leads.
+    async fn commit(&self, command: &Command) -> ControlReply {
+        match self.group.propose(command, COMMIT_WITHIN).await {
+            Ok(outcome) => ControlReply::Proposed { outcome: outcome.encode() },
+            Err(ProposeError::NotLeader { .. }) => self.not_leader(),
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    /// Admits a process (`PROTOCOL.md` 7): one of this cluster, that this host can reach, and whose earlier
+    /// process no longer answers.
+    pub(super) async fn admit(&self, cluster: Option<colony_wire::ClusterId>, member: Member) -> ControlReply {
+        if !self.group.is_confirmed() {
+            return self.not_leader();
+        }
+        let state = self.state();
+        if cluster.is_some_and(|cluster| cluster != state.cluster) {
+            let why = format!("host {} belongs to another cluster", member.name);
+            return ControlReply::Refused { why, retryable: false };
+        }
+        if let Err(why) = self.reach(&member).await {
+            return refused(why);
+        }
+        let namesake = state.up().find(|old| old.name == member.name && old.start != member.start);
+        let mut deviations = Vec::new();
+        if let Some(old) = namesake {
+            if old.address != member.address && self.reach(old).await.is_ok() {
+                let why = format!("a host named {} is running at {}", old.name, old.address);
+                return ControlReply::Refused { why, retryable: false };
+            }
+            deviations = self.heirs(&state, old.start).await;
+        }
+        let join = Command::Join { member: Member { state: MemberState::Up, ..member }, deviations };
+        match self.group.propose(&join, COMMIT_WITHIN).await {
+            Ok(Outcome::Refused(why)) => refused(why.to_string()),
+            Ok(_) => ControlReply::Joined { revision: self.group.state().borrow().revision },
+            Err(ProposeError::NotLeader { .. }) => self.not_leader(),
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    /// Whether the process answers at its address.
+    async fn reach(&self, member: &Member) -> Result<(), String> {
+        if member.start == self.start() {
+            return Ok(());
+        }
+        let introduce = ControlRequest::Introduce { start: self.start() };
+        match self.calls.call(member.address, &introduce, CONTACT_WITHIN).await {
+            Ok(ControlReply::Introduction(found)) if found.start == member.start => Ok(()),
+            Ok(_) => Err(format!("another process than {} answers at {}", member.name, member.address)),
+            Err(error) => Err(format!("{} at {} cannot be reached from here: {error}", member.name, member.address)),
+        }
+    }
+
+    /// What becomes of the copies a process kept (`PROTOCOL.md` 7). Restorations are committed first.
+    pub(super) async fn fates(
+        &self,
+        peer: &PeerIdentity,
+        earlier: &[StartId],
+        now: StartId,
+        colonies: &[ColonyId],
+    ) -> ControlReply {
+        if !self.group.is_confirmed() {
+            return self.not_leader();
+        }
+        if !self.is_host_of(peer, now) {
+            return refused("this start is not a member");
+        }
+        let mut fates = Vec::with_capacity(colonies.len());
+        for colony in colonies {
+            let state: Arc<State> = self.group.state().borrow().clone();
+            if let Some(restore) = state.restoration(*colony, earlier, now)
+                && !matches!(self.group.propose(&restore, COMMIT_WITHIN).await, Ok(Outcome::Applied))
+            {
+                fates.push(Fate::Wait);
+                continue;
+            }
+            let state: Arc<State> = self.group.state().borrow().clone();
+            let fate = state.fate(*colony, earlier, now);
+            // What was not committed is not said.
+            let is_done = fate != Fate::Restore || state.table.get(colony).is_some_and(|entry| entry.is_in_sync(now));
+            fates.push(if is_done { fate } else { Fate::Wait });
+        }
+        ControlReply::Fates { fates }
+    }
+}

@@ -1,0 +1,116 @@
+//! A process that the group declared dead and that runs (`PROTOCOL.md` 7): it serves nothing under the start
+//! it lost, draws a new one, joins again, and keeps its copies until the group has answered for each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use colony_core::group::MemberState;
+use colony_wire::control::{ControlReply, ControlRequest, Fate};
+use colony_wire::limits::MAX_EARLIER_STARTS;
+use colony_wire::{ColonyId, StartId};
+use tokio::sync::oneshot;
+
+use super::{Control, join, lock};
+use crate::host::shard::{KeptCopies, Order};
+use crate::host::{HostError, entropy};
+
+/// Copies whose fate is `Wait` are asked for again after this time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// An answer may need one commit for each copy.
+const FATES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Watches for the group's word that this process is dead, and comes back each time.
+pub(super) async fn watch_own_state(control: &Arc<Control>) -> Result<(), HostError> {
+    let mut seen = control.view.subscribe();
+    loop {
+        let start = control.start();
+        let is_lost = {
+            let state = seen.borrow_and_update();
+            state.has_begun() && state.members.get(&start).is_none_or(|own| own.state == MemberState::Dead)
+        };
+        if is_lost {
+            come_back(control, start).await?;
+            continue;
+        }
+        let waits = ask_fates(control).await?;
+        let changed = seen.changed();
+        if waits {
+            let _ = tokio::time::timeout(ASK_AGAIN_AFTER, changed).await;
+        } else if changed.await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostError> {
+    let start = StartId(entropy::u64()?);
+    tracing::warn!(%dead, %start, "the group declared this process dead: it comes back under a new start");
+    lock(&control.own).start = start;
+    for orders in &control.orders {
+        // A closed queue is a failed shard, which ends the process elsewhere.
+        let _ = orders.send(Order::Reborn(start)).await;
+    }
+    join::join(control, &[]).await;
+    Ok(())
+}
+
+/// Asks for the fate of every kept copy; says whether some must be asked for again.
+async fn ask_fates(control: &Control) -> Result<bool, HostError> {
+    let mut waits = false;
+    for shard in 0..control.orders.len() {
+        let kept = kept_copies(control, shard).await;
+        if kept.copies.is_empty() {
+            continue;
+        }
+        if kept.earlier.len() > MAX_EARLIER_STARTS {
+            return Err(HostError::TooManyStarts);
+        }
+        waits = true;
+        let colonies: Vec<ColonyId> = kept.copies.iter().map(|(colony, _)| *colony).collect();
+        let Some(fates) = fates(control, kept.earlier, colonies).await else { continue };
+        let count = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+        tracing::info!(
+            shard,
+            discard = count(Fate::Discard),
+            restore = count(Fate::Restore),
+            wait = count(Fate::Wait),
+            "the group answered for the copies kept here"
+        );
+        for ((colony, dead), fate) in kept.copies.into_iter().zip(fates) {
+            if let Some(orders) = control.order(shard) {
+                let _ = orders.send(Order::Fate { colony, dead, fate }).await;
+            }
+        }
+    }
+    Ok(waits)
+}
+
+async fn kept_copies(control: &Control, shard: usize) -> KeptCopies {
+    let (answer, answered) = oneshot::channel();
+    let Some(orders) = control.order(shard) else { return KeptCopies::default() };
+    if orders.send(Order::Kept(answer)).await.is_err() {
+        return KeptCopies::default();
+    }
+    answered.await.unwrap_or_default()
+}
+
+/// The leader's answer, if there is one now.
+async fn fates(control: &Control, earlier: Vec<StartId>, colonies: Vec<ColonyId>) -> Option<Vec<Fate>> {
+    let now = control.start();
+    let asked = colonies.len();
+    let reply = if control.group.is_leader() {
+        control.fates(&join::own_identity(control), &earlier, now, &colonies).await
+    } else {
+        let leader = control.leader_address()?;
+        let request = ControlRequest::Fates { earlier, now, colonies };
+        control.calls.call(leader, &request, FATES_WITHIN).await.ok()?
+    };
+    match reply {
+        ControlReply::Fates { fates } if fates.len() == asked => Some(fates),
+        ControlReply::NotLeader { leader } => {
+            control.note_leader(leader.and_then(|address| address.parse().ok()));
+            None
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! The running host.
+//!
+//! One control runtime holds the group's Raft, watches the other hosts, admits and leads; every shard is a
+//! thread of its own with its own QUIC endpoint and its own colonies. The two meet in one value, the newest
+//! group state, and in two queues: proposals up, orders down.
+//!
+//! ```text
+//!                control runtime                                   shard thread i
+//!   port       +---------------------------+   state (watch)   +----------------------+   port + 1 + i
+//!  QUIC, TCP ->| serve  view  watching     |------------------>| colony::Shard        |<- QUIC
+//!              | join   leader             |<------------------| serve  links  merges |
+//!              +---------------------------+   proposals       +----------------------+
+//! ```
+
+mod clock;
+mod control;
+mod entropy;
+mod error;
+mod plugins;
+mod shard;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use colony_core::group::{Member, MemberState};
+use colony_link::quic::QuicTransport;
+use colony_link::tls::Identity;
+use colony_link::{LinkConfig, Role};
+use colony_raft::{Group, Storage, Timing};
+use colony_wire::limits::MAX_FRAME;
+use colony_wire::{RaftId, StartId};
+use tokio::sync::{mpsc, watch};
+
+pub use self::error::HostError;
+
+use self::clock::Clock;
+use self::control::{Calls, Control};
+use self::plugins::Plugins;
+use crate::config::NodeConfig;
+
+/// Proposals of shards under way to the control runtime. They may be lost: the core makes them again.
+const PROPOSALS: usize = 4096;
+
+/// Runs a host until a signal asks it to stop or something fails for good.
+///
+/// # Errors
+/// [`HostError`] says what kept it from starting or going on, in one line.
+pub async fn run(config: NodeConfig) -> Result<(), HostError> {
+    let identity = Identity::from_files(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    check_identity(&config, &identity)?;
+    let plugins = Arc::new(Plugins::load(&config.plugins)?);
+    let link = LinkConfig { max_frame: MAX_FRAME, ..LinkConfig::default() };
+    let transport = Arc::new(QuicTransport::bind(config.listen, identity.clone(), link.clone())?);
+    let sentinel = colony_link::sentinel::SentinelListener::bind(config.listen, config.name.clone().into()).await?;
+
+    let start = StartId(entropy::u64()?);
+    let fresh = RaftId(entropy::u64()?);
+    let storage = match &config.data_dir {
+        Some(dir) => Storage::open(dir, fresh)?,
+        None => Storage::memory(fresh)?,
+    };
+    let shards = config.shard_count();
+    let member = Member {
+        start,
+        name: config.name.clone(),
+        address: config.advertised(),
+        shards,
+        labels: config.labels.clone(),
+        raft: storage.raft_id(),
+        state: MemberState::Up,
+    };
+    let clock = Clock::start();
+    let calls = Arc::new(Calls::new(transport.clone()));
+    let (view, seen) = watch::channel(Arc::default());
+    let dialer = Arc::new(control::RaftDialer::new(calls.clone(), seen.clone()));
+    let group = Group::start(storage, dialer, Timing::default()).await?;
+    let (proposals, proposed) = mpsc::channel(PROPOSALS);
+
+    let mut threads = Vec::new();
+    for index in 0..shards {
+        let address = SocketAddr::new(config.listen.ip(), shard_port(config.listen.port(), index)?);
+        let seat = shard::Seat {
+            index,
+            shards,
+            start,
+            identity: identity.clone(),
+            link: link.clone(),
+            clock,
+            plugins: plugins.clone(),
+            view: seen.clone(),
+            proposals: proposals.clone(),
+        };
+        threads.push(shard::spawn(address, seat).await?);
+    }
+    tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
+
+    let control = Control::new(config, member, clock, transport, calls, group, plugins, view, threads);
+    control.run(sentinel, proposed).await
+}
+
+fn shard_port(port: u16, index: u16) -> Result<u16, HostError> {
+    port.checked_add(1 + index).ok_or(HostError::NoPortsLeft { port })
+}
+
+fn check_identity(config: &NodeConfig, identity: &Identity) -> Result<(), HostError> {
+    let own = identity.peer_identity();
+    if own.role != Role::Host || own.name != config.name {
+        return Err(HostError::OtherName {
+            name: config.name.clone(),
+            certificate: config.tls.cert.clone(),
+            holder: format!("{} {}", if own.role == Role::Host { "host" } else { "client" }, own.name),
+        });
+    }
+    Ok(())
+}

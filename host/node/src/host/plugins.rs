@@ -1,0 +1,67 @@
+//! The plugins of this process, loaded from the files its configuration names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use colony_core::merge::{Conflict, Resolution, built_in};
+use colony_core::placement::{Even, Placement, Request, Score, Silent};
+use colony_wasm::{Limits, MergePlugin, PlacementPlugin, Runtime};
+use colony_wire::admin::MergeBy;
+
+use super::HostError;
+use crate::config::PluginsConfig;
+
+/// What users' plugins decide on this host.
+pub(super) struct Plugins {
+    merge: BTreeMap<String, MergePlugin>,
+    placement: Option<PlacementPlugin>,
+}
+
+impl Plugins {
+    /// Reads, checks and compiles every configured plugin. Blocks meanwhile.
+    pub(super) fn load(config: &PluginsConfig) -> Result<Self, HostError> {
+        if config.merge.is_empty() && config.placement.is_none() {
+            return Ok(Self { merge: BTreeMap::new(), placement: None });
+        }
+        let failed = |name: &str, error| HostError::Plugin { name: name.to_owned(), error };
+        let runtime = Runtime::new(Limits::default()).map_err(|error| failed("runtime", error))?;
+        let mut merge = BTreeMap::new();
+        for (name, path) in &config.merge {
+            let plugin = runtime.load_merge_file(path).map_err(|error| failed(name, error))?;
+            merge.insert(name.clone(), plugin);
+        }
+        let placement = config.placement.as_ref();
+        let placement = placement
+            .map(|path| runtime.load_placement_file(path).map_err(|error| failed("placement", error)))
+            .transpose()?;
+        Ok(Self { merge, placement })
+    }
+
+    /// Names of the merge plugins.
+    pub(super) fn merge_names(&self) -> impl Iterator<Item = &str> {
+        self.merge.keys().map(String::as_str)
+    }
+
+    /// Decides a conflict. Blocks while a plugin runs.
+    pub(super) fn merge(&self, by: &MergeBy, conflict: &Conflict) -> Result<Resolution, String> {
+        match by {
+            MergeBy::LastWrite => Ok(built_in(conflict)),
+            MergeBy::Plugin(name) => match self.merge.get(name) {
+                Some(plugin) => plugin.merge(conflict).map_err(|error| error.to_string()),
+                None => Err(format!("merge plugin {name} is not loaded on this host")),
+            },
+        }
+    }
+}
+
+/// Placement as the leader asks for it.
+pub(super) struct ByPlugin(pub(super) Arc<Plugins>);
+
+impl Placement for ByPlugin {
+    fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
+        match &self.0.placement {
+            Some(plugin) => plugin.rank(request),
+            None => Even.rank(request),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What a shard thread does: one input at a time into the core, its outputs out into the world.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use colony_core::colony::{Caller, Input, Output, Settings, Shard, Space};
+use colony_core::group::State;
+use colony_link::{FrameSender, Transport};
+use colony_link::quic::QuicTransport;
+use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
+use colony_wire::peer::PeerMessage;
+use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::links::Links;
+use super::merges::{Merges, Question};
+use super::{KeptCopies, Order, Seat, serve};
+
+/// Calls without an answer at a time; beyond it a client is refused as busy.
+const CALLS: usize = 65_536;
+/// Inputs that a burst may put into the core before outputs are carried out: none, each is carried out at
+/// once. What is bounded is the answers of merges under way to this thread.
+const MERGE_ANSWERS: usize = 4096;
+
+/// A shard's state, shared by the tasks of its one thread.
+pub(super) struct Actor {
+    seat: Seat,
+    /// None until the host belongs to a lineage.
+    shard: Option<(LineageId, Shard)>,
+    state: Arc<State>,
+    /// The entries handed to the core last.
+    heard: BTreeMap<ColonyId, Cfg>,
+    spaces: BTreeMap<NamespaceId, Arc<Space>>,
+    pub(super) links: Links,
+    calls: BTreeMap<Caller, Call>,
+    last_caller: u64,
+    merges: Merges,
+    outputs: Vec<Output>,
+}
+
+/// Where the answer of a call goes.
+struct Call {
+    stream: FrameSender,
+    number: u64,
+}
+
+/// The actor as its thread's tasks hold it.
+pub(super) type Shared = Rc<RefCell<Actor>>;
+
+impl Actor {
+    /// Serves until the control runtime drops its end.
+    pub(super) async fn run(seat: Seat, transport: Arc<QuicTransport>, mut orders: mpsc::Receiver<Order>) {
+        let (answers, mut answered) = mpsc::channel(MERGE_ANSWERS);
+        let settings = Settings::default();
+        let mut view = seat.view.clone();
+        let merges = Merges::start(seat.plugins.clone(), answers);
+        let links = Links::new(transport.clone());
+        let actor: Shared = Rc::new(RefCell::new(Self {
+            seat,
+            shard: None,
+            state: Arc::default(),
+            heard: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            links,
+            calls: BTreeMap::new(),
+            last_caller: 0,
+            merges,
+            outputs: Vec::new(),
+        }));
+        tokio::task::spawn_local(serve::accept(actor.clone(), transport.clone()));
+        let mut ticks = tokio::time::interval(settings.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        view.mark_changed();
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => Self::obey(&actor, order),
+                    None => break,
+                },
+                changed = view.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let state = view.borrow_and_update().clone();
+                    Self::follow(&actor, state);
+                }
+                Some((ticket, answer)) = answered.recv() => {
+                    Self::handle(&actor, Input::Merged { ticket, answer });
+                }
+                _ = ticks.tick() => Self::handle(&actor, Input::Tick),
+            }
+        }
+        transport.close();
+        transport.drained().await;
+    }
+
+    /// One input into the core, and what comes of it out.
+    fn handle(actor: &Shared, input: Input) {
+        let mut this = actor.borrow_mut();
+        let now = this.seat.clock.now();
+        let mut outputs = std::mem::take(&mut this.outputs);
+        if let Some((_, shard)) = &mut this.shard {
+            shard.handle(now, input, &mut outputs);
+        }
+        for output in outputs.drain(..) {
+            this.carry_out(actor, output);
+        }
+        this.outputs = outputs;
+    }
+
+    fn carry_out(&mut self, actor: &Shared, output: Output) {
+        match output {
+            Output::Send { to, lane, message } => {
+                let Some(member) = self.state.members.get(&to) else { return };
+                let shard = message.colony.shard(member.shards);
+                match message.to_frame(0) {
+                    Ok(frame) => self.links.send(actor, member, shard, lane, frame),
+                    Err(error) => tracing::error!(colony = %message.colony, %error, "a message to a peer was not sent"),
+                }
+            }
+            Output::Reply { to, reply } => self.reply(to, &reply),
+            Output::Propose(command) => {
+                if self.seat.proposals.try_send(command).is_err() {
+                    tracing::warn!("the queue of proposals is full; the core will propose again");
+                }
+            }
+            Output::Merge { ticket, colony, by, conflict } => {
+                tracing::debug!(%colony, attributes = conflict.attributes.len(), "a merge is asked for");
+                self.merges.ask(Question { ticket, by, conflict });
+            }
+            Output::FellBack { ticket, why } => {
+                tracing::warn!(ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
+            }
+            // The table is pushed here as soon as this host has it; there is nothing to fetch it from sooner.
+            Output::FetchTable { colony, reign } => tracing::debug!(%colony, %reign, "a newer reign is heard of"),
+        }
+    }
+
+    fn reply(&mut self, to: Caller, reply: &Reply) {
+        let Some(call) = self.calls.remove(&to) else { return };
+        match reply.to_frame(call.number) {
+            Ok(frame) => send(&call.stream, frame),
+            Err(error) => {
+                tracing::error!(%error, "a reply was not sent");
+                let what = error.to_string();
+                let refused = Reply { body: ReplyBody::Refused(Refusal::Malformed { what }), ..reply.clone() };
+                if let Ok(frame) = refused.to_frame(call.number) {
+                    send(&call.stream, frame);
+                }
+            }
+        }
+    }
+
+    /// A client's request came in on this stream.
+    pub(super) fn request(actor: &Shared, stream: &FrameSender, number: u64, request: Request) {
+        let refusal = {
+            let mut this = actor.borrow_mut();
+            let start = this.shard.as_ref().map_or(this.seat.start, |(_, shard)| shard.start());
+            if this.shard.is_none() {
+                Some((start, Refusal::NoColony))
+            } else if this.calls.len() >= CALLS {
+                Some((start, Refusal::Busy { what: "calls without an answer".into() }))
+            } else {
+                this.last_caller += 1;
+                let caller = Caller(this.last_caller);
+                this.calls.insert(caller, Call { stream: stream.clone(), number });
+                drop(this);
+                Self::handle(actor, Input::Request { from: caller, request });
+                None
+            }
+        };
+        if let Some((served_by, refusal)) = refusal {
+            let reply = Reply { served_by, seen: None, body: ReplyBody::Refused(refusal) };
+            if let Ok(frame) = reply.to_frame(number) {
+                send(stream, frame);
+            }
+        }
+    }
+
+    /// A peer's message came in on this stream; `host` is the name in its certificate.
+    pub(super) fn peer(actor: &Shared, stream: &FrameSender, host: &str, message: PeerMessage) {
+        {
+            let mut this = actor.borrow_mut();
+            let state = this.state.clone();
+            // Who speaks for a start must be the host that has it.
+            let Some(member) = state.members.get(&message.from).filter(|member| member.name == host) else { return };
+            let shard = message.colony.shard(member.shards);
+            this.links.learn(member.start, shard, &message, stream);
+        }
+        Self::handle(actor, Input::Peer(message));
+    }
+
+    /// The group state is newer: the core hears of every entry of this shard that changed.
+    fn follow(actor: &Shared, state: Arc<State>) {
+        if !state.has_begun() {
+            return;
+        }
+        let changed = {
+            let mut this = actor.borrow_mut();
+            this.begin(&state);
+            let news = this.news(&state);
+            this.links.forget_all_but(&state);
+            this.state = state;
+            news
+        };
+        for (colony, entry, space) in changed {
+            Self::handle(actor, Input::Table { colony, entry, space });
+        }
+    }
+
+    fn begin(&mut self, state: &State) {
+        if self.shard.as_ref().is_none_or(|(lineage, _)| *lineage != state.lineage) {
+            let shard = Shard::new(state.lineage, self.seat.start, Settings::default());
+            self.shard = Some((state.lineage, shard));
+            self.heard.clear();
+        }
+    }
+
+    fn news(&mut self, state: &State) -> Vec<(ColonyId, colony_core::group::Entry, Arc<Space>)> {
+        let Self { seat, heard, spaces, .. } = self;
+        let mut news = Vec::new();
+        for (colony, entry) in &state.table {
+            if colony.shard(seat.shards) != seat.index || heard.get(colony).is_some_and(|cfg| *cfg >= entry.cfg) {
+                continue;
+            }
+            let Some(namespace) = state.namespaces.get(&colony.namespace) else { continue };
+            let space = spaces.entry(colony.namespace).or_insert_with(|| {
+                Arc::new(Space { name: namespace.name.clone(), policy: namespace.policy.clone() })
+            });
+            heard.insert(*colony, entry.cfg);
+            news.push((*colony, entry.clone(), space.clone()));
+        }
+        news
+    }
+
+    fn obey(actor: &Shared, order: Order) {
+        match order {
+            Order::Reborn(start) => {
+                actor.borrow_mut().seat.start = start;
+                Self::handle(actor, Input::Reborn { start });
+            }
+            Order::Kept(answer) => {
+                let this = actor.borrow();
+                let kept = this.shard.as_ref().map(|(_, shard)| KeptCopies {
+                    earlier: shard.earlier().to_vec(),
+                    copies: shard.kept().map(|(dead, replica)| (replica.colony(), dead)).collect(),
+                });
+                let _ = answer.send(kept.unwrap_or_default());
+            }
+            Order::Fate { colony, dead, fate } => Self::handle(actor, Input::Fate { colony, dead, fate }),
+        }
+    }
+
+    /// A client's stream is gone: its calls have nobody to answer.
+    pub(super) fn hang_up(actor: &Shared) {
+        actor.borrow_mut().calls.retain(|_, call| call.stream.is_open());
+    }
+}
+
+/// A stream that takes no more is slow or gone; its client asks again.
+pub(super) fn send(stream: &FrameSender, frame: Bytes) {
+    if let Err(error) = stream.send(frame) {
+        tracing::debug!(%error, "a reply was not taken");
+    }
+}
