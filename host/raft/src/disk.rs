@@ -10,6 +10,7 @@
 
 use std::io;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use openraft::storage::IOFlushed;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -33,6 +34,8 @@ const SNAPSHOT: &str = "snapshot";
 const QUEUE: usize = 256;
 /// Most requests in one transaction, so that the first of a burst does not wait for the sync of all.
 const BATCH: usize = 64;
+/// A transaction that takes longer comes near the time in which a voter must answer (see [`crate::config`]).
+const SLOW: Duration = Duration::from_millis(100);
 
 /// Why a store cannot be opened or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -206,11 +209,16 @@ fn write_all(db: &Database, mut requests: mpsc::Receiver<Write>) {
         {
             batch.push(next);
         }
-        if failed.is_none()
-            && let Err(error) = commit(db, &batch)
-        {
-            tracing::error!(%error, "the group's log cannot be written");
-            failed = Some(error.to_string());
+        if failed.is_none() {
+            let began = Instant::now();
+            if let Err(error) = commit(db, &batch) {
+                tracing::error!(%error, "the group's log cannot be written");
+                failed = Some(error.to_string());
+            }
+            let took = began.elapsed();
+            if took > SLOW {
+                tracing::warn!(?took, "the disk is slow; elections may be held for nothing");
+            }
         }
         for write in batch.drain(..) {
             let result = failed.as_ref().map_or(Ok(()), |why| Err(io::Error::other(why.clone())));

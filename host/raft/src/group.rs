@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::config::Timing;
 use crate::leadership::{self, End, Fatal, Leadership};
 use crate::machine::{self, Machine};
-use crate::network::{Dialer, Network, whereabouts};
+use crate::network::{Dialer, Network};
 use crate::published::{Feed, Published};
 use crate::rpc::{self, MessageError, Reply, Request};
 use crate::storage::Storage;
@@ -145,7 +145,7 @@ impl Group {
         let raft = raft.await.map_err(|error| StartError::Restore(error.to_string()))?;
         let (shown, leadership) = watch::channel(Leadership::default());
         let (ended, end) = watch::channel(None);
-        tokio::spawn(leadership::follow(raft.metrics(), timing.confirmed_within, shown, ended));
+        tokio::spawn(leadership::follow(raft.metrics(), published.clone(), timing.confirmed_within, shown, ended));
         let inner = Inner {
             raft,
             id,
@@ -217,7 +217,8 @@ impl Group {
             let written = self.inner.raft.client_write(proposal.clone());
             let written = tokio::time::timeout_at(deadline, written).await;
             let forward = match written.map_err(|_| ProposeError::Unavailable)? {
-                Ok(response) => return response.data.ok_or(ProposeError::Stopped),
+                // Every command has an outcome; the other entries have none.
+                Ok(response) => return response.data.ok_or(ProposeError::Unavailable),
                 Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => forward,
                 Err(RaftError::Fatal(_)) => return Err(ProposeError::Stopped),
                 Err(RaftError::APIError(_)) => return Err(ProposeError::Unavailable),
@@ -284,8 +285,7 @@ impl Group {
     /// Who leads, as far as this host knows, and where it is now.
     #[must_use]
     pub fn leader(&self) -> Option<Peer> {
-        let leader = leadership::leader(&self.inner.raft.metrics().borrow_watched())?;
-        Some(whereabouts(&self.inner.published.state(), leader))
+        leadership::leader(&self.inner.raft.metrics().borrow_watched(), &self.inner.published.state())
     }
 
     /// Whether this host takes itself for the leader. It may have a successor already.
@@ -298,7 +298,7 @@ impl Group {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         let metrics = self.inner.raft.metrics();
-        leadership::read(&metrics.borrow_watched(), self.inner.timing.confirmed_within).0.is_confirmed
+        leadership::confirmed_until(&metrics.borrow_watched(), self.inner.timing.confirmed_within).is_some()
     }
 
     /// Who votes, in order.

@@ -1,13 +1,17 @@
 //! Who leads, followed in openraft's metrics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use colony_core::group::State;
 use colony_wire::RaftId;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics, ServerState};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::network::whereabouts;
+use crate::published::Published;
 use crate::types::{Peer, Types};
 
 /// Who leads the group, as one host sees it.
@@ -15,7 +19,7 @@ use crate::types::{Peer, Types};
 pub struct Leadership {
     /// The term, which grows with every election.
     pub term: u64,
-    /// Who leads; none while nobody is known to. Where it is, is what Raft's membership says.
+    /// Who leads and where it is now; none while nobody is known to lead.
     pub leader: Option<Peer>,
     /// Whether that is this host.
     pub is_here: bool,
@@ -38,8 +42,8 @@ pub(crate) enum End {
 
 pub(crate) type Metrics = openraft::alias::WatchReceiverOf<Types, RaftMetrics<Types>>;
 
-/// Until when the leader may take itself for confirmed; none if it is not.
-fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+/// Until when the leader here may take itself for confirmed; none if it is not.
+pub(crate) fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
     let has_applied_own = metrics.last_applied.is_some_and(|last| last.leader_id == metrics.vote.leader_id);
     if metrics.state != ServerState::Leader || !has_applied_own {
         return None;
@@ -53,18 +57,19 @@ fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Ins
     (!left.is_zero()).then_some(now + left)
 }
 
-pub(crate) fn leader(metrics: &RaftMetrics<Types>) -> Option<Peer> {
+/// The leader, at the address that the state gives it.
+pub(crate) fn leader(metrics: &RaftMetrics<Types>, state: &State) -> Option<Peer> {
     let leader = metrics.current_leader?;
     let place = metrics.membership_config.get_node(&leader)?;
-    Some(Peer { raft: RaftId(leader), address: place.address })
+    Some(whereabouts(state, Peer { raft: RaftId(leader), address: place.address }))
 }
 
 /// The leadership these metrics tell of, and when that must be looked at again although nothing is told.
-pub(crate) fn read(metrics: &RaftMetrics<Types>, within: Duration) -> (Leadership, Option<Instant>) {
+pub(crate) fn read(metrics: &RaftMetrics<Types>, state: &State, within: Duration) -> (Leadership, Option<Instant>) {
     let until = confirmed_until(metrics, within);
     let leadership = Leadership {
         term: metrics.current_term,
-        leader: leader(metrics),
+        leader: leader(metrics, state),
         is_here: metrics.state == ServerState::Leader,
         is_confirmed: until.is_some(),
     };
@@ -92,6 +97,7 @@ pub(crate) async fn renewed(metrics: &mut Metrics) {
 /// Keeps `shown` up to date until the group ends, and then says how in `end`.
 pub(crate) async fn follow(
     mut metrics: Metrics,
+    published: Arc<Published>,
     within: Duration,
     shown: watch::Sender<Leadership>,
     end: watch::Sender<Option<End>>,
@@ -107,7 +113,7 @@ pub(crate) async fn follow(
                 end.send_replace(Some(ended));
                 break;
             }
-            read(&metrics, within)
+            read(&metrics, &published.state(), within)
         };
         show(&shown, leadership);
         let expired = async {

@@ -48,4 +48,4 @@ pub use reconcile::{ReconcileError, Reconciled};
 pub use rpc::{MAX_MESSAGE, MessageError};
 pub use storage::Storage;
 pub use types::Peer;
-pub use voters::{Electorate, Next, Step, VOTERS, next_step};
+pub use voters::{Step, VOTERS};

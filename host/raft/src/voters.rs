@@ -26,13 +26,13 @@ const PLACES: [&str; 4] = ["region", "zone", "rack", "machine"];
 
 /// Raft's membership now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Electorate {
+pub(crate) struct Electorate {
     /// Who votes. Two sets while the first gives way to the second.
-    pub voters: Vec<BTreeSet<RaftId>>,
+    pub(crate) voters: Vec<BTreeSet<RaftId>>,
     /// Everyone the leader sends the log to, and where they were when they were added.
-    pub nodes: BTreeMap<RaftId, SocketAddr>,
+    pub(crate) nodes: BTreeMap<RaftId, SocketAddr>,
     /// Those who have nearly the whole log.
-    pub caught_up: BTreeSet<RaftId>,
+    pub(crate) caught_up: BTreeSet<RaftId>,
 }
 
 /// One change of the electorate.
@@ -50,7 +50,7 @@ pub enum Step {
 
 /// What there is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// This.
     Step(Step),
     /// Nothing until a learner has caught up.
@@ -61,7 +61,7 @@ pub enum Next {
 
 /// The next step, if `most` hosts may vote.
 #[must_use]
-pub fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
+pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
     let Some(voters) = now.voters.last() else { return Next::Nothing };
     if now.voters.len() > 1 {
         return Next::Step(Step::Finish(voters.clone()));
