@@ -1,0 +1,319 @@
+//! The words of the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use colony_client::admin::{MergeBy, OnConflict};
+use colony_client::{Position, Ttl};
+
+use super::text;
+use crate::config;
+use crate::demo::DemoOptions;
+
+/// Where a command looks for a cluster if nothing says otherwise: where a host listens by default.
+const DEFAULT_CONNECT: &str = "127.0.0.1:7400";
+/// Where certificates are if nothing says otherwise.
+const DEFAULT_CERTS: &str = "certs";
+
+#[derive(Debug, Parser)]
+#[command(name = "colony", version, about = "A replicated, in-memory session store.", propagate_version = true)]
+pub(super) struct CommandLine {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub(super) struct Common {
+    /// Hosts to ask, the first that answers serves [default: 127.0.0.1:7400]
+    #[arg(
+        long,
+        global = true,
+        env = "COLONY_CONNECT",
+        hide_env_values = true,
+        value_name = "ADDR[,ADDR]",
+        value_delimiter = ',',
+        value_parser = config::seed
+    )]
+    connect: Vec<String>,
+    /// Folder with ca.pem and the certificate to use with its key [default: certs]
+    #[arg(long, global = true, env = "COLONY_CERTS", hide_env_values = true, value_name = "DIR")]
+    pub(super) certs: Option<PathBuf>,
+    /// Print JSON: one document, or one object a line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl Common {
+    pub(super) fn seeds(&self) -> Vec<String> {
+        if self.connect.is_empty() { vec![DEFAULT_CONNECT.to_owned()] } else { self.connect.clone() }
+    }
+
+    pub(super) fn certs(&self) -> PathBuf {
+        self.certs.clone().unwrap_or_else(|| DEFAULT_CERTS.into())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make the certificates of a cluster
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Run a host
+    Host(Box<HostArgs>),
+    /// What the cluster is and what is not as it should be
+    Status,
+    /// The hosts
+    Hosts,
+    /// Where the colonies live
+    Colonies {
+        /// Only those with a copy on this host
+        #[arg(long, value_name = "HOST")]
+        of: Option<String>,
+    },
+    /// Create or list namespaces
+    #[command(subcommand)]
+    Namespace(NamespaceCommand),
+    /// Read and change sessions
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// The whole story in under a minute, on real processes of this machine
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CertCommand {
+    /// Make the authority of a cluster: ca.pem and ca.key in DIR
+    Ca {
+        /// The folder, made if need be
+        dir: PathBuf,
+    },
+    /// Issue a host's certificate: NAME.pem and NAME.key in the authority's DIR
+    Host {
+        /// The authority's folder
+        dir: PathBuf,
+        /// The host's name
+        #[arg(long, value_parser = config::name)]
+        name: String,
+        /// IP addresses or DNS names of the host, for people who read the certificate
+        #[arg(long, value_name = "ADDRESS", num_args = 1..)]
+        address: Vec<String>,
+        /// How many days it is valid
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..))]
+        days: u32,
+    },
+    /// Issue the certificate of an application or operator: NAME.pem and NAME.key in the authority's DIR
+    Client {
+        /// The authority's folder
+        dir: PathBuf,
+        /// The client's name
+        #[arg(long, value_parser = config::name)]
+        name: String,
+        /// What it may do
+        #[arg(long, value_delimiter = ',', default_value = "read,write")]
+        rights: Vec<Right>,
+        /// How many days it is valid
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..))]
+        days: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Right {
+    /// Read sessions
+    Read,
+    /// Create, change and delete sessions
+    Write,
+    /// Change the cluster
+    Admin,
+}
+
+/// Each flag goes before the variable COLONY_NAME, COLONY_LISTEN, ... and that before the key of host.toml.
+#[derive(Args, Debug)]
+pub(super) struct HostArgs {
+    /// The settings in a file; see --print-config for its form
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The host's name, as in its certificate
+    #[arg(long, value_parser = config::name)]
+    pub(super) name: Option<String>,
+    /// Where it listens: UDP for the group, TCP for the sentinel; shards take the UDP ports after it
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<SocketAddr>,
+    /// Where others reach it, if that is another address
+    #[arg(long, value_name = "ADDR")]
+    pub(super) advertise: Option<SocketAddr>,
+    /// Begin a cluster if no seed knows one
+    #[arg(long)]
+    pub(super) bootstrap: bool,
+    /// Hosts to ask for the cluster
+    #[arg(long, value_name = "ADDR,...", value_delimiter = ',', value_parser = config::seed)]
+    pub(super) seeds: Option<Vec<String>>,
+    /// What placement knows of the host, such as zone=a
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = config::label)]
+    pub(super) labels: Vec<(String, String)>,
+    /// Folder for what must not be forgotten of the group; without one all is in memory
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Threads that serve sessions; 0 is one a core, at most 4
+    #[arg(long, value_name = "N", value_parser = config::shards)]
+    pub(super) shards: Option<u16>,
+    /// The component of a merge plugin, by the name that namespaces use
+    #[arg(long = "merge-plugin", value_name = "NAME=FILE", value_parser = config::named_path)]
+    pub(super) merge_plugins: Vec<(String, PathBuf)>,
+    /// The component of the placement plugin
+    #[arg(long, value_name = "FILE")]
+    pub(super) placement_plugin: Option<PathBuf>,
+    /// Print the settings that hold, as a host.toml, and run nothing
+    #[arg(long)]
+    pub(super) print_config: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NamespaceCommand {
+    /// Make a namespace
+    Create {
+        /// Its name
+        name: String,
+        /// Copies of each colony, the primary included
+        #[arg(long, default_value_t = 2)]
+        copies: u8,
+        /// Number of colonies, a power of two; fixed for ever
+        #[arg(long, default_value_t = 64)]
+        buckets: u32,
+        /// How long a session lives after its last touch, such as 30m, or never
+        #[arg(long, default_value = "30m", value_parser = text::ttl)]
+        ttl: Ttl,
+        /// What a save does that meets a change made since its base
+        #[arg(long, value_enum, default_value_t = Conflict::Merge)]
+        on_conflict: Conflict,
+        /// Who merges: the name of a plugin, or builtin:last-write
+        #[arg(long, value_name = "PLUGIN|builtin:last-write", default_value = text::BUILTIN_LAST_WRITE,
+              value_parser = text::merge_by)]
+        merge: MergeBy,
+    },
+    /// All namespaces
+    List,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Conflict {
+    /// The two are merged
+    Merge,
+    /// The save is refused
+    Reject,
+    /// The save wins
+    Overwrite,
+}
+
+impl From<Conflict> for OnConflict {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Merge => Self::Merge,
+            Conflict::Reject => Self::Reject,
+            Conflict::Overwrite => Self::Overwrite,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// Set the whole content of a session; begins it if there is none
+    #[command(group = clap::ArgGroup::new("content").required(true).multiple(true))]
+    Put {
+        #[command(flatten)]
+        which: Which,
+        /// An attribute; repeat it for more
+        #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = text::attribute, group = "content")]
+        attributes: Vec<(String, String)>,
+        /// The content as one blob, from a file or - for the standard input
+        #[arg(long, value_name = "FILE|-", group = "content", conflicts_with = "attributes")]
+        blob_file: Option<PathBuf>,
+        /// How long it lives, such as 30m, or never [default: as the namespace says]
+        #[arg(long, value_parser = text::ttl)]
+        ttl: Option<Ttl>,
+        /// Only if there is no such session
+        #[arg(long, conflicts_with = "if_version")]
+        if_absent: bool,
+        /// Only if the session is at this version
+        #[arg(long, value_name = "VERSION", value_parser = text::parse_version)]
+        if_version: Option<Position>,
+    },
+    /// Read a session
+    Get {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Change attributes of a session, based on the version that it has now
+    #[command(group = clap::ArgGroup::new("changes").required(true).multiple(true))]
+    Patch {
+        #[command(flatten)]
+        which: Which,
+        /// An attribute to set; repeat it for more
+        #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = text::attribute, group = "changes")]
+        attributes: Vec<(String, String)>,
+        /// An attribute to remove; repeat it for more
+        #[arg(long, value_name = "NAME", group = "changes")]
+        remove: Vec<String>,
+    },
+    /// Restart a session's time to live
+    Touch {
+        #[command(flatten)]
+        which: Which,
+        /// How long it lives from now, such as 30m, or never [default: as the namespace says]
+        #[arg(long, value_parser = text::ttl)]
+        ttl: Option<Ttl>,
+    },
+    /// End a session; wins over concurrent saves
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// Only if the session is at this version
+        #[arg(long, value_name = "VERSION", value_parser = text::parse_version)]
+        if_version: Option<Position>,
+    },
+}
+
+/// Which session.
+#[derive(Args, Debug)]
+pub(super) struct Which {
+    /// The namespace
+    #[arg(long, value_name = "NS")]
+    pub(super) namespace: String,
+    /// The session's key
+    pub(super) key: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    /// Hosts at the beginning; one is killed and one joins
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=8))]
+    pub(super) hosts: u8,
+    /// Leave the cluster running at the end
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Folder with the components cart_merge.wasm and spread_zones.wasm
+    #[arg(long, value_name = "DIR", env = "COLONY_PLUGINS", hide_env_values = true)]
+    pub(super) plugins: Option<PathBuf>,
+}
+
+impl From<DemoArgs> for DemoOptions {
+    fn from(args: DemoArgs) -> Self {
+        Self { hosts: args.hosts, keep: args.keep, plugins: args.plugins }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_words_do_not_contradict_each_other() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,146 @@
+//! What a command ends with that does not succeed.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use colony_client::{CallError, ConnectError, Refusal};
+use colony_link::tls::TlsError;
+
+use crate::config::ConfigError;
+use crate::demo::DemoError;
+use crate::host::HostError;
+
+/// Exit code for what was refused or failed.
+const FAILED: u8 = 1;
+/// Exit code for wrong usage; clap ends with the same.
+const USAGE: u8 = 2;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The arguments or variables do not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The settings of a host do not make sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificate to connect with cannot be used.
+    #[error("{0}")]
+    Certificate(#[source] TlsError),
+    /// A certificate was not made.
+    #[error("{0}")]
+    Issue(#[source] TlsError),
+    /// No host could be reached.
+    #[error("cannot reach the cluster through {seeds}: {source}")]
+    Connect {
+        /// Where it was looked for.
+        seeds: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// The cluster refused or did not answer.
+    #[error("cannot {doing}: {source}")]
+    Call {
+        /// What was asked, to follow "cannot".
+        doing: &'static str,
+        /// Why.
+        source: CallError,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The answer could not be written.
+    #[error("cannot write the answer: {0}")]
+    Output(#[source] io::Error),
+    /// The machine gave no threads or timers.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// The host ended with an error.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The demo ended with an error.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+}
+
+impl Failure {
+    /// Tells people, in one line, and says with which code to end.
+    pub(super) fn report(&self) -> ExitCode {
+        match self {
+            // Whoever reads the answer has read enough, as `head` does.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            _ => eprintln!("colony: {}", self.line()),
+        }
+        ExitCode::from(if matches!(self, Self::Usage(_) | Self::Config(_)) { USAGE } else { FAILED })
+    }
+
+    fn line(&self) -> String {
+        let what = self.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        match self.advice() {
+            Some(advice) => format!("{what}; {advice}"),
+            None => what,
+        }
+    }
+
+    /// What to do, where the error does not say so itself.
+    fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Certificate(_) => Some(
+                "say with --certs where ca.pem and a client's certificate are, or make one with \
+                 `colony cert client DIR --name NAME`",
+            ),
+            Self::Issue(TlsError::Read { .. }) => Some("make the authority first with `colony cert ca DIR`"),
+            Self::Connect { source: ConnectError::Unreachable { .. } | ConnectError::NoSeeds { .. }, .. } => {
+                Some("is a host running there? say where with --connect")
+            }
+            Self::Connect { source: ConnectError::Refused { .. }, .. } => {
+                Some("take a certificate of this cluster's authority with --certs")
+            }
+            Self::Call { source, .. } => call_advice(source),
+            _ => None,
+        }
+    }
+}
+
+fn call_advice(error: &CallError) -> Option<&'static str> {
+    match error {
+        CallError::NoNamespace { .. } => Some("see `colony namespace list`, or create it"),
+        CallError::Forbidden { .. } | CallError::Refused(Refusal::Forbidden { .. }) => {
+            Some("take a certificate with it, made with `colony cert client DIR --name NAME --rights RIGHTS`")
+        }
+        CallError::Refused(Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone) => {
+            Some("read it again with `colony session get` and decide anew")
+        }
+        CallError::Refused(Refusal::WrongContent) => Some("use `colony session put` to replace the whole content"),
+        error if !error.has_no_side_effects() => Some("see what there is before you ask again"),
+        error if error.is_retryable() => Some("see `colony status`, and try again"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_that_says_what_to_do() {
+        let source = CallError::NoNamespace { name: "cart".into() };
+        let failure = Failure::Call { doing: "read the session", source };
+        assert_eq!(
+            failure.line(),
+            "cannot read the session: there is no namespace `cart`; see `colony namespace list`, or create it"
+        );
+        let source = CallError::Unknown { why: "two\n  lines".into() };
+        let failure = Failure::Call { doing: "x", source };
+        assert_eq!(
+            failure.line(),
+            "cannot x: the outcome is unknown: two lines; see what there is before you ask again"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! What people type.
+//!
+//! Every command answers on the standard output, for people or with `--json` for programs, and says on the error
+//! stream in one line what went wrong, why, and what to do. Exit codes: 0 done, 1 refused or failed, 2 wrong
+//! usage.
+
+mod args;
+mod cert;
+mod cluster;
+mod connect;
+mod failure;
+mod host;
+mod logging;
+mod namespace;
+mod output;
+mod session;
+mod table;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Command, CommandLine};
+use failure::Failure;
+use output::Output;
+
+/// Runs the command that the arguments of this process name.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Help and wrong usage end here, with clap's words and codes 0 and 2.
+    let line = CommandLine::parse();
+    match run(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(line: CommandLine) -> Result<(), Failure> {
+    let CommandLine { command, common } = line;
+    logging::start(matches!(command, Command::Host(_)))?;
+    let output = Output::new(common.json);
+    match command {
+        Command::Cert(command) => cert::run(command, output),
+        Command::Host(args) => host::run(args, common.certs, output),
+        Command::Demo(args) => runtime()?.block_on(crate::demo::run(args.into(), output.json)).map_err(Failure::from),
+        Command::Status => cluster::status(&common, output),
+        Command::Hosts => cluster::hosts(&common, output),
+        Command::Colonies { of } => cluster::colonies(&common, of, output),
+        Command::Namespace(command) => namespace::run(command, &common, output),
+        Command::Session(command) => session::run(command, &common, output),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Runtime)
+}
