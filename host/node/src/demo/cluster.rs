@@ -1,0 +1,201 @@
+//! Host processes on this machine.
+
+use std::env;
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use colony_client::Identity;
+use colony_wire::admin::HostStatus;
+
+use super::folder::Folder;
+use super::plugins::{MERGE, PluginFiles};
+use super::{DemoError, ports};
+
+/// Shards of each host: enough that there is more than one, few enough for a laptop that runs them all.
+const SHARDS: u16 = 2;
+
+/// The host processes of a demo. Dropped, it kills them all, unless they are kept.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    program: PathBuf,
+    plugins: PluginFiles,
+    /// One for each host that will ever be.
+    addresses: Vec<SocketAddr>,
+    hosts: Vec<HostProcess>,
+    is_kept: bool,
+    identity: Identity,
+    // Dropped last: the processes log to it.
+    folder: Folder,
+}
+
+#[derive(Debug)]
+struct HostProcess {
+    name: String,
+    address: SocketAddr,
+    log: PathBuf,
+    child: Child,
+    is_killed: bool,
+}
+
+impl Cluster {
+    /// Room for `hosts` hosts, none running yet.
+    pub(super) fn new(hosts: usize, plugins: PluginFiles) -> Result<Self, DemoError> {
+        let folder = Folder::create()?;
+        Ok(Self {
+            program: env::current_exe().map_err(DemoError::io("find this program"))?,
+            plugins,
+            addresses: ports::free(hosts, 1 + SHARDS)?,
+            hosts: Vec::new(),
+            is_kept: false,
+            identity: folder.issue_client()?,
+            folder,
+        })
+    }
+
+    /// Starts the next host and says its name. The first one begins the cluster.
+    pub(super) fn start_host(&mut self) -> Result<String, DemoError> {
+        let place = self.hosts.len();
+        let name = format!("h{}", place + 1);
+        let length = 1 + SHARDS;
+        let needed = place + 1;
+        let address = *self.addresses.get(place).ok_or(DemoError::Ports { needed, length })?;
+        self.folder.issue_host(&name)?;
+        let log = self.folder.log(&name);
+        let child = self.command(&name, address, &log).and_then(|mut command| command.spawn());
+        let child = child.map_err(DemoError::io(format!("start host {name}")))?;
+        self.hosts.push(HostProcess { name: name.clone(), address, log, child, is_killed: false });
+        Ok(name)
+    }
+
+    fn command(&self, name: &str, address: SocketAddr, log: &PathBuf) -> io::Result<Command> {
+        let log = File::create(log)?;
+        let mut command = Command::new(&self.program);
+        // What the user set for hosts of their own is not for these.
+        for (variable, _) in env::vars_os() {
+            if variable.to_str().is_some_and(|it| it.starts_with("COLONY_") && it != "COLONY_LOG") {
+                command.env_remove(variable);
+            }
+        }
+        command.arg("host").args(["--name", name]).arg("--listen").arg(address.to_string());
+        command.arg("--certs").arg(self.folder.certs()).args(["--shards", &SHARDS.to_string()]);
+        command.arg("--label").arg(format!("zone={}", zone(self.hosts.len())));
+        let merge = format!("{MERGE}={}", self.plugins.merge.display());
+        command.arg("--merge-plugin").arg(merge).arg("--placement-plugin").arg(&self.plugins.placement);
+        let seeds = self.seeds();
+        if seeds.is_empty() {
+            command.arg("--bootstrap");
+        } else {
+            command.arg("--seeds").arg(seeds.join(","));
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // An interrupt at the terminal is for the demo, which then ends the hosts.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        Ok(command)
+    }
+
+    /// Addresses of the hosts that run.
+    pub(super) fn seeds(&self) -> Vec<String> {
+        self.running().map(|host| host.address.to_string()).collect()
+    }
+
+    fn running(&self) -> impl Iterator<Item = &HostProcess> {
+        self.hosts.iter().filter(|host| !host.is_killed)
+    }
+
+    /// How many hosts run.
+    pub(super) fn len(&self) -> usize {
+        self.running().count()
+    }
+
+    /// Who the demo is to the cluster.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity.clone()
+    }
+
+    /// Refuses if a host has ended that was not killed.
+    pub(super) fn check(&mut self) -> Result<(), DemoError> {
+        for host in self.hosts.iter_mut().filter(|host| !host.is_killed) {
+            let ended = host.child.try_wait().map_err(DemoError::io(format!("look after host {}", host.name)))?;
+            if let Some(status) = ended {
+                let log = fs::read_to_string(&host.log).unwrap_or_default();
+                let last = log.lines().next_back().unwrap_or("it said nothing").to_owned();
+                return Err(DemoError::HostEnded { name: host.name.clone(), status: status.to_string(), last });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all hosts that run are up in the members' list, and who is not.
+    pub(super) fn missing_in(&self, members: &[HostStatus]) -> Option<String> {
+        let is_up = |name: &str| members.iter().any(|host| host.name == name && host.state == "up");
+        self.running().find(|host| !is_up(&host.name)).map(|host| format!("{} is not up", host.name))
+    }
+
+    /// Kills a host with SIGKILL, and says when: the moment before.
+    pub(super) fn kill(&mut self, name: &str) -> Result<Instant, DemoError> {
+        let doing = format!("kill host {name}");
+        let host = self.hosts.iter_mut().find(|host| host.name == name && !host.is_killed);
+        let host = host.ok_or_else(|| DemoError::io(&doing)(io::ErrorKind::NotFound.into()))?;
+        let at = Instant::now();
+        host.child.kill().map_err(DemoError::io(&doing))?;
+        host.is_killed = true;
+        host.child.wait().map_err(DemoError::io(&doing))?;
+        Ok(at)
+    }
+
+    /// Leaves the processes running, with their certificates and logs; says how to speak to them.
+    pub(super) fn keep(mut self) -> Kept {
+        self.is_kept = true;
+        self.folder.keep();
+        Kept {
+            connect: self.seeds().join(","),
+            certs: self.folder.certs().to_owned(),
+            processes: self.running().map(|host| host.child.id()).collect(),
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        for host in self.hosts.iter_mut().filter(|host| !host.is_killed) {
+            // A process that has ended by itself cannot be killed, and is gone all the same.
+            let _ = host.child.kill();
+            let _ = host.child.wait();
+        }
+    }
+}
+
+/// A cluster that outlives its demo.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// For `--connect`.
+    pub(super) connect: String,
+    /// For `--certs`.
+    pub(super) certs: PathBuf,
+    /// Ids of the processes.
+    pub(super) processes: Vec<u32>,
+}
+
+/// The zone of the host at a place: each has its own.
+fn zone(place: usize) -> String {
+    let letter = u8::try_from(place).ok().and_then(|place| b'a'.checked_add(place)).unwrap_or(b'z');
+    format!("zone-{}", char::from(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_has_a_zone_of_its_own() {
+        assert_eq!([0, 1, 8].map(zone), ["zone-a", "zone-b", "zone-i"]);
+    }
+}
