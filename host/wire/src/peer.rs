@@ -46,6 +46,8 @@ pub enum PeerBody {
     Mismatch {
         /// The reign of the batch.
         reign: Reign,
+        /// The table entry on which this copy was begun.
+        begun: Cfg,
         /// Last place held.
         prepared: Seq,
         /// The newest reigns of its log, each with its last place, oldest first.

@@ -91,9 +91,7 @@ impl Content {
     pub fn check(&self) -> Result<(), DecodeError> {
         if let Self::Attributes(map) = self {
             within("number of attributes", map.len(), MAX_ATTRIBUTES)?;
-            for name in map.keys() {
-                within("length of an attribute name", name.len(), MAX_ATTRIBUTE_NAME)?;
-            }
+            map.keys().try_for_each(|name| check_name(name))?;
         }
         within("size of the session in bytes", self.size(), MAX_SESSION)
     }
@@ -133,15 +131,37 @@ impl Changes {
     }
 }
 
+/// An attribute has a name. The empty one stands for the whole of a blob where base values are sent.
+fn check_name(name: &str) -> Result<(), DecodeError> {
+    if name.is_empty() {
+        return Err(DecodeError::Limit {
+            what: "length of an empty attribute name",
+            len: 0,
+            limit: MAX_ATTRIBUTE_NAME,
+        });
+    }
+    within("length of an attribute name", name.len(), MAX_ATTRIBUTE_NAME)
+}
+
 /// Refuses a list of attribute changes that no session could take.
 pub(crate) fn check_attributes(changes: &[AttributeChange]) -> Result<(), DecodeError> {
     within("number of attributes", changes.len(), MAX_ATTRIBUTES)?;
     let mut size = 0;
     for (name, value) in changes {
-        within("length of an attribute name", name.len(), MAX_ATTRIBUTE_NAME)?;
+        check_name(name)?;
         size += name.len() + value.as_ref().map_or(0, Bytes::len);
     }
     within("size of the session in bytes", size, MAX_SESSION)
+}
+
+/// As for changes, but a blob's one value has the empty name.
+fn check_base_values(values: &[AttributeChange]) -> Result<(), DecodeError> {
+    match values {
+        [(name, value)] if name.is_empty() => {
+            within("size of the session in bytes", value.as_ref().map_or(0, Bytes::len), MAX_SESSION)
+        }
+        values => check_attributes(values),
+    }
 }
 
 /// Time to live in milliseconds, at most [`MAX_TTL`]; `None` lives until it is deleted.
@@ -248,7 +268,7 @@ impl Mutation {
             Self::Save { changes, ttl, base_values, .. } => {
                 changes.check()?;
                 check_ttl(ttl.flatten())?;
-                base_values.as_deref().map_or(Ok(()), check_attributes)
+                base_values.as_deref().map_or(Ok(()), check_base_values)
             }
             Self::Touch { ttl, .. } => check_ttl(*ttl),
             Self::Delete { .. } => Ok(()),

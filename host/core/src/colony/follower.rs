@@ -24,14 +24,17 @@ pub(super) struct Follower {
     /// The table entry on which this copy was begun.
     begun: Cfg,
     assembly: Option<Assembly>,
-    /// Ops that stream in while a snapshot arrives.
+    /// Ops of this reign's log that came before what they follow on: while a snapshot arrives, or after a
+    /// lost batch. One primary sends them all, so they stay true for as long as it reigns.
     buffer: BTreeMap<Seq, Op>,
+    /// Their size in bytes.
+    buffered: usize,
 }
 
 impl Follower {
     /// A follower of a reign of whose log it knows nothing yet.
     pub(super) fn new(begun: Cfg) -> Self {
-        Self { matched: Seq(0), named: Cfg(0), begun, assembly: None, buffer: BTreeMap::new() }
+        Self { matched: Seq(0), named: Cfg(0), begun, assembly: None, buffer: BTreeMap::new(), buffered: 0 }
     }
 
     /// Takes in a batch of the reigning primary; says what to answer.
@@ -53,29 +56,16 @@ impl Follower {
         if !follows {
             // Also while a snapshot arrives: the primary may have given it up, and then only this tells it
             // where to go on.
-            let answer = mismatch(holding, append.reign);
-            if self.assembly.is_some() {
-                self.keep(append.ops, settings.max_buffered);
-            }
+            let answer = self.mismatch(holding, append.reign);
+            self.keep(append.ops, settings);
             return Some(answer);
         }
         let end = Seq(before.0 + append.ops.len() as u64);
-        let committed = holding.committed();
-        let log = &mut holding.log;
         for op in append.ops {
-            let seq = op.position.seq;
-            match log.reign_at(seq) {
-                _ if seq <= log.base() => {}
-                Some(reign) if reign == op.position.reign => {}
-                Some(_) => {
-                    assert!(seq > committed, "a committed op is never truncated");
-                    log.truncate_after(Seq(seq.0 - 1));
-                    log.push(op);
-                }
-                None => log.push(op),
-            }
+            take(holding, op);
         }
         self.matched = self.matched.max(end);
+        self.take_buffered(holding);
         holding.commit_to(append.commit.min(self.matched), settings.log_kept, now);
         Some(self.appended(holding, settings, append.reign))
     }
@@ -85,13 +75,35 @@ impl Follower {
         PeerBody::Appended { reign, cfg: self.named, begun: self.begun, prepared, committed: holding.committed() }
     }
 
-    fn keep(&mut self, ops: Vec<Op>, bound: usize) {
+    fn keep(&mut self, ops: Vec<Op>, settings: &Settings) {
         for op in ops {
-            if self.buffer.len() >= bound {
+            if self.buffer.len() >= settings.max_buffered || self.buffered >= settings.max_buffered_bytes {
                 return;
             }
-            self.buffer.insert(op.position.seq, op);
+            self.buffered += op.size();
+            if let Some(same) = self.buffer.insert(op.position.seq, op) {
+                self.buffered -= same.size();
+            }
         }
+    }
+
+    /// Takes in what came early and now follows; what is held already goes.
+    fn take_buffered(&mut self, holding: &mut Holding) {
+        while let Some(entry) = self.buffer.first_entry()
+            && *entry.key() <= self.matched.next()
+        {
+            let (seq, op) = entry.remove_entry();
+            self.buffered -= op.size();
+            if seq == self.matched.next() {
+                take(holding, op);
+                self.matched = seq;
+            }
+        }
+    }
+
+    /// Where this log stands, for a primary whose batch does not follow on it.
+    fn mismatch(&self, holding: &Holding, reign: Reign) -> PeerBody {
+        PeerBody::Mismatch { reign, begun: self.begun, prepared: holding.prepared(), epochs: holding.epochs() }
     }
 
     /// Takes in a part of a snapshot; says what to answer.
@@ -109,7 +121,6 @@ impl Follower {
                 return Some(PeerBody::ChunkRefused { reign, transfer });
             }
             self.assembly = Some(Assembly::begin(chunk));
-            self.buffer.clear();
         }
         let taken = self.assembly.as_mut()?.take(chunk, now);
         match taken {
@@ -130,7 +141,6 @@ impl Follower {
     /// Puts the snapshot in the place of all that is held, unless what is held matches further, then
     /// applies what streamed in meanwhile.
     fn install(&mut self, holding: &mut Holding, settings: &Settings, store: Store) {
-        let buffer = std::mem::take(&mut self.buffer);
         if store.applied() <= self.matched.max(holding.committed()) {
             return;
         }
@@ -138,20 +148,14 @@ impl Follower {
         holding.store = store;
         self.matched = holding.committed();
         if mutant!(settings, SkipStreamedOps) {
-            self.skip(holding, &buffer);
-            return;
+            self.skip(holding);
         }
-        for (seq, op) in buffer {
-            if seq == self.matched.next() {
-                holding.log.push(op);
-                self.matched = seq;
-            }
-        }
+        self.take_buffered(holding);
     }
 
     #[cfg(feature = "mutants")]
-    fn skip(&mut self, holding: &mut Holding, buffer: &BTreeMap<Seq, Op>) {
-        if let Some(last) = buffer.values().next_back() {
+    fn skip(&mut self, holding: &mut Holding) {
+        if let Some(last) = self.buffer.values().next_back() {
             holding.log = Log::after(last.position.reign, last.position.seq);
             holding.store.pretend(last.position);
             self.matched = last.position.seq;
@@ -160,14 +164,28 @@ impl Follower {
 
     #[cfg(not(feature = "mutants"))]
     #[expect(clippy::unused_self, reason = "stands for a bug that only the simulator switches on")]
-    fn skip(&self, _: &Holding, _: &BTreeMap<Seq, Op>) {}
+    fn skip(&self, _: &Holding) {}
+}
+
+/// Puts one op of the primary's log in its place: it takes the place of what an earlier reign left there.
+fn take(holding: &mut Holding, op: Op) {
+    let seq = op.position.seq;
+    let committed = holding.committed();
+    let log = &mut holding.log;
+    match log.reign_at(seq) {
+        _ if seq <= log.base() => {}
+        Some(reign) if reign == op.position.reign => {}
+        Some(_) => {
+            assert!(seq > committed, "a committed op is never truncated");
+            log.truncate_after(Seq(seq.0 - 1));
+            log.push(op);
+        }
+        None => log.push(op),
+    }
 }
 
 fn is_contiguous(append: &Append) -> bool {
-    append.first > Seq(0) && (append.first.0..).zip(&append.ops).all(|(seq, op)| op.position.seq == Seq(seq))
-}
-
-/// Where this log stands, for a primary whose batch does not follow on it.
-fn mismatch(holding: &Holding, reign: Reign) -> PeerBody {
-    PeerBody::Mismatch { reign, prepared: holding.prepared(), epochs: holding.epochs() }
+    let end = append.first.0.checked_add(append.ops.len() as u64);
+    let places = append.first.0..end.unwrap_or(0);
+    append.first > Seq(0) && end.is_some() && places.zip(&append.ops).all(|(seq, op)| op.position.seq == Seq(seq))
 }

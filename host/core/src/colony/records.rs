@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
+/// Most clients whose answers or marks are kept in one colony; beyond it those idle longest go first.
+const MAX_CLIENTS: usize = 65_536;
+
 /// The answers kept in one colony.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Records {
@@ -60,18 +63,17 @@ impl Records {
         }
     }
 
-    /// How many answers of this client are kept.
-    pub(super) fn of(&self, client: ClientId) -> usize {
-        self.clients.get(&client).map_or(0, |client| client.kept.len())
-    }
-
-    /// Whether one more client would exceed the bound.
-    pub(super) fn is_full_for(&self, client: ClientId, max_clients: usize) -> bool {
-        self.clients.len() >= max_clients && !self.clients.contains_key(&client)
+    /// How many of this client's requests are done and, by what it says now, not answered.
+    pub(super) fn unanswered(&self, stamp: Stamp) -> usize {
+        let client = self.clients.get(&stamp.request.client);
+        client.map_or(0, |client| client.kept.range(stamp.lowest_unanswered..).count())
     }
 
     /// Makes the record of an op, and drops those its client needs no more.
     pub(super) fn note(&mut self, stamp: Stamp, done: Done, now: Time) {
+        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&stamp.request.client) {
+            self.drop_idle_half();
+        }
         let client = self.clients.entry(stamp.request.client).or_default();
         client.used = now;
         client.kept.insert(stamp.request.number, (done, now));
@@ -81,9 +83,9 @@ impl Records {
         }
     }
 
-    /// Drops records older than `ttl`, and clients that left none for as long.
+    /// Drops records older than `ttl`. Their clients' marks stay, so that what went by age never looks new.
     pub(super) fn age(&mut self, now: Time, ttl: Duration) {
-        self.clients.retain(|_, client| {
+        for client in self.clients.values_mut() {
             while let Some(entry) = client.kept.first_entry() {
                 if now.since(entry.get().1) < ttl {
                     break;
@@ -91,8 +93,16 @@ impl Records {
                 client.aged = client.aged.max(entry.key() + 1);
                 entry.remove();
             }
-            !client.kept.is_empty() || now.since(client.used) < ttl
-        });
+        }
+    }
+
+    /// Forgets the clients that were idle longest. Half of them at once, so that it is seldom done.
+    fn drop_idle_half(&mut self) {
+        let mut used: Vec<Time> = self.clients.values().map(|client| client.used).collect();
+        let middle = used.len() / 2;
+        let (_, oldest_kept, _) = used.select_nth_unstable(middle);
+        let oldest_kept = *oldest_kept;
+        self.clients.retain(|_, client| client.used > oldest_kept);
     }
 
     /// A new primary counts every record's age from its own promotion.

@@ -233,7 +233,12 @@ impl Replica {
     /// A client calls.
     pub(super) fn request(&mut self, from: Caller, request: Request, loan: &mut Loan<'_>) {
         let reign = self.heard;
+        let buckets = self.space.policy.buckets;
         let refusal = match &mut self.role {
+            // A client that counts other buckets would begin a second life of the key here.
+            _ if ColonyId::of(self.colony.namespace, request.body.key().as_bytes(), buckets) != self.colony => {
+                Refusal::NoColony
+            }
             Role::Primary(_) if self.heard > self.entry.reign => Refusal::NotPrimary { reign },
             Role::Primary(primary) => {
                 return primary.request(&mut desk!(self, loan), from, request);
@@ -269,8 +274,8 @@ impl Replica {
                 let ack = Ack { cfg, begun, prepared, committed };
                 self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
             }
-            PeerBody::Mismatch { reign, epochs, .. } if reign == self.entry.reign => {
-                self.as_primary(loan, |primary, desk| primary.mismatch(desk, from, &epochs));
+            PeerBody::Mismatch { reign, begun, epochs, .. } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.mismatch(desk, from, begun, &epochs));
             }
             PeerBody::ChunkTaken { reign, transfer, index } if reign == self.entry.reign => {
                 self.as_primary(loan, |primary, desk| primary.chunk_taken(desk, from, transfer, index));
@@ -314,6 +319,11 @@ impl Replica {
     /// A merge was decided.
     pub(super) fn merged(&mut self, ticket: Ticket, answer: Result<Resolution, String>, loan: &mut Loan<'_>) {
         self.as_primary(loan, |primary, desk| primary.merged(desk, ticket, answer));
+    }
+
+    /// This host's own clock was stopped: nobody else is to blame for what was not heard meanwhile.
+    pub(super) fn forgive(&mut self, loan: &mut Loan<'_>) {
+        self.as_primary(loan, |primary, desk| primary.forgive(desk));
     }
 
     pub(super) fn tick(&mut self, loan: &mut Loan<'_>) {

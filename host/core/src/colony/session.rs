@@ -126,7 +126,9 @@ impl Stored {
                         let map = map.iter().map(|(name, old)| (name.clone(), removed(old))).collect();
                         Self::Attributes { map, removed_floor: *removed_floor }
                     }
-                    _ => Self::Attributes { map: BTreeMap::new(), removed_floor: Seq(0) },
+                    // What was removed before it became a blob is not known any more.
+                    Some(Self::Blob(_)) => Self::Attributes { map: BTreeMap::new(), removed_floor: at.seq },
+                    None => Self::Attributes { map: BTreeMap::new(), removed_floor: Seq(0) },
                 };
                 let changes = values.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
                 stored.change(&Changes::Attributes(changes), at);

@@ -15,6 +15,9 @@ pub struct Settings {
     pub resend_after: Duration,
     /// A proposal without visible outcome is made again after this time.
     pub propose_again_after: Duration,
+    /// A hand-over that came to nothing is not tried again for so long: while it is tried, changes are
+    /// refused, and without a leader of the group it comes to nothing.
+    pub handover_pause: Duration,
     /// A catching-up peer this many ops behind or fewer is counted on for every commit from then on, so
     /// that it can close the gap.
     pub lag_bound: u64,
@@ -26,15 +29,15 @@ pub struct Settings {
     pub max_parked: usize,
     /// Most ops a peer keeps while a snapshot arrives. What exceeds it is asked for again.
     pub max_buffered: usize,
+    /// The same in bytes.
+    pub max_buffered_bytes: usize,
     /// Chunks of a snapshot under way to a peer at a time.
     pub chunk_window: u32,
     /// How long the answer to a mutation is kept for repetitions (`PROTOCOL.md` 12). Twice the longest
     /// deadline.
     pub record_ttl: Duration,
-    /// Most mutations of one client in one colony whose answers are kept.
+    /// Most mutations of one client in one colony that are done and not answered.
     pub max_records: usize,
-    /// Most clients in one colony whose records are kept; the one idle longest goes first.
-    pub max_clients: usize,
     /// Most sessions that expire in one tick of one colony: a mass expiry must not stall writes.
     pub max_expiries: usize,
     /// Added to deadlines at a promotion: clocks differ, and an early expiry cannot be undone.
@@ -51,15 +54,16 @@ impl Default for Settings {
             replica_timeout: Duration::from_millis(300),
             resend_after: Duration::from_millis(100),
             propose_again_after: Duration::from_millis(500),
+            handover_pause: Duration::from_secs(5),
             lag_bound: 512,
             log_kept: 1024,
             max_uncommitted: 4096,
             max_parked: 256,
             max_buffered: 8192,
+            max_buffered_bytes: 64 << 20,
             chunk_window: 4,
             record_ttl: Duration::from_secs(60),
             max_records: 512,
-            max_clients: 65_536,
             max_expiries: 256,
             promotion_pad: Duration::from_secs(1),
             #[cfg(feature = "mutants")]

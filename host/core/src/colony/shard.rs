@@ -11,9 +11,9 @@ use colony_wire::{ColonyId, LineageId, StartId};
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
-use crate::Now;
 use crate::group::Entry;
 use crate::merge::Ticket;
+use crate::{Now, Time};
 
 /// One shard of a host: its peers and what it knows of the table. See the module's documentation for how
 /// to drive it.
@@ -31,6 +31,10 @@ pub struct Shard {
     restless: BTreeSet<ColonyId>,
     /// Where the round of slow work goes on.
     swept: Option<ColonyId>,
+    /// Copies that were restored, and the entry that says so not heard yet: an older one does not drop them.
+    restored: BTreeSet<ColonyId>,
+    /// When the last tick came.
+    ticked: Option<Time>,
     /// The starts this process had and lost while it kept a copy, oldest first.
     earlier: Vec<StartId>,
     tickets: BTreeMap<Ticket, ColonyId>,
@@ -59,6 +63,8 @@ impl Shard {
             kept: BTreeMap::new(),
             restless: BTreeSet::new(),
             swept: None,
+            restored: BTreeSet::new(),
+            ticked: None,
             earlier: Vec::new(),
             tickets: BTreeMap::new(),
             serial: 0,
@@ -151,7 +157,13 @@ impl Shard {
             // wanted which that one wants again.
             return;
         }
+        if entry.concerns(self.start) {
+            self.restored.remove(&colony);
+        } else if self.restored.contains(&colony) && self.earlier.iter().any(|start| entry.concerns(*start)) {
+            return;
+        }
         if !entry.concerns(self.start) {
+            self.restored.remove(&colony);
             if let Some(mut replica) = self.replicas.remove(&colony) {
                 replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
             }
@@ -203,6 +215,7 @@ impl Shard {
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.restless.clear();
+        self.restored.clear();
         if self.kept.is_empty() {
             self.earlier.clear();
         } else {
@@ -219,17 +232,18 @@ impl Shard {
             let mut replica = kept.replica;
             replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, out });
             self.replicas.insert(colony, replica);
-            // The entry that names the new start may not have been heard yet: until a newer one than the
-            // copy knows comes, the copy stays and serves nothing.
-            if self.table.get(&colony).is_some_and(|(entry, _)| !entry.concerns(self.start)) {
-                return;
-            }
+            self.restored.insert(colony);
         }
         self.follow_table(now, colony, out);
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
+        let is_late = self.ticked.is_some_and(|last| now.mono.since(last) > self.settings.replica_timeout / 2);
+        self.ticked = Some(now.mono);
         for colony in self.restless.clone() {
+            if is_late {
+                self.with(now, colony, out, |replica, loan| replica.forgive(loan));
+            }
             self.with(now, colony, out, |replica, loan| replica.tick(loan));
         }
         for _ in 0..self.replicas.len().div_ceil(SWEEP_TICKS) {

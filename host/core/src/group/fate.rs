@@ -17,7 +17,11 @@ impl State {
     /// - `Wait` if none of them runs: its copy may be the best there will ever be.
     #[must_use]
     pub fn fate(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Fate {
-        let Some(entry) = self.table.get(&colony) else { return Fate::Discard };
+        // A state that has not heard of the colony, or of the death, decides nothing.
+        let Some(entry) = self.table.get(&colony) else { return Fate::Wait };
+        if earlier.iter().any(|start| self.is_up(*start)) {
+            return Fate::Wait;
+        }
         // While it keeps the copy the process begins no other of that colony, so its start can have come
         // into the set by a restoration only.
         if entry.is_in_sync(now) || is_last(&entry.in_sync, earlier).is_some() {

@@ -133,6 +133,9 @@ impl Primary {
     fn successor(&self, desk: &Desk<'_>) -> Option<StartId> {
         let entry = desk.entry;
         let first = entry.want.first().copied().filter(|first| *first != desk.me)?;
+        if desk.now.mono < self.handover_from {
+            return None;
+        }
         let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));
         let answers = self.peers.get(&first).is_some_and(|peer| !is_silent(desk, peer.owes_since, peer.heard));
         (is_complete && answers && self.is_settled(desk.holding)).then_some(first)
@@ -145,9 +148,11 @@ impl Primary {
         let again = desk.settings.propose_again_after;
         match handover.proposed {
             None if is_flushed => {}
-            None if Self::is_over(desk.now.mono, handover.begun, again) => {
-                // It cannot be flushed now; nothing was asked yet, so the reign simply goes on.
+            // It cannot be flushed, or nobody decides: the reign goes on. Should the swap be decided yet,
+            // the successor holds all that is acknowledged until it knows: it is in the set.
+            _ if Self::is_over(desk.now.mono, handover.begun, again * 2) => {
                 self.handover = None;
+                self.handover_from = desk.now.mono + desk.settings.handover_pause;
                 return;
             }
             Some((_, at)) if Self::is_over(desk.now.mono, at, again) => {}

@@ -59,6 +59,8 @@ pub(super) struct Primary {
     peers: BTreeMap<StartId, Progress>,
     proposed: Option<Proposed>,
     handover: Option<Handover>,
+    /// No hand-over is tried before this.
+    handover_from: Time,
     /// Sessions as the newest prepared op leaves them, where that is not committed yet.
     tips: BTreeMap<Key, Tip>,
     /// Clients' ops that are not committed yet.
@@ -116,6 +118,7 @@ impl Primary {
             peers: BTreeMap::new(),
             proposed: None,
             handover: None,
+            handover_from: desk.now.mono,
             tips: BTreeMap::new(),
             waiting: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -231,7 +234,7 @@ impl Primary {
         let slowest = needed.iter().map(held).min().unwrap_or(prepared);
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
-        let log_kept = desk.settings.log_kept;
+        let log_kept = self.log_kept(desk);
         for committed in desk.holding.commit_to(everywhere, log_kept, desk.now.mono) {
             let seq = committed.op.position.seq;
             if let Some(key) = committed.op.change.key()

@@ -1,5 +1,7 @@
 //! What the primary knows of one peer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use colony_wire::{Cfg, Seq};
 
@@ -56,6 +58,8 @@ pub(super) struct Transfer {
     pub(super) sent: u32,
     /// When it last went forward.
     pub(super) moved: Time,
+    /// How long it may stand still before chunks are sent again.
+    pub(super) patience: Duration,
 }
 
 impl Progress {
@@ -76,7 +80,7 @@ impl Progress {
 
     /// Whether it has everything and knows it.
     pub(super) fn is_restless(&self, prepared: Seq, committed: Seq) -> bool {
-        self.matched < prepared || self.told < committed || !matches!(self.stage, Stage::Streaming)
+        self.matched < prepared || self.told < committed.min(self.matched) || !matches!(self.stage, Stage::Streaming)
     }
 
     /// Back to one batch at a time, after what it surely has or is said to have.

@@ -1,5 +1,7 @@
 //! What each peer is sent (`PROTOCOL.md` 3.3, 3.4, 6).
 
+use std::time::Duration;
+
 use colony_wire::peer::{Append, Chunk, PeerBody};
 use colony_wire::{Cfg, Reign, Seq, StartId};
 
@@ -7,6 +9,9 @@ use super::progress::{Progress, Stage, Transfer};
 use super::{Desk, Primary};
 use crate::colony::io::Lane;
 use crate::colony::snapshot;
+
+/// Longest wait before chunks are sent again: a slow link must not fill with copies of them.
+const PATIENCE_MAX: Duration = Duration::from_secs(5);
 
 /// What a peer acknowledges.
 pub(in crate::colony) struct Ack {
@@ -48,12 +53,32 @@ impl Primary {
                 Stage::Streaming if peer.matched < prepared && Self::is_over(now, peer.sent, again) => {
                     peer.probe_from(peer.matched.next());
                 }
-                Stage::Snapshot(transfer) if Self::is_over(now, transfer.moved, again) => {
+                Stage::Snapshot(transfer) if Self::is_over(now, transfer.moved, transfer.patience) => {
                     transfer.sent = transfer.taken;
                     transfer.moved = now;
+                    transfer.patience = (transfer.patience * 2).min(PATIENCE_MAX);
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// How many committed ops the log keeps: more while a snapshot is on its way, so that its peer can go on
+    /// from it.
+    pub(super) fn log_kept(&self, desk: &Desk<'_>) -> usize {
+        let at = self.peers.values().filter_map(|peer| match &peer.stage {
+            Stage::Snapshot(transfer) => Some(transfer.at),
+            Stage::Probing { .. } | Stage::Streaming => None,
+        });
+        let since = at.min().map_or(0, |at| desk.holding.prepared().0.saturating_sub(at.0));
+        desk.settings.log_kept.max(usize::try_from(since).unwrap_or(usize::MAX).min(desk.settings.max_buffered))
+    }
+
+    /// This host slept: every peer is counted as heard of just now.
+    pub(in crate::colony) fn forgive(&mut self, desk: &Desk<'_>) {
+        for peer in self.peers.values_mut() {
+            peer.heard = desk.now.mono;
+            peer.owes_since = peer.owes_since.map(|_| desk.now.mono);
         }
     }
 
@@ -64,7 +89,7 @@ impl Primary {
         let entry = desk.entry;
         for (start, peer) in &mut self.peers {
             let lacks_entry = !entry.is_in_sync(*start) && peer.knows < entry.cfg;
-            if matches!(peer.stage, Stage::Streaming) && (peer.told < committed || lacks_entry) {
+            if matches!(peer.stage, Stage::Streaming) && (peer.told < committed.min(peer.matched) || lacks_entry) {
                 let next = peer.matched.next();
                 send_batch(desk, self.reign, *start, peer, next, Batch::Empty);
             }
@@ -85,7 +110,7 @@ impl Primary {
             if begun < peer.begun {
                 return;
             }
-            *peer = Progress { begun, ..Progress::new(desk.holding.prepared(), desk.now.mono) };
+            *peer = Progress { begun, ..Progress::new(prepared.next(), desk.now.mono) };
         }
         peer.knows = peer.knows.max(cfg);
         peer.heard = desk.now.mono;
@@ -110,12 +135,24 @@ impl Primary {
     }
 
     /// A peer's log does not follow: go back to the last op both have (`PROTOCOL.md` 5.4).
-    pub(in crate::colony) fn mismatch(&mut self, desk: &mut Desk<'_>, from: StartId, epochs: &[(Reign, Seq)]) {
+    pub(in crate::colony) fn mismatch(
+        &mut self,
+        desk: &mut Desk<'_>,
+        from: StartId,
+        begun: Cfg,
+        epochs: &[(Reign, Seq)],
+    ) {
         let common = desk.holding.common_with(epochs);
         let forgotten = desk.holding.log.base();
         let committed = desk.holding.committed();
         let now = desk.now.mono;
         let Some(peer) = self.peers.get_mut(&from) else { return };
+        if begun < peer.begun {
+            return;
+        }
+        if begun > peer.begun {
+            *peer = Progress { begun, ..Progress::new(desk.holding.prepared(), now) };
+        }
         peer.heard = now;
         if matches!(peer.stage, Stage::Snapshot(_)) {
             return;
@@ -125,7 +162,9 @@ impl Primary {
         if next <= forgotten {
             let id = desk.next_serial();
             let Some(chunks) = snapshot::cut(&desk.holding.store, now) else { return };
-            peer.stage = Stage::Snapshot(Transfer { id, at: committed, chunks, taken: 0, sent: 0, moved: now });
+            let patience = desk.settings.resend_after;
+            peer.stage =
+                Stage::Snapshot(Transfer { id, at: committed, chunks, taken: 0, sent: 0, moved: now, patience });
             peer.next = committed.next();
         } else if peer.next != next || !matches!(peer.stage, Stage::Probing { .. }) {
             peer.probe_from(next);
@@ -152,7 +191,8 @@ impl Primary {
     pub(in crate::colony) fn chunk_refused(&mut self, desk: &mut Desk<'_>, from: StartId, id: u64) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.heard = desk.now.mono;
-        if matches!(&peer.stage, Stage::Snapshot(transfer) if transfer.id == id) {
+        // A refusal before anything was taken says only that a later chunk overtook the first.
+        if matches!(&peer.stage, Stage::Snapshot(transfer) if transfer.id == id && transfer.taken > 0) {
             peer.probe_from(desk.holding.prepared().max(Seq(1)));
         }
         self.settle(desk);

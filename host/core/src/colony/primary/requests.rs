@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use colony_wire::RequestId;
 use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Stamp};
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
@@ -50,6 +51,14 @@ impl Parked {
             Settlement::Keep => Changes::Attributes(self.others.clone()),
         };
         Change::Update { key, changes, ttl: self.ttl, merged: true }
+    }
+
+    /// Who waits here for the answer to this request.
+    fn caller_of(&mut self, request: RequestId) -> Option<&mut Caller> {
+        if self.stamp.request == request {
+            return Some(&mut self.caller);
+        }
+        self.queue.iter_mut().find(|queued| queued.stamp.request == request).map(|queued| &mut queued.caller)
     }
 
     /// Everybody who waits here.
@@ -150,8 +159,8 @@ impl Primary {
             let under_way = if let Some(seq) = self.in_flight.get(&request) {
                 self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(asked.caller))
             } else {
-                let parked = self.parked.values_mut().find(|parked| parked.stamp.request == request);
-                parked.map(|parked| Some(std::mem::replace(&mut parked.caller, asked.caller)))
+                let waits_here = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
+                waits_here.map(|caller| Some(std::mem::replace(caller, asked.caller)))
             };
             if let Some(overtaken) = under_way {
                 if let Some(caller) = overtaken {
@@ -165,10 +174,8 @@ impl Primary {
             refuse(Refusal::NotReady)
         } else if !self.has_room(desk) {
             busy("uncommitted changes of the colony")
-        } else if records.of(request.client) >= desk.settings.max_records {
+        } else if records.unanswered(asked.stamp) >= desk.settings.max_records {
             busy("unanswered requests of the client")
-        } else if records.is_full_for(request.client, desk.settings.max_clients) {
-            busy("clients of the colony")
         } else {
             None
         }
@@ -177,10 +184,7 @@ impl Primary {
     fn queue_behind(&mut self, desk: &mut Desk<'_>, ticket: Ticket, asked: Queued) {
         let total: usize = self.parked.values().map(|parked| parked.queue.len()).sum();
         let Some(parked) = self.parked.get_mut(&ticket) else { return };
-        if let Some(same) = parked.queue.iter_mut().find(|queued| queued.stamp.request == asked.stamp.request) {
-            let overtaken = std::mem::replace(&mut same.caller, asked.caller);
-            desk.reply(overtaken, ReplyBody::Refused(Refusal::Deposed));
-        } else if total >= desk.settings.max_parked {
+        if total >= desk.settings.max_parked {
             desk.reply(asked.caller, ReplyBody::Refused(Refusal::Busy { what: "changes behind merges".into() }));
         } else {
             parked.queue.push_back(asked);
