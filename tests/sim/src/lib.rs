@@ -1,1 +1,45 @@
 //! Whole clusters of real replicas under virtual time and faults.
+//!
+//! The replicas are the product's own: [`colony_core::colony::Shard`], driven through its one function. All
+//! around them is modelled: hosts that crash, stop and come back, a network that loses, doubles, delays and
+//! splits, a group that is slow, deaf or gone, applications that repeat themselves. One seed determines all
+//! of it. An oracle that sees everything holds every step to the invariants of `PROTOCOL.md` 2; then all is
+//! healed, and the cluster has to show that it gets over what it went through.
+//!
+//! ```text
+//!   batch.rs -> run.rs -> world.rs      one seed draws its own mix of faults: swarm.rs
+//!                           |- nemesis.rs, net.rs    what goes wrong
+//!                           |- group.rs, govern.rs   the modelled group and its leader
+//!                           |- host.rs, shell.rs     hosts around the real shards
+//!                           |- client.rs, visit.rs   applications        plugin.rs  merges
+//!                           |- phase.rs              the heal, and what must hold after it
+//!                           `- oracle/               what must hold always
+//! ```
+//!
+//! Not modelled: disks (there are none yet), islands (not built yet), Raft itself (its library is tested in
+//! `host/raft`, over a real network).
+
+pub mod batch;
+pub mod client;
+pub mod clock;
+pub mod event;
+mod govern;
+pub mod group;
+pub mod host;
+mod nemesis;
+pub mod net;
+pub mod oracle;
+mod panics;
+pub mod phase;
+pub mod plugin;
+pub mod rng;
+pub mod run;
+pub mod seen;
+mod shell;
+pub mod swarm;
+pub mod trace;
+pub mod violation;
+mod visit;
+pub mod world;
+
+pub use panics::keep_quiet;

@@ -1,0 +1,74 @@
+//! Many seeds, on a few threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use colony_core::colony::Mutant;
+
+use crate::run::{Report, run};
+use crate::seen::Seen;
+
+/// What came of many seeds.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// How many were run.
+    pub seeds: u64,
+    /// Those that broke a rule, by seed.
+    pub violated: Vec<Report>,
+    /// Virtual time of all of them, in microseconds.
+    pub lasted: u64,
+    /// Events of all of them.
+    pub events: u64,
+    /// What all of them saw.
+    pub seen: Seen,
+}
+
+impl Batch {
+    fn add(&mut self, report: Report) {
+        self.seeds += 1;
+        self.lasted += report.lasted;
+        self.events += report.events;
+        self.seen.add(&report.seen);
+        if report.violation.is_some() {
+            self.violated.push(report);
+        }
+    }
+}
+
+/// Runs `count` seeds beginning with `from`, on `jobs` threads. `told` hears of every report as it comes and
+/// says whether to go on; seeds that have begun by then are still run.
+///
+/// # Panics
+/// If a thread does, which only a fault of the simulator itself can bring about.
+pub fn run_all(
+    from: u64,
+    count: u64,
+    jobs: usize,
+    mutant: Option<Mutant>,
+    told: impl Fn(&Report) -> bool + Sync,
+) -> Batch {
+    let next = AtomicU64::new(0);
+    let batch = Mutex::new(Batch::default());
+    let work = || {
+        loop {
+            let offset = next.fetch_add(1, Ordering::Relaxed);
+            if offset >= count {
+                return;
+            }
+            let report = run(from + offset, mutant, false);
+            if !told(&report) {
+                next.store(count, Ordering::Relaxed);
+            }
+            batch.lock().expect("no thread panics while it adds").add(report);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let mut batch = batch.into_inner().expect("no thread panics while it adds");
+    batch.violated.sort_by_key(|report| report.seed);
+    batch
+}

@@ -1,0 +1,292 @@
+//! A simulated application: it reads sessions, changes them on the base of what it read, repeats what was
+//! not answered under the same request id, and keeps its read token, as `colony-client` does.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use colony_wire::client::{Reply, ReplyBody, Request, RequestBody};
+use colony_wire::op::Stamp;
+use colony_wire::session::{
+    AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView,
+};
+use colony_wire::{ClientId, ColonyId, NamespaceId, Position, RequestId, StartId};
+
+use crate::clock::{MS, Micros};
+use crate::plugin::{COUNT, counted};
+use crate::rng::Rng;
+use crate::swarm::Load;
+
+/// The one namespace of a run: the first that a group creates.
+pub const NAMESPACE: NamespaceId = NamespaceId(1);
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    /// Who it is.
+    pub id: ClientId,
+    /// The number of its next mutation.
+    next: u64,
+    /// The newest position it has seen of each colony.
+    tokens: BTreeMap<ColonyId, Position>,
+    /// Sessions as it read them last.
+    read: BTreeMap<Key, SessionView>,
+    /// The primaries it knows.
+    pub routes: BTreeMap<ColonyId, StartId>,
+    /// Whom it took for the primary before.
+    pub earlier: BTreeMap<ColonyId, StartId>,
+    /// Its open calls.
+    pub calls: BTreeMap<u64, Call>,
+    buckets: u32,
+}
+
+/// A call that has no final answer.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Of which colony.
+    pub colony: ColonyId,
+    /// What is asked.
+    pub body: RequestBody,
+    /// Which attempt is the newest.
+    pub attempt: u32,
+    /// When it is given up.
+    pub ends: Micros,
+    /// What the client had read when it began.
+    base: Option<Content>,
+}
+
+/// What a client makes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The call is over.
+    Over,
+    /// Send it again at once.
+    Again,
+    /// Send it again a little later, to whom the table names then.
+    Later,
+}
+
+impl Client {
+    /// A client that has seen nothing.
+    #[must_use]
+    pub fn new(id: ClientId, buckets: u32) -> Self {
+        Self {
+            id,
+            next: 1,
+            tokens: BTreeMap::new(),
+            read: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            earlier: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            buckets,
+        }
+    }
+
+    /// Draws the next thing to do.
+    pub fn begin(&mut self, rng: &mut Rng, load: &Load, number: u64, now: Micros) {
+        let index = rng.below(load.keys as u64);
+        let key = session_key(index);
+        let total: u64 = load.weights.iter().sum();
+        let mut drawn = rng.below(total.max(1));
+        let mut kind = 0;
+        while drawn >= load.weights[kind] {
+            drawn -= load.weights[kind];
+            kind += 1;
+        }
+        let known = self.read.get(&key).cloned();
+        let mutation = match (kind, &known) {
+            (1, _) => put(key.clone(), content(index, number, load.bulk), known.as_ref(), rng),
+            (2, Some(view)) => save(key.clone(), number, view, load.bulk, rng),
+            (3, Some(_)) => Mutation::Touch { key: key.clone(), ttl: ttl(rng) },
+            (4, Some(view)) => delete(key.clone(), view, rng),
+            // What was never read is created if it is not there.
+            (2, None) if rng.chance(300) => {
+                put(key.clone(), content(index, number, load.bulk), None, rng)
+            }
+            _ => return self.open(number, RequestBody::Get { key }, None, now + load.patience),
+        };
+        let stamp = self.stamp();
+        let base = known.map(|view| view.content);
+        self.open(number, RequestBody::Mutate { stamp, mutation }, base, now + load.patience);
+    }
+
+    /// Opens a call for `mutation`.
+    pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
+        let stamp = self.stamp();
+        self.open(number, RequestBody::Mutate { stamp, mutation }, None, ends);
+    }
+
+    /// Opens a read of `key`.
+    pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
+        self.open(number, RequestBody::Get { key }, None, ends);
+    }
+
+    fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {
+        let colony = ColonyId::of(NAMESPACE, body.key().as_bytes(), self.buckets);
+        let call = Call { colony, body, attempt: 0, ends, base };
+        self.calls.insert(number, call);
+    }
+
+    fn stamp(&mut self) -> Stamp {
+        let request = RequestId { client: self.id, number: self.next };
+        self.next += 1;
+        Stamp { request, lowest_unanswered: 0 }
+    }
+
+    /// The next attempt at a call, as it is sent now.
+    pub fn request(&mut self, number: u64, now: Micros) -> Option<Request> {
+        let lowest = self.lowest_unanswered();
+        let call = self.calls.get_mut(&number)?;
+        call.attempt += 1;
+        if let RequestBody::Mutate { stamp, .. } = &mut call.body {
+            stamp.lowest_unanswered = lowest;
+        }
+        Some(Request {
+            colony: call.colony,
+            deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX),
+            token: self.tokens.get(&call.colony).copied(),
+            body: call.body.clone(),
+        })
+    }
+
+    fn lowest_unanswered(&self) -> u64 {
+        let open = self.calls.values().filter_map(|call| match &call.body {
+            RequestBody::Mutate { stamp, .. } => Some(stamp.request.number),
+            RequestBody::Get { .. } => None,
+        });
+        open.min().unwrap_or(self.next)
+    }
+
+    /// Takes an answer in.
+    pub fn take(&mut self, number: u64, reply: &Reply, rng: &mut Rng) -> Next {
+        let Some(call) = self.calls.get_mut(&number) else { return Next::Over };
+        if let Some(position) = reply.seen {
+            let token = self.tokens.entry(call.colony).or_insert(position);
+            if position.seq > token.seq {
+                *token = position;
+            }
+        }
+        let key = call.body.key().clone();
+        let next = match &reply.body {
+            ReplyBody::Found(view) => {
+                self.read.insert(key, view.clone());
+                Next::Over
+            }
+            ReplyBody::Absent => {
+                self.read.remove(&key);
+                Next::Over
+            }
+            ReplyBody::Done(_) => {
+                // Going on from what was read before makes conflicts with one's own saves as well.
+                if rng.chance(700) {
+                    self.read.remove(&key);
+                }
+                Next::Over
+            }
+            ReplyBody::NeedBase { attributes } => {
+                if call.give_base(attributes) { Next::Again } else { Next::Over }
+            }
+            ReplyBody::Refused(refusal) => {
+                if refusal.is_retryable() {
+                    Next::Later
+                } else {
+                    self.read.remove(&key);
+                    Next::Over
+                }
+            }
+        };
+        if next == Next::Over {
+            self.calls.remove(&number);
+        }
+        next
+    }
+}
+
+impl Call {
+    /// Puts the values at the base into the save; false if the client does not have them.
+    fn give_base(&mut self, attributes: &[String]) -> bool {
+        let RequestBody::Mutate { mutation: Mutation::Save { base_values, .. }, .. } = &mut self.body
+        else {
+            return false;
+        };
+        let value = |name: &String| -> Option<AttributeChange> {
+            match self.base.as_ref()? {
+                Content::Blob(bytes) => Some((name.clone(), Some(bytes.clone()))),
+                Content::Attributes(map) => Some((name.clone(), map.get(name).cloned())),
+            }
+        };
+        *base_values = attributes.iter().map(value).collect();
+        base_values.is_some()
+    }
+}
+
+/// The key of this number: short, so that several share a colony.
+fn session_key(index: u64) -> Key {
+    key_of(format!("s{index}"))
+}
+
+/// A key of this text.
+///
+/// # Panics
+/// If the text is no key; those of a run are short and not empty.
+#[must_use]
+pub fn key_of(text: String) -> Key {
+    Key::new(text).expect("a short text is a key")
+}
+
+/// Content that no other write has: the number of the call is in it.
+fn content(index: u64, number: u64, bulk: usize) -> Content {
+    // Every third session is a blob, the others count. Bulk is for blobs alone.
+    if index % 3 == 2 || bulk > 0 {
+        return Content::Blob(blob(number, bulk));
+    }
+    let count = (COUNT.to_owned(), Bytes::from_static(b"0"));
+    let made = ("made".to_owned(), Bytes::from(number.to_string()));
+    Content::Attributes(BTreeMap::from([count, made]))
+}
+
+fn blob(number: u64, bulk: usize) -> Bytes {
+    Bytes::from(format!("blob of {number:0bulk$}"))
+}
+
+fn put(key: Key, content: Content, known: Option<&SessionView>, rng: &mut Rng) -> Mutation {
+    let precondition = match known {
+        Some(view) if rng.chance(400) => Precondition::Version(view.version),
+        _ if rng.chance(600) => Precondition::Absent,
+        _ => Precondition::None,
+    };
+    Mutation::Put { key, content, ttl: ttl(rng), precondition }
+}
+
+fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -> Mutation {
+    let changes = match &view.content {
+        Content::Blob(_) => Changes::Blob(blob(number, bulk)),
+        Content::Attributes(_) => {
+            let mut changes = Vec::new();
+            if rng.chance(800) {
+                // A random amount: two sides that write the same bytes are no conflict, so equal amounts
+                // would, by rule, count once.
+                let count = counted(&view.content) + rng.between(1, 1 << 32);
+                changes.push((COUNT.to_owned(), Some(Bytes::from(count.to_string()))));
+            }
+            let other = format!("a{}", rng.below(4));
+            let value = rng.chance(800).then(|| Bytes::from(number.to_string()));
+            changes.push((other, value));
+            Changes::Attributes(changes)
+        }
+    };
+    let base = Base { life: view.life, version: view.version };
+    let ttl = rng.chance(200).then(|| ttl(rng));
+    Mutation::Save { key, base, changes, ttl, base_values: None }
+}
+
+fn delete(key: Key, view: &SessionView, rng: &mut Rng) -> Mutation {
+    let precondition = match rng.below(3) {
+        0 => Precondition::Version(view.version),
+        _ => Precondition::None,
+    };
+    Mutation::Delete { key, precondition }
+}
+
+fn ttl(rng: &mut Rng) -> Option<u64> {
+    rng.pick(&[None, Some(500), Some(2_000), Some(30_000)])
+}

@@ -1,0 +1,124 @@
+//! What can happen in a run.
+
+use bytes::Bytes;
+use colony_core::colony::Caller;
+use colony_core::group::Command;
+use colony_core::merge::{Resolution, Ticket};
+use colony_wire::control::Fate;
+use colony_wire::{ColonyId, Revision, StartId};
+
+/// One thing that happens.
+#[derive(Debug)]
+pub enum Event {
+    /// To a host.
+    Host {
+        /// Which.
+        host: usize,
+        /// Only to this process, if it still runs; else to whichever runs.
+        process: Option<u64>,
+        /// What.
+        what: What,
+    },
+    /// An answer reaches a client.
+    Answer {
+        /// The call it answers.
+        caller: Caller,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// A client looks whether it has something to do.
+    Wake {
+        /// Which.
+        client: usize,
+    },
+    /// A client has waited for an answer.
+    Retry {
+        /// Which.
+        client: usize,
+        /// Its call.
+        call: u64,
+        /// The attempt that was not answered.
+        attempt: u32,
+    },
+    /// A proposal reaches the group.
+    Commit(Command),
+    /// The group's leader looks after its cluster.
+    Govern,
+    /// A fault begins or ends.
+    Fault(Fault),
+}
+
+/// What happens to a host.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Time passes.
+    Tick,
+    /// A message of another copy.
+    Peer(Bytes),
+    /// A client's call.
+    Call {
+        /// Whose.
+        from: Caller,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// The table up to this revision.
+    Feed(Revision),
+    /// A merge is decided.
+    Merged {
+        /// On which shard.
+        shard: usize,
+        /// Which.
+        ticket: Ticket,
+        /// The decision.
+        answer: Result<Resolution, String>,
+    },
+    /// The group declared this start dead.
+    Died(StartId),
+    /// What becomes of a kept copy.
+    Fate {
+        /// Of which colony.
+        colony: ColonyId,
+        /// The start it is kept under.
+        dead: StartId,
+        /// The start the process had when it asked.
+        now: StartId,
+        /// What becomes of it.
+        fate: Fate,
+    },
+}
+
+/// A fault, or its end.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Kills a process.
+    Crash,
+    /// Kills several.
+    Massacre,
+    /// Stops a process.
+    Pause,
+    /// Splits the network.
+    Split,
+    /// Cuts links one way.
+    OneWay,
+    /// Holds links up.
+    Clog,
+    /// Takes the group away.
+    Groupless,
+    /// Cuts a primary off from one of its peers.
+    Depose,
+    /// Declares this start dead, be it so or not.
+    Bury(StartId),
+    /// Declares a living host dead.
+    Accuse,
+    /// Plans copies elsewhere.
+    Shuffle,
+    /// A host's process comes back.
+    Restart(usize),
+    /// A host's process goes on.
+    Resume(usize),
+    /// These links are whole again, as (from, to).
+    Mend(Vec<(usize, usize)>),
+    /// Everything heals.
+    HealAll,
+}

@@ -1,0 +1,154 @@
+//! The simulator as a program.
+//!
+//! ```text
+//! colony-sim --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
+//! colony-sim --mutants [--seeds N] [--from S] [--jobs J]
+//! ```
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use colony_core::colony::Mutant;
+use colony_sim::batch::{Batch, run_all};
+use colony_sim::run::{Report, run};
+use colony_sim::seen::Sight;
+
+/// How many of the first seeds are run twice, to show that a seed determines its run.
+const SEEDS_RUN_TWICE: u64 = 3;
+/// A batch this large must have seen everything at least once.
+const SEEDS_THAT_SEE_ALL: u64 = 100;
+/// Seeds that a mutant may take to be caught.
+const SEEDS_FOR_A_MUTANT: u64 = 200;
+const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N]) [--from S] [--jobs J] [--trace] [--mutant NAME]";
+
+struct Arguments {
+    seeds: Option<u64>,
+    from: u64,
+    jobs: usize,
+    print: bool,
+    mutants: bool,
+    mutant: Option<Mutant>,
+}
+
+fn main() -> ExitCode {
+    colony_sim::keep_quiet();
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(what) => {
+            eprintln!("{what}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let passed = match (arguments.mutants, arguments.seeds) {
+        (true, _) => hunt_mutants(&arguments),
+        (false, Some(seeds)) => run_seeds(&arguments, seeds),
+        (false, None) => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments =
+        Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, mutant: None };
+    let mut words = words;
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let value = words.next().ok_or_else(|| format!("{word} needs a number"))?;
+            value.parse::<u64>().map_err(|error| format!("{word} {value}: {error}"))
+        };
+        match word.as_str() {
+            "--seeds" => arguments.seeds = Some(number()?),
+            "--from" => arguments.from = number()?,
+            "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).min(64),
+            "--trace" => arguments.print = true,
+            "--mutants" => arguments.mutants = true,
+            "--mutant" => {
+                let name = words.next().ok_or("--mutant needs a name")?;
+                let found = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+                arguments.mutant = Some(found.ok_or_else(|| format!("no mutant {name}"))?);
+            }
+            _ => return Err(format!("unknown argument {word}")),
+        }
+    }
+    Ok(arguments)
+}
+
+/// Runs seeds; true if nothing was violated and, in a large batch, everything was seen.
+fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
+    if arguments.print {
+        let reports = (arguments.from..arguments.from + seeds).map(|seed| run(seed, arguments.mutant, true));
+        let violations = reports.filter(|report| report.violation.is_some()).count();
+        println!("seeds {seeds} violations {violations}");
+        return violations == 0;
+    }
+    let batch = run_all(arguments.from, seeds, arguments.jobs, arguments.mutant, |report| {
+        print_violation(report, arguments.mutant);
+        true
+    });
+    for sight in Sight::ALL {
+        println!("{:>10} {}", batch.seen.count(*sight), sight.words());
+    }
+    let blind = if seeds >= SEEDS_THAT_SEE_ALL { batch.seen.missing() } else { Vec::new() };
+    for sight in &blind {
+        println!("never seen: {}", sight.words());
+    }
+    let twice = arguments.from..arguments.from + seeds.min(SEEDS_RUN_TWICE);
+    let differing: Vec<u64> = twice.filter(|seed| !is_determined(*seed, arguments.mutant)).collect();
+    for seed in &differing {
+        println!("seed {seed} does not determine its run: two runs have different traces");
+    }
+    println!("{} events", batch.events);
+    println!("colonies that lost every in-sync copy and were offline: {}", batch.seen.count(Sight::Lost));
+    println!("{}", summary(&batch));
+    batch.violated.is_empty() && blind.is_empty() && differing.is_empty()
+}
+
+fn is_determined(seed: u64, mutant: Option<Mutant>) -> bool {
+    run(seed, mutant, false) == run(seed, mutant, false)
+}
+
+fn summary(batch: &Batch) -> String {
+    let hundredths = batch.lasted / 36_000_000;
+    format!(
+        "seeds {} violations {} cluster_hours {}.{:02}",
+        batch.seeds,
+        batch.violated.len(),
+        hundredths / 100,
+        hundredths % 100
+    )
+}
+
+fn print_violation(report: &Report, mutant: Option<Mutant>) {
+    if let Some(violation) = &report.violation {
+        let mutant = mutant.map(|mutant| format!(" --mutant {mutant:?}")).unwrap_or_default();
+        println!(
+            "seed {} broke {violation}\n  again: cargo xtask sim --seeds 1 --from {} --trace{mutant}",
+            report.seed, report.seed
+        );
+    }
+}
+
+/// Switches every mutant on in turn; true if all are caught.
+fn hunt_mutants(arguments: &Arguments) -> bool {
+    let seeds = arguments.seeds.unwrap_or(SEEDS_FOR_A_MUTANT);
+    let mut caught = 0;
+    for mutant in Mutant::ALL {
+        let found = AtomicBool::new(false);
+        let batch = run_all(arguments.from, seeds, arguments.jobs, Some(mutant), |report| {
+            found.fetch_or(report.violation.is_some(), Ordering::Relaxed);
+            !found.load(Ordering::Relaxed)
+        });
+        match batch.violated.first().and_then(|report| Some((report.seed, report.violation.as_ref()?))) {
+            Some((seed, violation)) => {
+                caught += 1;
+                println!("{mutant:?} caught at seed {seed} by {}", violation.rule);
+            }
+            None => println!("{mutant:?} not caught in {seeds} seeds"),
+        }
+    }
+    println!("mutants {} caught {caught}", Mutant::ALL.len());
+    caught == Mutant::ALL.len()
+}

@@ -1,0 +1,105 @@
+//! What committed ops make of sessions, written a second time and as plainly as can be: whoever reads at a
+//! position must see exactly this.
+
+use std::collections::BTreeMap;
+
+use colony_wire::op::{Change, Op};
+use colony_wire::session::{Changes, Content, Key};
+use colony_wire::{Position, Seq};
+
+/// A session after some op.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Position of the create that began its life.
+    pub life: Position,
+    /// Position of its last change; a touch is none.
+    pub version: Position,
+    /// Its state.
+    pub content: Content,
+    /// Its time to live.
+    pub ttl: Option<u64>,
+}
+
+/// What an op did: the session before and after, and what its client is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Before.
+    pub before: Option<Kept>,
+    /// After.
+    pub after: Option<Kept>,
+    /// The version to be told.
+    pub version: Position,
+    /// The life to be told.
+    pub life: Position,
+}
+
+/// Every session of a colony at every position it ever had.
+#[derive(Debug, Default)]
+pub struct Model {
+    keys: BTreeMap<Key, Vec<(Seq, Option<Kept>)>>,
+}
+
+impl Model {
+    /// Takes in the next committed op.
+    pub fn apply(&mut self, op: &Op) -> Effect {
+        let at = op.position;
+        let Some(key) = op.change.key() else {
+            return Effect { before: None, after: None, version: at, life: at };
+        };
+        let states = self.keys.entry(key.clone()).or_default();
+        let before = states.last().and_then(|(_, kept)| kept.clone());
+        let after = after(before.clone(), op);
+        states.push((at.seq, after.clone()));
+        let version = after.as_ref().map_or(at, |kept| kept.version);
+        let life = after.as_ref().or(before.as_ref()).map_or(at, |kept| kept.life);
+        Effect { before, after, version, life }
+    }
+
+    /// The session as of the op at `seq`.
+    #[must_use]
+    pub fn at(&self, key: &Key, seq: Seq) -> Option<&Kept> {
+        let states = self.keys.get(key)?;
+        let later = states.partition_point(|(changed, _)| *changed <= seq);
+        states.get(later.checked_sub(1)?)?.1.as_ref()
+    }
+
+    /// All sessions as of the op at `seq`.
+    pub fn all_at(&self, seq: Seq) -> impl Iterator<Item = (&Key, &Kept)> {
+        self.keys.keys().filter_map(move |key| Some((key, self.at(key, seq)?)))
+    }
+}
+
+fn after(before: Option<Kept>, op: &Op) -> Option<Kept> {
+    let version = op.position;
+    match (&op.change, before) {
+        (Change::Barrier, before) => before,
+        (Change::End { .. }, _) => None,
+        (Change::Put { content, ttl, .. }, before) => {
+            let life = before.map_or(version, |kept| kept.life);
+            Some(Kept { life, version, content: content.clone(), ttl: *ttl })
+        }
+        (Change::Update { changes, ttl, .. }, Some(before)) => {
+            let content = changed(before.content, changes);
+            Some(Kept { version, content, ttl: ttl.unwrap_or(before.ttl), ..before })
+        }
+        (Change::Touch { ttl, .. }, Some(before)) => Some(Kept { ttl: *ttl, ..before }),
+        (Change::Update { .. } | Change::Touch { .. }, None) => None,
+    }
+}
+
+/// Content with changes made to it.
+pub(super) fn changed(content: Content, changes: &Changes) -> Content {
+    match (content, changes) {
+        (Content::Blob(_), Changes::Blob(bytes)) => Content::Blob(bytes.clone()),
+        (Content::Attributes(mut map), Changes::Attributes(changes)) => {
+            for (name, value) in changes {
+                match value {
+                    Some(value) => map.insert(name.clone(), value.clone()),
+                    None => map.remove(name),
+                };
+            }
+            Content::Attributes(map)
+        }
+        (content, _) => content,
+    }
+}

@@ -1,0 +1,172 @@
+//! What clients are told, judged at the moment they are told it.
+
+use colony_core::colony::{Part, Replica};
+use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::session::{Key, SessionView};
+use colony_wire::{ColonyId, Position, RequestId};
+
+use super::{Oracle, Truth};
+use crate::host::Host;
+use crate::seen::Sight;
+use crate::violation::{Rule, Violation, demand};
+
+impl Oracle {
+    /// A host answers a client's request.
+    ///
+    /// # Errors
+    /// If what it says is not true, or the client would read backward.
+    pub fn replied(&mut self, host: &Host, request: &Request, reply: &Reply) -> Result<(), Violation> {
+        let colony = request.colony;
+        if let Some(sight) = sight_of(&reply.body) {
+            self.seen.note(sight);
+        }
+        let truth = self.truths.entry(colony).or_default();
+        let replica = host.copies(colony).find(|(start, _)| *start == reply.served_by).map(|(_, replica)| replica);
+        let told = |violation: Violation| Violation {
+            how: format!("{colony} at {}: {} (asked {request:?}, told {reply:?})", host.name, violation.how),
+            ..violation
+        };
+        if let Some(seen) = reply.seen {
+            demand(truth.op(seen.seq).is_some_and(|op| op.position == seen), Rule::NothingLost, || {
+                format!("{seen} was never committed")
+            })
+            .map_err(told)?;
+        }
+        let judged = match (&reply.body, &request.body) {
+            (ReplyBody::Found(view), RequestBody::Get { key }) => serves(replica, request, reply)
+                .and_then(|seen| found(truth, key, seen, view)),
+            (ReplyBody::Absent, RequestBody::Get { key }) => {
+                serves(replica, request, reply).and_then(|seen| absent(truth, key, seen))
+            }
+            (ReplyBody::Absent, RequestBody::Mutate { mutation, .. }) => {
+                let seen = reply.seen.unwrap_or_default();
+                absent(truth, mutation.key(), seen)
+            }
+            (ReplyBody::Done(done), RequestBody::Mutate { stamp, .. }) => {
+                let repeated = done_truly(truth, replica, stamp.request, done);
+                if repeated.is_ok() && !self.answered.insert((colony, stamp.request)) {
+                    self.seen.note(Sight::Repeated);
+                }
+                repeated
+            }
+            (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. }) => {
+                refused_truly(truth, replica, stamp.request, refusal)
+            }
+            (ReplyBody::Absent | ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
+            _ => Err(Violation::of(Rule::TrueReads, "the answer does not fit the question".into())),
+        };
+        judged.map_err(told)
+    }
+
+    /// What a replica at rest stores is what the model says, session by session.
+    ///
+    /// # Errors
+    /// The first session that differs.
+    pub fn compare_sessions(&self, hosts: &[Host], colony: ColonyId) -> Result<(), Violation> {
+        let Some(truth) = self.truths.get(&colony) else { return Ok(()) };
+        for (_, replica) in hosts.iter().flat_map(|host| host.copies(colony)) {
+            let at = replica.committed();
+            let modelled = truth.model.all_at(at).map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone()));
+            let stored = replica.store().sessions().map(|(key, session)| {
+                (key.clone(), session.life, session.version, session.stored.content())
+            });
+            let (modelled, stored): (Vec<_>, Vec<_>) = (modelled.collect(), stored.collect());
+            demand(modelled == stored, Rule::TrueReads, || {
+                format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// What an answer counts as.
+fn sight_of(body: &ReplyBody) -> Option<Sight> {
+    Some(match body {
+        ReplyBody::NeedBase { .. } => Sight::NeedBase,
+        ReplyBody::Refused(Refusal::NotPrimary { .. }) => Sight::NotPrimary,
+        ReplyBody::Refused(Refusal::NotReady) => Sight::NotReady,
+        ReplyBody::Refused(Refusal::Deposed) => Sight::CallDeposed,
+        ReplyBody::Refused(Refusal::Offline) => Sight::CallOffline,
+        ReplyBody::Refused(Refusal::Late) => Sight::Late,
+        ReplyBody::Refused(Refusal::Behind) => Sight::Behind,
+        ReplyBody::Refused(Refusal::Busy { .. }) => Sight::Busy,
+        ReplyBody::Refused(Refusal::Exists { .. } | Refusal::Changed { .. }) => Sight::Refused,
+        ReplyBody::Refused(Refusal::Gone) => Sight::Gone,
+        ReplyBody::Refused(Refusal::Unknown) => Sight::Unknown,
+        _ => return None,
+    })
+}
+
+/// A read is served at a position that covers what the client has seen; by a primary, in its own reign.
+fn serves(replica: Option<&Replica>, request: &Request, reply: &Reply) -> Result<Position, Violation> {
+    let seen = reply.seen.ok_or_else(|| Violation::of(Rule::TrueReads, "served before any commit".into()))?;
+    let token = request.token.unwrap_or_default();
+    demand(seen.seq >= token.seq, Rule::NeverBackward, || format!("{seen} is before {token}"))?;
+    let Some(replica) = replica else {
+        return Err(Violation::of(Rule::TrueReads, "served without a copy".into()));
+    };
+    demand(replica.position() == Some(seen), Rule::TrueReads, || {
+        format!("served at {seen} by a copy at {:?}", replica.position())
+    })?;
+    demand(
+        replica.part() != Part::Primary || seen.reign == replica.reign(),
+        Rule::NothingLost,
+        || format!("a primary of {} serves before its barrier", replica.reign()),
+    )?;
+    Ok(seen)
+}
+
+fn found(truth: &Truth, key: &Key, seen: Position, view: &SessionView) -> Result<(), Violation> {
+    let kept = truth.model.at(key, seen.seq);
+    let same = kept.is_some_and(|kept| {
+        kept.life == view.life && kept.version == view.version && kept.content == view.content
+    });
+    demand(same, Rule::TrueReads, || format!("at {seen} the session is {kept:?}"))
+}
+
+fn absent(truth: &Truth, key: &Key, seen: Position) -> Result<(), Violation> {
+    let kept = truth.model.at(key, seen.seq);
+    // One whose time is over may be hidden before its end is logged.
+    demand(kept.is_none_or(|kept| kept.ttl.is_some()), Rule::TrueReads, || {
+        format!("at {seen} the session is {kept:?}")
+    })
+}
+
+/// I4, I9: what is acknowledged is committed here, and the answer is that of the op.
+fn done_truly(
+    truth: &Truth,
+    replica: Option<&Replica>,
+    request: RequestId,
+    done: &Done,
+) -> Result<(), Violation> {
+    let effect = truth.effect(request);
+    let Some((seq, version, life)) = effect else {
+        return Err(Violation::of(Rule::NothingLost, "acknowledged, and not committed".into()));
+    };
+    demand(replica.is_some_and(|replica| replica.committed() >= seq), Rule::NothingLost, || {
+        format!("acknowledged by a copy at {:?}", replica.map(Replica::committed))
+    })?;
+    demand((done.version, done.life) == (version, life), Rule::AtMostOnce, || {
+        format!("it made version {version} of life {life}")
+    })?;
+    demand(done.copies >= 1, Rule::AtMostOnce, || "held by no copy".into())
+}
+
+/// A request that this copy knows to be done is not judged a second time.
+fn refused_truly(
+    truth: &Truth,
+    replica: Option<&Replica>,
+    request: RequestId,
+    refusal: &Refusal,
+) -> Result<(), Violation> {
+    let judged = matches!(
+        refusal,
+        Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone | Refusal::NotFound | Refusal::WrongContent
+    );
+    let done_before = truth.effect(request).filter(|(seq, ..)| {
+        replica.is_some_and(|replica| replica.committed() >= *seq)
+    });
+    demand(!judged || done_before.is_none(), Rule::AtMostOnce, || {
+        format!("it was done at {done_before:?} and is judged again")
+    })
+}

@@ -1,0 +1,89 @@
+//! What the group decides.
+
+use std::collections::BTreeSet;
+
+use colony_core::group::{Command, Entry, State};
+
+use super::Oracle;
+use crate::group::Change;
+use crate::host::Host;
+use crate::seen::Sight;
+use crate::violation::{Rule, Violation, demand};
+
+impl Oracle {
+    /// The group carried a command out.
+    ///
+    /// # Errors
+    /// I2 for who is in sync now, I5 for who is primary now, I6 for where copies are to live.
+    pub fn table(
+        &mut self,
+        state: &State,
+        hosts: &[Host],
+        command: &Command,
+        changes: &[Change],
+    ) -> Result<(), Violation> {
+        for change in changes {
+            if let Some(before) = &change.before {
+                self.note_change(command, before, &change.after);
+                entitled(command, before, change)?;
+            }
+            apart(state, change)?;
+            self.held_by_all(state, hosts, change.colony)?;
+        }
+        Ok(())
+    }
+
+    fn note_change(&mut self, command: &Command, before: &Entry, after: &Entry) {
+        match command {
+            Command::Swap { .. } => self.seen.note(Sight::Swap),
+            Command::Restore { .. } => self.seen.note(Sight::Restoration),
+            Command::ChangeInSync { add, remove, .. } => {
+                if add.is_some() {
+                    self.seen.note(Sight::Addition);
+                }
+                if !remove.is_empty() {
+                    self.seen.note(Sight::Removal);
+                }
+            }
+            _ => {}
+        }
+        if before.primary != after.primary {
+            match (command, after.primary) {
+                (_, None) => self.seen.note(Sight::Offline),
+                (Command::Dead { .. } | Command::Join { .. } | Command::Promote { .. }, Some(_)) => {
+                    self.seen.note(Sight::Promotion);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// I5: a new primary was in sync before, unless its last copy was given back to it; and it begins a reign.
+fn entitled(command: &Command, before: &Entry, change: &Change) -> Result<(), Violation> {
+    let after = &change.after;
+    let colony = change.colony;
+    demand(after.cfg > before.cfg, Rule::Entitled, || {
+        format!("{colony} changes from {before:?} to {after:?} under one cfg")
+    })?;
+    if after.primary.is_none() || (after.primary == before.primary && after.reign == before.reign) {
+        return Ok(());
+    }
+    let was_in_sync = after.primary.is_some_and(|start| before.is_in_sync(start));
+    let is_restored = matches!(
+        command,
+        Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now)
+    );
+    demand((was_in_sync || is_restored) && after.reign > before.reign, Rule::Entitled, || {
+        format!("{colony} goes from {before:?} to {after:?} by {command:?}")
+    })
+}
+
+/// I6: no host is wanted twice.
+fn apart(state: &State, change: &Change) -> Result<(), Violation> {
+    let names = change.after.want.iter().map(|start| state.members.get(start).map(|member| &member.name));
+    let distinct: BTreeSet<_> = names.collect();
+    demand(distinct.len() == change.after.want.len(), Rule::ApartHosts, || {
+        format!("{} is wanted twice on one host: {:?}", change.colony, change.after)
+    })
+}

@@ -1,0 +1,251 @@
+//! The part of a host around its shards: it feeds what happens, and carries out what they want done.
+
+use bytes::Bytes;
+use colony_core::colony::{Caller, Input, Output};
+use colony_wire::client::Request;
+use colony_wire::control::Fate;
+use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::{ColonyId, Frame, Message, Revision, StartId};
+
+use crate::clock::{MS, SECOND};
+use crate::event::{Event, What};
+use crate::panics;
+use crate::plugin;
+use crate::seen::Sight;
+use crate::violation::{Rule, Violation};
+use crate::world::World;
+
+impl World {
+    /// Something happens to a host, if the process it is meant for still runs.
+    pub(crate) fn to_host(&mut self, host: usize, process: Option<u64>, what: What) -> Result<(), Violation> {
+        let Some(running) = self.hosts[host].process.as_ref().map(|process| process.number) else {
+            return Ok(());
+        };
+        if process.is_some_and(|meant| meant != running) {
+            return Ok(());
+        }
+        if let Some(waiting) = &mut self.hosts[host].stopped {
+            waiting.push_back(what);
+            return Ok(());
+        }
+        self.take(host, running, what)
+    }
+
+    /// A running process takes in what happened.
+    pub(crate) fn take(&mut self, host: usize, running: u64, what: What) -> Result<(), Violation> {
+        match what {
+            What::Tick => {
+                for shard in 0..usize::from(self.hosts[host].shards) {
+                    self.handle(host, shard, Input::Tick, None)?;
+                }
+                let tick = u64::try_from(self.mix.settings.tick.as_micros()).unwrap_or(SECOND);
+                self.clock.after(tick, Event::Host { host, process: Some(running), what: What::Tick });
+                Ok(())
+            }
+            What::Peer(frame) => {
+                let message: PeerMessage = decode(frame)?;
+                let colony = message.colony;
+                self.handle_of(host, colony, Input::Peer(message))
+            }
+            What::Call { from, frame } => {
+                let request: Request = decode(frame)?;
+                let colony = request.colony;
+                self.handle_of(host, colony, Input::Request { from, request })
+            }
+            What::Feed(revision) => self.take_feed(host, running, revision),
+            What::Merged { shard, ticket, answer } => {
+                self.handle(host, shard, Input::Merged { ticket, answer }, None)
+            }
+            What::Died(start) => self.be_reborn(host, start),
+            What::Fate { colony, dead, now, fate } => self.take_fate(host, colony, dead, now, fate),
+        }
+    }
+
+    fn take_feed(&mut self, host: usize, running: u64, revision: Revision) -> Result<(), Violation> {
+        if !self.group_hears(host) {
+            let later = self.dice.group.between(50, 250) * MS;
+            let what = What::Feed(revision);
+            self.clock.after(later, Event::Host { host, process: Some(running), what });
+            return Ok(());
+        }
+        let Some(process) = &mut self.hosts[host].process else { return Ok(()) };
+        let have = process.have;
+        process.have = have.max(revision);
+        for (colony, entry) in self.group.changed(have, revision) {
+            let space = self.space.clone();
+            self.handle_of(host, colony, Input::Table { colony, entry, space })?;
+        }
+        Ok(())
+    }
+
+    fn be_reborn(&mut self, host: usize, dead: StartId) -> Result<(), Violation> {
+        if self.hosts[host].process.as_ref().is_none_or(|process| process.start() != dead) {
+            return Ok(());
+        }
+        self.oracle.seen.note(Sight::Reborn);
+        let start = self.new_start(host);
+        if let Some(process) = &mut self.hosts[host].process {
+            process.starts.push(start);
+        }
+        for shard in 0..usize::from(self.hosts[host].shards) {
+            self.handle(host, shard, Input::Reborn { start }, None)?;
+        }
+        Ok(())
+    }
+
+    /// A fate that was told to an earlier start of the process is of no use any more.
+    fn take_fate(
+        &mut self,
+        host: usize,
+        colony: ColonyId,
+        dead: StartId,
+        now: StartId,
+        fate: Fate,
+    ) -> Result<(), Violation> {
+        if self.hosts[host].process.as_ref().is_none_or(|process| process.start() != now) {
+            return Ok(());
+        }
+        self.handle_of(host, colony, Input::Fate { colony, dead, fate })
+    }
+
+    fn handle_of(&mut self, host: usize, colony: ColonyId, input: Input) -> Result<(), Violation> {
+        let shard = usize::from(colony.shard(self.hosts[host].shards));
+        self.handle(host, shard, input, Some(colony))
+    }
+
+    /// One shard takes one input; the oracle looks at what it holds then, and at everything it wants done.
+    /// `touched` is the one colony that the input is about, if there is one.
+    fn handle(
+        &mut self,
+        host: usize,
+        shard: usize,
+        input: Input,
+        touched: Option<ColonyId>,
+    ) -> Result<(), Violation> {
+        let at = self.clock.now();
+        let now = self.hosts[host].shows(at);
+        if !matches!(input, Input::Tick) {
+            self.note_input(host, shard, &input);
+        }
+        let Some(process) = &mut self.hosts[host].process else { return Ok(()) };
+        let mut out = Vec::new();
+        panics::caught(|| process.shards[shard].handle(now, input, &mut out))
+            .map_err(|words| Violation::of(Rule::NoPanic, format!("host {host}.{shard}: {words}")))?;
+        self.oracle.observe(&self.group.state, &self.hosts, host, shard, touched)?;
+        for output in out {
+            self.carry_out(host, shard, output)?;
+        }
+        Ok(())
+    }
+
+    fn note_input(&mut self, host: usize, shard: usize, input: &Input) {
+        let at = self.clock.now();
+        let words = || format!("h{host}.{shard} <- {}", input_words(input));
+        match input {
+            Input::Peer(message) => {
+                let bytes = message.to_frame(0).unwrap_or_default();
+                self.trace.note(at, &bytes, words);
+            }
+            Input::Request { request, .. } => {
+                let bytes = request.to_frame(0).unwrap_or_default();
+                self.trace.note(at, &bytes, words);
+            }
+            _ => self.trace.note(at, words().as_bytes(), words),
+        }
+    }
+
+    fn carry_out(&mut self, host: usize, shard: usize, output: Output) -> Result<(), Violation> {
+        let at = self.clock.now();
+        match output {
+            Output::Send { to, lane, message } => {
+                self.oracle.sent(&self.hosts[host], &message)?;
+                let frame = encode(&message, 0)?;
+                self.trace.note(at, &frame, || format!("h{host}.{shard} -> {to} {lane:?} {message:?}"));
+                self.send(host, to, &frame);
+            }
+            Output::Reply { to, reply } => {
+                let frame = encode(&reply, to.0)?;
+                self.trace.note(at, &frame, || format!("h{host}.{shard} => {to:?} {reply:?}"));
+                self.judge_reply(host, to, &reply)?;
+                self.send_answer(host, to, frame);
+            }
+            Output::Propose(command) => {
+                self.trace.note(at, &command.encode(), || format!("h{host}.{shard} proposes {command:?}"));
+                self.propose(host, command);
+            }
+            Output::Merge { ticket, by, conflict, .. } => {
+                self.trace.words(at, format_args!("h{host}.{shard} merge {ticket:?} by {by:?} {conflict:?}"));
+                self.oracle.seen.note(Sight::Merge);
+                let dice = &mut self.dice.plugin;
+                let answer = if dice.chance(self.mix.merges.fails) {
+                    Err("the plugin trapped".to_owned())
+                } else if dice.chance(self.mix.merges.nonsense) {
+                    Ok(plugin::nonsense(&conflict))
+                } else {
+                    plugin::merge(&conflict)
+                };
+                let span = dice.around(self.mix.merges.delay);
+                let what = What::Merged { shard, ticket, answer };
+                let process = self.hosts[host].process.as_ref().map(|process| process.number);
+                self.clock.after(span, Event::Host { host, process, what });
+            }
+            Output::FetchTable { colony, reign } => {
+                self.trace.words(at, format_args!("h{host}.{shard} fetches {colony} for {reign}"));
+                self.oracle.seen.note(Sight::FetchTable);
+                self.feed(host);
+            }
+            Output::FellBack { ticket, why } => {
+                self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
+                self.oracle.seen.note(Sight::MergeFailed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages go to a host; which process of it takes them is its own business.
+    fn send(&mut self, from: usize, to: StartId, frame: &Bytes) {
+        let Some(host) = self.homes.get(&to).copied() else { return };
+        if host == from {
+            return;
+        }
+        for span in self.net.send(self.clock.now(), from, host).into_iter().flatten() {
+            let what = What::Peer(frame.clone());
+            self.clock.after(span, Event::Host { host, process: None, what });
+        }
+    }
+
+    fn send_answer(&mut self, host: usize, to: Caller, frame: Bytes) {
+        let Some((client, _, _)) = self.asked(to) else { return };
+        let node = self.hosts.len() + *client;
+        for span in self.edge.send(self.clock.now(), host, node).into_iter().flatten() {
+            self.clock.after(span, Event::Answer { caller: to, frame: frame.clone() });
+        }
+    }
+}
+
+fn input_words(input: &Input) -> String {
+    match input {
+        Input::Table { colony, entry, .. } => format!("table {colony} {entry:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn encode(message: &impl Message, call: u64) -> Result<Bytes, Violation> {
+    message.to_frame(call).map_err(|error| Violation::of(Rule::WireAgrees, error.to_string()))
+}
+
+/// What a frame holds: both ends are ours, so it must decode.
+pub(crate) fn decode<M: Message>(frame: Bytes) -> Result<M, Violation> {
+    let message = Frame::parse(frame).and_then(|frame| frame.decode());
+    message.map_err(|error| Violation::of(Rule::WireAgrees, error.to_string()))
+}
+
+/// What a peer message says of itself when it is counted.
+pub(crate) fn sight_of(body: &PeerBody) -> Option<Sight> {
+    match body {
+        PeerBody::Mismatch { .. } => Some(Sight::Mismatch),
+        PeerBody::Deposed { .. } => Some(Sight::Deposed),
+        PeerBody::ChunkRefused { .. } => Some(Sight::ChunkRefused),
+        PeerBody::Append(_) | PeerBody::Appended { .. } | PeerBody::Chunk(_) | PeerBody::ChunkTaken { .. } => None,
+    }
+}

@@ -1,0 +1,318 @@
+//! What one seed's cluster is like: its size, its load, and which faults of which strength it meets.
+//!
+//! Faults at one rate for all never reach deep states: rare ones drown, frequent ones keep the cluster too
+//! busy dying. So every seed draws its own mix, most faults off in most seeds (swarm testing: Groce and
+//! others, ISSTA 2012). The ranges begin from those that TigerBeetle's simulator uses.
+
+use std::time::Duration;
+
+use colony_core::colony::{Mutant, Settings};
+use colony_wire::admin::{MergeBy, OnConflict, Policy};
+
+use crate::clock::{MS, Micros, SECOND};
+use crate::rng::{PerMille, Rng};
+
+/// Everything that differs from seed to seed.
+#[derive(Clone, Debug)]
+pub struct Mix {
+    /// How many hosts there are.
+    pub hosts: usize,
+    /// Shards of each host.
+    pub shards: Vec<u16>,
+    /// The one namespace's policy.
+    pub policy: Policy,
+    /// How replicas replicate.
+    pub settings: Settings,
+    /// How long faults last before everything heals.
+    pub faulty_for: Micros,
+    /// What clients do.
+    pub load: Load,
+    /// The network between hosts.
+    pub net: Wire,
+    /// The network between clients and hosts.
+    pub edge: Wire,
+    /// The group.
+    pub group: Agreement,
+    /// What happens to hosts and links.
+    pub faults: Faults,
+    /// How the merge plugin behaves.
+    pub merges: Merges,
+    /// Each host's clock: what it is ahead by, and its rate in thousandths.
+    pub clocks: Vec<(Micros, u64)>,
+}
+
+/// What clients do.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// How many clients.
+    pub clients: usize,
+    /// How many session keys all of them share.
+    pub keys: usize,
+    /// Most calls one client has open.
+    pub open: usize,
+    /// Mean pause between two calls of one client.
+    pub pause: Micros,
+    /// A client sends a call again after this time.
+    pub retry: Micros,
+    /// A client gives a call up after this time.
+    pub patience: Micros,
+    /// Weights of get, put, save, touch, delete.
+    pub weights: [u64; 5],
+    /// Bytes that every blob is filled up with, so that snapshots take several chunks.
+    pub bulk: usize,
+    /// Chance that a client asks whom it took for the primary before.
+    pub backward: PerMille,
+    /// Chance that a client forgets what it knew and comes back as another.
+    pub renew: PerMille,
+}
+
+/// One kind of network.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// Least one-way delay.
+    pub least: Micros,
+    /// Mean of what comes on top.
+    pub more: Micros,
+    /// Chance of loss.
+    pub loss: PerMille,
+    /// Chance of a second delivery.
+    pub twice: PerMille,
+    /// Whether messages of one link keep their order, as on a stream.
+    pub ordered: bool,
+}
+
+/// How the group behaves.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    /// Mean time until a proposal is committed.
+    pub commit: Micros,
+    /// Chance that a proposal is lost.
+    pub loss: PerMille,
+    /// Chance that a proposal is carried out a second time, later.
+    pub twice: PerMille,
+    /// Chance that a proposal is carried out very late.
+    pub late: PerMille,
+    /// Mean time until a host hears of a commit.
+    pub feed: Micros,
+    /// Silence after which a host is declared dead.
+    pub suspect_after: Micros,
+    /// Mean time until a dead host that runs hears of it.
+    pub tell: Micros,
+    /// Chance that a death names another heir than the first in sync, or none.
+    pub deviate: PerMille,
+}
+
+/// Mean time between two faults of a kind, over the whole cluster; none if there are none of the kind.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// A host process is killed and comes back empty.
+    pub crash: Option<Micros>,
+    /// Several are killed at once.
+    pub massacre: Option<Micros>,
+    /// A host process is stopped for a while.
+    pub pause: Option<Micros>,
+    /// The network splits.
+    pub split: Option<Micros>,
+    /// Single links go dead in one direction.
+    pub one_way: Option<Micros>,
+    /// Links are held up and let go one by one.
+    pub clog: Option<Micros>,
+    /// The group is gone.
+    pub groupless: Option<Micros>,
+    /// A primary is declared dead while one of its peers lags behind the others.
+    pub depose: Option<Micros>,
+    /// A living host is declared dead.
+    pub accuse: Option<Micros>,
+    /// A colony is to live elsewhere.
+    pub shuffle: Option<Micros>,
+    /// Mean time such a state lasts.
+    pub lasting: Micros,
+    /// Whether crashes spare the last in-sync copy of every colony.
+    pub merciful: bool,
+}
+
+/// How the merge plugin behaves.
+#[derive(Clone, Debug)]
+pub struct Merges {
+    /// Mean time it takes.
+    pub delay: Micros,
+    /// Chance that it fails.
+    pub fails: PerMille,
+    /// Chance that it answers nonsense.
+    pub nonsense: PerMille,
+}
+
+impl Mix {
+    /// What this seed draws.
+    #[must_use]
+    pub fn draw(seed: u64, mutant: Option<Mutant>) -> Self {
+        let root = Rng::new(seed);
+        let rng = &mut root.fork("mix");
+        let hosts = rng.pick(&[3, 3, 4, 4, 5, 5]);
+        let merges = Merges {
+            delay: rng.pick(&[0, 5 * MS, 100 * MS, 500 * MS]),
+            fails: rng.pick(&[0, 0, 0, 300]),
+            nonsense: rng.pick(&[0, 0, 0, 200]),
+        };
+        Self {
+            hosts,
+            shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
+            policy: policy(rng),
+            settings: settings(rng, mutant),
+            faulty_for: rng.between(15, 60) * SECOND,
+            load: load(rng),
+            net: wire(rng),
+            edge: wire(rng),
+            group: agreement(rng),
+            faults: faults(rng),
+            merges,
+            clocks: (0..hosts)
+                .map(|_| {
+                    (
+                        rng.between(1, 10) * SECOND,
+                        rng.pick(&[1000, 1000, 990, 1010, 700, 1500]),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether every save that counts must add exactly its amount: nothing may decide a conflict but the plugin that
+    /// adds, or nobody.
+    #[must_use]
+    pub fn counts_exactly(&self) -> bool {
+        let plugin_adds = matches!(self.policy.merge, MergeBy::Plugin(_))
+            && self.merges.fails == 0
+            && self.merges.nonsense == 0;
+        match self.policy.on_conflict {
+            OnConflict::Merge => plugin_adds,
+            OnConflict::Reject => true,
+            OnConflict::Overwrite => false,
+        }
+    }
+}
+
+fn policy(rng: &mut Rng) -> Policy {
+    Policy {
+        copies: rng.pick(&[1, 2, 2, 3, 3, 3, 4]),
+        buckets: rng.pick(&[1, 2, 2, 4]),
+        ttl_ms: rng.pick(&[None, Some(3_000), Some(60_000)]),
+        on_conflict: rng.pick(&[
+            OnConflict::Merge,
+            OnConflict::Merge,
+            OnConflict::Merge,
+            OnConflict::Reject,
+            OnConflict::Overwrite,
+        ]),
+        merge: if rng.chance(750) {
+            MergeBy::Plugin("counters".into())
+        } else {
+            MergeBy::LastWrite
+        },
+    }
+}
+
+fn settings(rng: &mut Rng, mutant: Option<Mutant>) -> Settings {
+    let tick = Duration::from_millis(rng.pick(&[10, 20, 20, 40]));
+    let mut settings = Settings {
+        tick,
+        mutant,
+        ..Settings::default()
+    };
+    settings.replica_timeout = Duration::from_millis(rng.pick(&[200, 300, 300, 600]));
+    if rng.chance(500) {
+        settings.log_kept = rng.pick(&[4, 4, 16, 64]);
+        settings.lag_bound = rng.pick(&[1, 4, 64]);
+        settings.chunk_window = rng.pick(&[1, 2]);
+        settings.max_buffered = rng.pick(&[1, 4, 64]);
+        // What is committed and forgotten within one step the oracle would never see.
+        settings.max_expiries = settings.log_kept - 2;
+        settings.max_parked = settings.log_kept - 2;
+    }
+    if rng.chance(200) {
+        settings.max_uncommitted = rng.pick(&[2, 8]);
+        settings.max_parked = 1;
+        settings.max_records = rng.pick(&[1, 4]);
+        settings.max_expiries = 1;
+    }
+    settings
+}
+
+fn load(rng: &mut Rng) -> Load {
+    const MIXES: [[u64; 5]; 4] = [
+        [4, 1, 4, 1, 1],
+        [2, 2, 8, 0, 0],
+        [3, 4, 2, 2, 4],
+        [8, 1, 2, 1, 0],
+    ];
+    let bulk = rng.pick(&[0, 0, 0, 0, 30_000]);
+    Load {
+        clients: rng.pick(&[2, 3, 4, 6]),
+        keys: if bulk > 0 { 16 } else { rng.pick(&[1, 2, 4, 8, 12]) },
+        bulk,
+        open: rng.pick(&[1, 1, 2, 4]),
+        pause: if bulk > 0 { 150 * MS } else { rng.pick(&[5 * MS, 20 * MS, 60 * MS, 150 * MS]) },
+        retry: rng.pick(&[100 * MS, 300 * MS, 800 * MS]),
+        patience: rng.pick(&[2, 5, 12]) * SECOND,
+        weights: rng.pick(&MIXES),
+        backward: rng.pick(&[0, 50, 200]),
+        renew: rng.pick(&[0, 0, 5]),
+    }
+}
+
+fn wire(rng: &mut Rng) -> Wire {
+    let fierce = rng.chance(250);
+    let rough = rng.chance(400);
+    let (least, more, loss, twice) = if fierce {
+        (rng.below(31) * MS, 30 * MS, rng.below(301), rng.below(501))
+    } else if rough {
+        (rng.below(4) * MS, 5 * MS, rng.below(40), rng.below(100))
+    } else {
+        (MS / 5, MS, 0, 0)
+    };
+    Wire {
+        least,
+        more: more + rng.below(more + 1),
+        loss: loss as PerMille,
+        twice: twice as PerMille,
+        ordered: rng.chance(400),
+    }
+}
+
+fn agreement(rng: &mut Rng) -> Agreement {
+    let rough = rng.chance(500);
+    let mut rarely = |most: u64| if rough { rng.below(most) as PerMille } else { 0 };
+    let (loss, twice, late) = (rarely(200), rarely(300), rarely(100));
+    Agreement {
+        commit: rng.pick(&[2 * MS, 5 * MS, 30 * MS, 150 * MS]),
+        loss,
+        twice,
+        late,
+        feed: rng.pick(&[MS, 5 * MS, 50 * MS, 300 * MS]),
+        suspect_after: rng.pick(&[600 * MS, SECOND]),
+        tell: rng.pick(&[20 * MS, 200 * MS, 800 * MS]),
+        deviate: rng.pick(&[0, 0, 200]),
+    }
+}
+
+fn faults(rng: &mut Rng) -> Faults {
+    let hurried = rng.chance(400);
+    let mut some = |chance: PerMille, least: u64, most: u64| {
+        rng.chance(chance)
+            .then(|| rng.between(least, most) * SECOND)
+    };
+    Faults {
+        crash: some(550, 3, 15),
+        massacre: some(120, 8, 30),
+        pause: some(500, 2, 12),
+        split: some(450, 3, 12),
+        one_way: some(350, 2, 12),
+        clog: some(300, 2, 10),
+        groupless: some(300, 4, 15),
+        depose: some(400, 1, 6),
+        accuse: some(400, 3, 15),
+        shuffle: some(700, 1, 8).map(|mean| if hurried { mean / 10 } else { mean }),
+        lasting: rng.pick(&[300 * MS, 1500 * MS, 4 * SECOND]),
+        merciful: rng.chance(800),
+    }
+}

@@ -1,0 +1,104 @@
+//! A rule that was broken.
+
+use std::fmt;
+
+use crate::clock::Micros;
+
+/// The rules that the oracle holds a run to; the numbers are those of `PROTOCOL.md` 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// I1: one writer for each reign.
+    OneWriter,
+    /// I2: what is committed is held by every in-sync peer that runs.
+    HeldByAll,
+    /// I3: the same position has the same bytes.
+    SamePosition,
+    /// I4: what was acknowledged is in every later primary's state.
+    NothingLost,
+    /// I5: only a start that was in sync becomes primary.
+    Entitled,
+    /// I6: no two copies of a colony on one host.
+    ApartHosts,
+    /// I7: a client never reads backward.
+    NeverBackward,
+    /// I9: a request takes effect at most once, and its answers are true.
+    AtMostOnce,
+    /// What is read is what was committed; a life that ended stays ended (I11).
+    TrueReads,
+    /// I12: replicas at the same position are equal.
+    EqualDigests,
+    /// A log has no gap, and what is committed stays.
+    WholeLog,
+    /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
+    Progress,
+    /// A colony without an in-sync copy is offline by the table.
+    HonestlyOffline,
+    /// The core does not panic.
+    NoPanic,
+    /// What the core sends can be encoded and decoded.
+    WireAgrees,
+    /// The oracle lost sight of a committed op: a fault of the simulator.
+    OracleSees,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OneWriter => "I1 one writer a reign",
+            Self::HeldByAll => "I2 committed ops are held by all in sync",
+            Self::SamePosition => "I3 same position, same bytes",
+            Self::NothingLost => "I4 nothing acknowledged is lost",
+            Self::Entitled => "I5 a primary was in sync",
+            Self::ApartHosts => "I6 copies live apart",
+            Self::NeverBackward => "I7 no client reads backward",
+            Self::AtMostOnce => "I9 at most once",
+            Self::TrueReads => "I11 reads are true",
+            Self::EqualDigests => "I12 equal digests",
+            Self::WholeLog => "a log has no gap",
+            Self::Progress => "progress after the heal",
+            Self::HonestlyOffline => "honestly offline",
+            Self::NoPanic => "no panic",
+            Self::WireAgrees => "the wire agrees",
+            Self::OracleSees => "the oracle sees all",
+        })
+    }
+}
+
+/// A rule that was broken: which, how, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: Rule,
+    /// How.
+    pub how: String,
+    /// When, in virtual time; filled in by the run.
+    pub at: Micros,
+}
+
+impl Violation {
+    /// A rule broken now.
+    #[must_use]
+    pub fn of(rule: Rule, how: String) -> Self {
+        Self { rule, how, at: 0 }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, rest) = (self.at / 1_000_000, self.at % 1_000_000);
+        write!(f, "[{}] at {seconds}.{rest:06}s: {}", self.rule, self.how)
+    }
+}
+
+/// Breaks `rule` unless `holds`.
+pub(crate) fn demand(
+    holds: bool,
+    rule: Rule,
+    how: impl FnOnce() -> String,
+) -> Result<(), Violation> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Violation::of(rule, how()))
+    }
+}
