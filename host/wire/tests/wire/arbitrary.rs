@@ -222,14 +222,16 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
     );
     let body = prop_oneof![
         append,
-        any::<[u64; 4]>().prop_map(|[reign, cfg, prepared, committed]| PeerBody::Appended {
+        any::<[u64; 5]>().prop_map(|[reign, cfg, begun, prepared, committed]| PeerBody::Appended {
             reign: Reign(reign),
             cfg: Cfg(cfg),
+            begun: Cfg(begun),
             prepared: Seq(prepared),
             committed: Seq(committed)
         }),
-        (any::<[u64; 2]>(), epochs).prop_map(|([reign, prepared], epochs)| PeerBody::Mismatch {
+        (any::<[u64; 3]>(), epochs).prop_map(|([reign, begun, prepared], epochs)| PeerBody::Mismatch {
             reign: Reign(reign),
+            begun: Cfg(begun),
             prepared: Seq(prepared),
             epochs,
         }),

@@ -187,11 +187,22 @@ fn peers() -> Vec<Example> {
         ),
         (
             "peer-appended",
-            say(PeerBody::Appended { reign: Reign(2), cfg: Cfg(6), prepared: Seq(14), committed: Seq(7) }),
+            say(PeerBody::Appended {
+                reign: Reign(2),
+                cfg: Cfg(6),
+                begun: Cfg(4),
+                prepared: Seq(14),
+                committed: Seq(7),
+            }),
         ),
         (
             "peer-mismatch",
-            say(PeerBody::Mismatch { reign: Reign(2), prepared: Seq(5), epochs: vec![(Reign(1), Seq(5))] }),
+            say(PeerBody::Mismatch {
+                reign: Reign(2),
+                begun: Cfg(4),
+                prepared: Seq(5),
+                epochs: vec![(Reign(1), Seq(5))],
+            }),
         ),
         ("peer-deposed", say(PeerBody::Deposed { reign: Reign(3) })),
         (

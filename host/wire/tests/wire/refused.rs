@@ -239,6 +239,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     limit("epochs", MAX_EPOCHS, |len| {
         say(PeerBody::Mismatch {
             reign: colony_wire::Reign(1),
+            begun: colony_wire::Cfg(1),
             prepared: colony_wire::Seq(1),
             epochs: vec![Default::default(); len],
         })

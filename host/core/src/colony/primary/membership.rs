@@ -18,7 +18,7 @@ pub(super) struct Proposed {
     pub(super) decided: Cfg,
     /// Whom it may have added.
     pub(super) add: Option<StartId>,
-    command: Command,
+    remove: Vec<StartId>,
     at: Time,
 }
 
@@ -99,34 +99,41 @@ impl Primary {
 
     fn propose(&mut self, desk: &mut Desk<'_>, add: Option<StartId>, remove: Vec<StartId>) {
         let cfg = desk.entry.cfg;
-        let command = Command::ChangeInSync { colony: desk.colony, cfg, reign: self.reign, by: desk.me, add, remove };
-        desk.out.push(Output::Propose(command.clone()));
-        self.proposed = Some(Proposed { decided: cfg, add, command, at: desk.now.mono });
+        let command = Command::ChangeInSync {
+            colony: desk.colony,
+            cfg,
+            reign: self.reign,
+            by: desk.me,
+            add,
+            remove: remove.clone(),
+        };
+        desk.out.push(Output::Propose(command));
+        self.proposed = Some(Proposed { decided: cfg, add, remove, at: desk.now.mono });
     }
 
-    /// Asks again, or, if the peer to be added fell silent, for the opposite on the same entry: whichever is
-    /// decided first makes the other void.
+    /// Asks again on the same entry, for what is still wanted: a peer that fell silent is not added, one that
+    /// answers again is not removed. Whichever is decided first makes the others void.
     fn propose_again(&mut self, desk: &mut Desk<'_>) {
-        let Some(proposed) = &mut self.proposed else { return };
+        let silent =
+            |start: &StartId| self.peers.get(start).is_none_or(|peer| is_silent(desk, peer.owes_since, peer.heard));
+        let Some(proposed) = &self.proposed else { return };
         if !Self::is_over(desk.now.mono, proposed.at, desk.settings.propose_again_after) {
             return;
         }
-        proposed.at = desk.now.mono;
-        let fell_silent = proposed
-            .add
-            .filter(|start| self.peers.get(start).is_none_or(|peer| is_silent(desk, peer.owes_since, peer.heard)));
-        let command = match fell_silent {
-            Some(start) => Command::ChangeInSync {
-                colony: desk.colony,
-                cfg: proposed.decided,
-                reign: self.reign,
-                by: desk.me,
-                add: None,
-                remove: vec![start],
-            },
-            None => proposed.command.clone(),
+        let add = proposed.add.filter(|start| !silent(start));
+        let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
+        let command = Command::ChangeInSync {
+            colony: desk.colony,
+            cfg: proposed.decided,
+            reign: self.reign,
+            by: desk.me,
+            add,
+            remove: remove.copied().collect(),
         };
         desk.out.push(Output::Propose(command));
+        if let Some(proposed) = &mut self.proposed {
+            proposed.at = desk.now.mono;
+        }
     }
 
     /// Who is to reign instead: placement's first choice, once every wanted copy is in sync.
