@@ -1,0 +1,127 @@
+//! What a reign takes over from the one before (`PROTOCOL.md` 5).
+
+use bytes::Bytes;
+use colony_wire::client::Refusal;
+use colony_wire::op::Change;
+
+use crate::calls::{blob, request};
+use crate::world::{A, B, C, world};
+
+/// `PROTOCOL.md` 5.1, 5.3; A1, C38, I4: what was acknowledged is in whichever peer is promoted.
+#[test]
+fn a_promotion_keeps_what_was_acknowledged() {
+    for heir in [B, C] {
+        let mut w = world(&[A, B, C]);
+        w.done(A, request(1, blob("k", "v")));
+        w.kill(A);
+        w.declare_dead(A);
+        if heir == C {
+            w.kill(B);
+            w.declare_dead(B);
+        }
+        w.tell_all();
+        w.run(100);
+        assert_eq!(w.entry().primary, Some(w.start(heir)));
+        assert_eq!(w.value(heir, "k"), Some(Bytes::from("v")));
+    }
+}
+
+/// `PROTOCOL.md` 5.3; A1: the suffix may have been acknowledged, so it is proposed again under its positions.
+#[test]
+fn a_suffix_that_was_not_known_to_be_committed_is_kept_with_its_positions() {
+    let mut w = world(&[A, B, C]);
+    let caller = w.ask(A, request(1, blob("k", "v")));
+    w.deliver(B);
+    w.deliver(C);
+    w.deliver(A);
+    assert!(w.is_done(caller));
+    w.lose_to(B);
+    w.lose_to(C);
+    let acknowledged = w.replica(A).prepared();
+    assert!(w.replica(B).committed() < acknowledged);
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell_all();
+    w.run(100);
+    assert_eq!(w.found(B, "k").version.seq, acknowledged);
+    assert_eq!(w.found(B, "k").version.reign.0, 1);
+}
+
+/// `PROTOCOL.md` 3.4, 5.4; B5, I3: what the new primary does not have goes, everywhere.
+#[test]
+fn a_log_that_diverged_is_truncated_and_follows() {
+    let mut w = world(&[A, B, C]);
+    w.ask(A, request(1, blob("k", "only C has it")));
+    w.lose_to(B);
+    w.deliver(C);
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell_all();
+    let longer = w.replica(C).prepared();
+    w.run(200);
+    assert_eq!(w.value(B, "k"), None);
+    let at = w.replica(C).op(longer).expect("the place is taken");
+    assert_eq!((at.position.reign, &at.change), (w.entry().reign, &Change::Barrier));
+}
+
+/// `PROTOCOL.md` 3.4, 5.3; B5: twice within one round trip, the first heir's barrier seen by nobody.
+#[test]
+fn two_promotions_in_a_row_keep_what_was_acknowledged() {
+    let mut w = world(&[A, B, C]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell(B);
+    w.bag.clear();
+    w.declare_dead(B);
+    w.kill(B);
+    w.tell(C);
+    w.run(100);
+    assert_eq!(w.value(C, "k"), Some(Bytes::from("v")));
+    assert_eq!(w.replica(C).reign().0, 3);
+}
+
+/// `PROTOCOL.md` 3.4, 5.4; B5: a late batch of the old reign does not come between.
+#[test]
+fn a_late_batch_of_an_earlier_reign_is_not_taken() {
+    let mut w = world(&[A, B, C]);
+    w.ask(A, request(1, blob("k", "late")));
+    let late = w.take(|_| true);
+    w.declare_dead(A);
+    w.tell(B);
+    w.tell(C);
+    w.run(100);
+    let before = (w.replica(B).prepared(), w.replica(C).prepared());
+    late.into_iter().for_each(|envelope| w.arrive(envelope));
+    assert_eq!((w.replica(B).prepared(), w.replica(C).prepared()), before);
+    w.quiet();
+    assert!(!w.replica(A).is_serving(), "their answer tells it of the higher reign");
+}
+
+/// `PROTOCOL.md` 0, 5.5; C18: nobody in sync runs: the colony says so, and not that nothing is there.
+#[test]
+fn a_colony_without_a_candidate_is_offline_and_never_empty() {
+    let mut w = world(&[A]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(A);
+    w.declare_dead(A);
+    w.want(&[B]);
+    w.tell_all();
+    w.run(500);
+    assert_eq!(w.entry().primary, None);
+    let caller = w.ask(B, request(2, blob("k", "v")));
+    assert_eq!(w.refusal(caller), Some(&Refusal::Offline));
+}
+
+/// `PROTOCOL.md` 5.1, 5.2; C5, I5: a copy that catches up is never promoted, however near it is.
+#[test]
+fn only_an_in_sync_start_is_promoted() {
+    let mut w = world(&[A]);
+    w.done(A, request(1, blob("k", "v")));
+    w.want(&[A, B]);
+    w.tell_all();
+    w.quiet();
+    assert_eq!(w.replica(B).prepared(), w.replica(A).prepared());
+    w.declare_dead(A);
+    assert_eq!((w.entry().primary, w.entry().in_sync), (None, vec![w.start(A)]));
+}

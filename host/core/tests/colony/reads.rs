@@ -1,0 +1,101 @@
+//! What readers and refused writers are told: committed state only (`PROTOCOL.md` 4).
+
+use bytes::Bytes;
+use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::session::{Mutation, Precondition};
+use colony_wire::{Position, Reign, Seq};
+
+use crate::calls::{blob, delete, key, request, request_of};
+use crate::world::{A, B, C, world};
+
+/// `PROTOCOL.md` 4: what is prepared is not read.
+#[test]
+fn a_read_sees_what_is_committed_and_nothing_more() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "old")));
+    w.ask(A, request(2, blob("k", "new")));
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("old")));
+    w.quiet();
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("new")));
+}
+
+/// `PROTOCOL.md` 4, 5.3; B2: what the reign before it acknowledged may not be committed here yet.
+#[test]
+fn a_new_primary_reads_nothing_before_its_barrier_is_committed() {
+    let mut w = world(&[A, B, C]);
+    w.declare_dead(A);
+    w.tell(B);
+    assert_eq!(w.read(B, "k"), ReplyBody::Refused(Refusal::NotReady));
+    let caller = w.ask(B, request(1, blob("k", "v")));
+    assert_eq!(w.refusal(caller), Some(&Refusal::NotReady));
+    w.tell(C);
+    w.run(200);
+    assert!(w.replica(B).is_serving());
+    assert_eq!(w.read(B, "k"), ReplyBody::Absent);
+}
+
+/// `PROTOCOL.md` 4; I7: a reader never goes backward, not even at a primary that does not know it was deposed.
+#[test]
+fn a_token_beyond_what_is_covered_is_behind() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell(B);
+    w.run(100);
+    let caller = w.ask(B, request(2, blob("k", "newer")));
+    w.run(100);
+    let seen = w.seen(caller);
+    assert!(seen.is_some_and(|seen| seen.reign == w.entry().reign));
+    assert!(matches!(w.read_after(B, "k", seen), ReplyBody::Found(_)));
+    w.wake(A);
+    assert_eq!(w.read_after(A, "k", seen), ReplyBody::Refused(Refusal::Behind));
+}
+
+/// `PROTOCOL.md` 1, 4: a place that another reign took is not covered, however high the log goes.
+#[test]
+fn a_token_of_a_place_that_another_reign_took_is_behind() {
+    let mut w = world(&[A]);
+    w.done(A, request(1, blob("k", "v")));
+    let covered = w.replica(A).position().unwrap();
+    let other = Position { reign: Reign(covered.reign.0 + 1), seq: Seq(1), ..covered };
+    assert!(matches!(w.read_after(A, "k", Some(covered)), ReplyBody::Found(_)));
+    assert_eq!(w.read_after(A, "k", Some(other)), ReplyBody::Refused(Refusal::Behind));
+}
+
+/// `PROTOCOL.md` 4; I11.
+///
+/// Bug: somebody was told that a session is gone, or that it exists, on the word of a change that was then
+/// lost with its reign: a confirmed logout that never happened. Cause: changes are judged by prepared state,
+/// and refusals went out at once. Fix: an answer waits for the change that it was judged by.
+#[test]
+fn what_a_change_not_committed_did_is_told_to_nobody() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.ask(A, request(2, delete("k")));
+    let second = w.ask(A, request_of(2, 1, 1, delete("k")));
+    let touch = w.ask(A, request_of(3, 1, 1, Mutation::Touch { key: key("k"), ttl: None }));
+    assert_eq!((w.answer(second), w.answer(touch)), (None, None));
+    w.quiet();
+    assert_eq!(w.refusal(second), Some(&Refusal::NotFound));
+    assert_eq!(w.refusal(touch), Some(&Refusal::NotFound));
+}
+
+/// `PROTOCOL.md` 3.1, 4: if the reign ends first, the answer is to ask again.
+#[test]
+fn an_answer_judged_by_a_lost_change_is_never_given() {
+    let mut w = world(&[A, B]);
+    let put = |client| {
+        let Mutation::Put { key, content, ttl, .. } = blob("k", "v") else { unreachable!() };
+        request_of(client, 1, 1, Mutation::Put { key, content, ttl, precondition: Precondition::Absent })
+    };
+    w.ask(A, put(1));
+    let second = w.ask(A, put(2));
+    assert_eq!(w.answer(second), None);
+    w.lose_to(B);
+    w.declare_dead(A);
+    w.tell_all();
+    assert!(matches!(w.refusal(second), Some(Refusal::NotPrimary { .. })));
+    w.run(400);
+    assert_eq!(w.value(B, "k"), None);
+}

@@ -1,0 +1,337 @@
+//! A small cluster in one thread: one shard a host, the group's state, and a bag of messages from which a
+//! test delivers, drops and reorders by hand. Nothing happens by itself; time is a number.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use colony_core::colony::{Caller, Input, Lane, Output, Replica, Settings, Shard, Space};
+use colony_core::group::{Command, Entry, Member, MemberState, Move, Outcome, State};
+use colony_core::merge::{Conflict, Ticket};
+use colony_core::{Now, Time};
+use colony_wire::admin::Policy;
+use colony_wire::client::{ReplyBody, Request};
+use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, StartId};
+
+/// The hosts of every story.
+pub(crate) const A: usize = 0;
+pub(crate) const B: usize = 1;
+pub(crate) const C: usize = 2;
+
+/// The one colony of every story.
+pub(crate) const COLONY: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
+
+const LINEAGE: LineageId = LineageId(7);
+
+/// Wall clock at the beginning of every story, in milliseconds.
+const WALL_MS: u64 = 1_700_000_000_000;
+
+pub(crate) struct World {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) group: State,
+    /// Messages under way, oldest first.
+    pub(crate) bag: Vec<Envelope>,
+    /// Commands that were proposed and are not decided.
+    pub(crate) proposals: Vec<Command>,
+    /// Questions to whoever merges.
+    pub(crate) merges: Vec<(Ticket, Conflict)>,
+    replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
+    space: Arc<Space>,
+    pub(crate) now: Time,
+    callers: u64,
+}
+
+pub(crate) struct Host {
+    pub(crate) shard: Shard,
+    /// Whether its process runs. One that does not loses what is sent to it.
+    pub(crate) runs: bool,
+    /// How many starts it has had.
+    starts: u64,
+    /// Its name.
+    name: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) lane: Lane,
+    pub(crate) message: PeerMessage,
+}
+
+impl Envelope {
+    pub(crate) fn body(&self) -> &PeerBody {
+        &self.message.body
+    }
+}
+
+/// Three hosts; copies on those named, the primary first.
+pub(crate) fn world(holders: &[usize]) -> World {
+    world_with(holders, Policy::default(), Settings::default())
+}
+
+pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) -> World {
+    let host = |index: usize| Host {
+        shard: Shard::new(LINEAGE, start(index, 0), settings.clone()),
+        runs: true,
+        starts: 1,
+        name: format!("h{index}"),
+    };
+    let policy = Policy { copies: 3, buckets: 1, ..policy };
+    let mut world = World {
+        hosts: (A..=C).map(host).collect(),
+        group: State::default(),
+        bag: Vec::new(),
+        proposals: Vec::new(),
+        merges: Vec::new(),
+        replies: BTreeMap::new(),
+        space: Arc::new(Space { name: "carts".into(), policy: policy.clone() }),
+        now: Time(1_000_000),
+        callers: 0,
+    };
+    world.apply(&Command::Genesis { cluster: ClusterId(1), lineage: LINEAGE, member: world.member(A) });
+    world.join(B);
+    world.join(C);
+    let placement = vec![holders.iter().map(|host| world.start(*host)).collect()];
+    let created = world.apply(&Command::CreateNamespace { name: "carts".into(), policy, placement });
+    assert_eq!(created, Outcome::Created(COLONY.namespace));
+    world.tell_all();
+    world.quiet();
+    world.tick(A);
+    world.quiet();
+    world
+}
+
+fn start(host: usize, number: u64) -> StartId {
+    StartId((host as u64 + 10) * 16 + number)
+}
+
+impl World {
+    /// The start a host acts under.
+    pub(crate) fn start(&self, host: usize) -> StartId {
+        self.hosts[host].shard.start()
+    }
+
+    pub(crate) fn replica(&self, host: usize) -> &Replica {
+        self.hosts[host].shard.replica(COLONY).expect("the host holds a copy")
+    }
+
+    pub(crate) fn holds(&self, host: usize) -> bool {
+        self.hosts[host].shard.replica(COLONY).is_some()
+    }
+
+    /// The colony's entry as the group has it.
+    pub(crate) fn entry(&self) -> Entry {
+        self.group.table[&COLONY].clone()
+    }
+
+    pub(crate) fn member(&self, host: usize) -> Member {
+        let port = 7000 + u16::try_from(host).unwrap();
+        Member {
+            start: self.start(host),
+            name: self.hosts[host].name.clone(),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            shards: 1,
+            labels: BTreeMap::new(),
+            raft: RaftId(1 + host as u64),
+            state: MemberState::Up,
+        }
+    }
+
+    // The group.
+
+    /// Commits a command. Nobody hears of it yet.
+    pub(crate) fn apply(&mut self, command: &Command) -> Outcome {
+        self.group.apply(command)
+    }
+
+    pub(crate) fn join(&mut self, host: usize) {
+        let member = self.member(host);
+        assert_eq!(self.apply(&Command::Join { member, deviations: Vec::new() }), Outcome::Applied);
+    }
+
+    /// The group declares a host's present start dead.
+    pub(crate) fn declare_dead(&mut self, host: usize) {
+        let start = self.start(host);
+        assert_eq!(self.apply(&Command::Dead { start, deviations: Vec::new() }), Outcome::Applied);
+    }
+
+    /// Placement wants the copies there.
+    pub(crate) fn want(&mut self, hosts: &[usize]) {
+        let want = hosts.iter().map(|host| self.start(*host)).collect();
+        let moves = vec![Move { colony: COLONY, cfg: self.entry().cfg, want }];
+        self.apply(&Command::Plan { moves, reason: "a story".into(), inputs: 0 });
+    }
+
+    /// Commits everything that was proposed, in order.
+    pub(crate) fn decide(&mut self) -> Vec<Outcome> {
+        let proposals = std::mem::take(&mut self.proposals);
+        proposals.iter().map(|command| self.apply(command)).collect()
+    }
+
+    /// A host hears the present entry.
+    pub(crate) fn tell(&mut self, host: usize) {
+        self.tell_entry(host, self.entry());
+    }
+
+    pub(crate) fn tell_all(&mut self) {
+        for host in A..=C {
+            self.tell(host);
+        }
+    }
+
+    pub(crate) fn tell_entry(&mut self, host: usize, entry: Entry) {
+        let space = Arc::clone(&self.space);
+        self.feed(host, Input::Table { colony: COLONY, entry, space });
+    }
+
+    // Time and messages.
+
+    /// Hands an input to a host and sorts what comes of it.
+    pub(crate) fn feed(&mut self, host: usize, input: Input) {
+        if !self.hosts[host].runs {
+            return;
+        }
+        let mut out = Vec::new();
+        let now = Now { mono: self.now, wall_ms: WALL_MS + self.now.0 / 1000 };
+        self.hosts[host].shard.handle(now, input, &mut out);
+        for output in out {
+            match output {
+                Output::Send { lane, message, .. } => self.bag.push(Envelope { lane, message }),
+                Output::Reply { to, reply } => {
+                    let earlier = self.replies.insert(to, (reply.seen, reply.body));
+                    assert!(earlier.is_none(), "a call is answered once");
+                }
+                Output::Propose(command) => self.proposals.push(command),
+                Output::Merge { ticket, conflict, .. } => self.merges.push((ticket, conflict)),
+                Output::FellBack { .. } | Output::FetchTable { .. } => {}
+            }
+        }
+    }
+
+    /// The clock goes on and nobody notices.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.now = self.now + Duration::from_millis(millis);
+    }
+
+    pub(crate) fn tick(&mut self, host: usize) {
+        self.pass(20);
+        self.feed(host, Input::Tick);
+    }
+
+    /// Everything under way arrives, and what is sent on that, until nothing is under way.
+    pub(crate) fn quiet(&mut self) {
+        for _ in 0..100_000 {
+            if self.bag.is_empty() {
+                return self.check();
+            }
+            let next = self.bag.remove(0);
+            self.arrive(next);
+        }
+        panic!("messages beget messages without end");
+    }
+
+    /// What was under way to this host arrives, and nothing else.
+    pub(crate) fn deliver(&mut self, host: usize) {
+        let to = self.start(host);
+        for envelope in self.take(|envelope| envelope.message.to == to) {
+            self.arrive(envelope);
+        }
+    }
+
+    pub(crate) fn arrive(&mut self, envelope: Envelope) {
+        let to = envelope.message.to;
+        if let Some(host) = (A..=C).find(|host| self.start(*host) == to) {
+            self.feed(host, Input::Peer(envelope.message));
+        }
+    }
+
+    /// Takes messages out of the bag: to lose them, or to let them arrive later.
+    pub(crate) fn take(&mut self, which: impl Fn(&Envelope) -> bool) -> Vec<Envelope> {
+        let (taken, left) = std::mem::take(&mut self.bag).into_iter().partition(which);
+        self.bag = left;
+        taken
+    }
+
+    /// Loses everything under way to this host.
+    pub(crate) fn lose_to(&mut self, host: usize) {
+        let to = self.start(host);
+        self.take(|envelope| envelope.message.to == to);
+    }
+
+    /// Time passes as on a good day: ticks, messages, decisions, and everybody hears of them.
+    pub(crate) fn run(&mut self, millis: u64) {
+        for _ in 0..millis.div_ceil(20) {
+            self.pass(20);
+            for host in A..=C {
+                self.feed(host, Input::Tick);
+            }
+            self.quiet();
+            if !self.decide().is_empty() {
+                self.tell_all();
+                self.quiet();
+            }
+        }
+    }
+
+    // Processes.
+
+    /// Its process ends; nobody knows yet.
+    pub(crate) fn kill(&mut self, host: usize) {
+        self.hosts[host].runs = false;
+    }
+
+    /// A process that had only been stopped goes on, knowing nothing of what happened meanwhile.
+    pub(crate) fn wake(&mut self, host: usize) {
+        self.hosts[host].runs = true;
+    }
+
+    /// A process that was declared dead draws a new start and joins under it.
+    pub(crate) fn reborn(&mut self, host: usize) -> StartId {
+        let dead = self.start(host);
+        let start = start(host, self.hosts[host].starts);
+        self.hosts[host].starts += 1;
+        self.feed(host, Input::Reborn { start });
+        self.join(host);
+        dead
+    }
+
+    // Clients.
+
+    pub(crate) fn ask(&mut self, host: usize, request: Request) -> Caller {
+        self.callers += 1;
+        let from = Caller(self.callers);
+        self.feed(host, Input::Request { from, request });
+        from
+    }
+
+    /// What a caller was told, if it was.
+    pub(crate) fn answer(&self, caller: Caller) -> Option<&ReplyBody> {
+        self.replies.get(&caller).map(|(_, body)| body)
+    }
+
+    /// The newest position that a caller was told of.
+    pub(crate) fn seen(&self, caller: Caller) -> Option<Position> {
+        self.replies.get(&caller).and_then(|(seen, _)| *seen)
+    }
+
+    /// Copies at the same place are equal (I12), and nothing is committed anywhere that an in-sync copy
+    /// which takes part in the present reign lacks (I2).
+    pub(crate) fn check(&self) {
+        let copies: Vec<&Replica> = self.hosts.iter().filter_map(|host| host.shard.replica(COLONY)).collect();
+        for one in &copies {
+            for other in &copies {
+                if one.position() == other.position() {
+                    assert_eq!(one.store().digest(), other.store().digest(), "equal places, equal states");
+                }
+            }
+        }
+        let entry = self.entry();
+        let newest = copies.iter().map(|copy| copy.committed()).max();
+        for host in self.hosts.iter().filter(|host| entry.is_in_sync(host.shard.start())) {
+            if let Some(copy) = host.shard.replica(COLONY) {
+                assert!(Some(copy.prepared()) >= newest, "what is committed, every in-sync copy has prepared");
+            }
+        }
+    }
+}
