@@ -10,7 +10,7 @@
 //! All numbers are little-endian. `flags` must be zero. `call` pairs a reply with its request; it is zero
 //! for messages that have no reply. The body's length is the frame's length less the header.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -50,15 +50,14 @@ pub trait Message: Serialize + DeserializeOwned {
         head[2..4].copy_from_slice(&VERSION.to_le_bytes());
         head[4..6].copy_from_slice(&Self::KIND.0.to_le_bytes());
         head[8..16].copy_from_slice(&call.to_le_bytes());
-        let mut buffer = BytesMut::with_capacity(256);
-        buffer.extend_from_slice(&head);
-        let buffer =
-            postcard::to_extend(self, buffer).map_err(|error| EncodeError::Unencodable { kind: Self::KIND, error })?;
+        // A Vec: postcard extends it slice by slice, a BytesMut byte by byte.
+        let buffer = postcard::to_extend(self, head.to_vec())
+            .map_err(|error| EncodeError::Unencodable { kind: Self::KIND, error })?;
         let body = buffer.len() - HEADER_LEN;
         if body > Self::MAX_BODY {
             return Err(EncodeError::TooLarge { kind: Self::KIND, len: body, limit: Self::MAX_BODY });
         }
-        Ok(buffer.freeze())
+        Ok(Bytes::from(buffer))
     }
 }
 

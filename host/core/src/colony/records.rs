@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
-/// Most clients whose answers or marks are kept in one colony; beyond it those idle longest go first.
+/// Most clients whose answers or marks are kept in one colony; beyond it new ones are refused as busy.
 const MAX_CLIENTS: usize = 65_536;
+/// How long a client's marks are kept after its last request: many times the longest deadline of a request,
+/// after which no repetition comes.
+const MARK_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// The answers kept in one colony.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +72,17 @@ impl Records {
         client.map_or(0, |client| client.kept.range(stamp.lowest_unanswered..).count())
     }
 
+    /// Whether one more client would exceed the bound, marks without records made room for it.
+    pub(super) fn is_full_for(&mut self, client: ClientId) -> bool {
+        let is_new = !self.clients.contains_key(&client);
+        if is_new && self.clients.len() >= MAX_CLIENTS {
+            self.drop_idle_marks();
+        }
+        is_new && self.clients.len() >= MAX_CLIENTS
+    }
+
     /// Makes the record of an op, and drops those its client needs no more.
     pub(super) fn note(&mut self, stamp: Stamp, done: Done, now: Time) {
-        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&stamp.request.client) {
-            self.drop_idle_half();
-        }
         let client = self.clients.entry(stamp.request.client).or_default();
         client.used = now;
         client.kept.insert(stamp.request.number, (done, now));
@@ -83,7 +92,8 @@ impl Records {
         }
     }
 
-    /// Drops records older than `ttl`. Their clients' marks stay, so that what went by age never looks new.
+    /// Drops records older than `ttl`. Their clients' marks stay for a while, so that what went by age does not
+    /// look new to a repetition.
     pub(super) fn age(&mut self, now: Time, ttl: Duration) {
         for client in self.clients.values_mut() {
             while let Some(entry) = client.kept.first_entry() {
@@ -94,15 +104,20 @@ impl Records {
                 entry.remove();
             }
         }
+        self.clients.retain(|_, client| !client.kept.is_empty() || now.since(client.used) < MARK_TTL);
     }
 
-    /// Forgets the clients that were idle longest. Half of them at once, so that it is seldom done.
-    fn drop_idle_half(&mut self) {
-        let mut used: Vec<Time> = self.clients.values().map(|client| client.used).collect();
+    /// Forgets marks that stand without a record, those idle longest: half of them at once, so that it is
+    /// seldom done. A record itself goes by age or by its client's word only.
+    fn drop_idle_marks(&mut self) {
+        let is_mark = |client: &&Client| client.kept.is_empty();
+        let mut used: Vec<Time> = self.clients.values().filter(is_mark).map(|client| client.used).collect();
+        if used.is_empty() {
+            return;
+        }
         let middle = used.len() / 2;
-        let (_, oldest_kept, _) = used.select_nth_unstable(middle);
-        let oldest_kept = *oldest_kept;
-        self.clients.retain(|_, client| client.used > oldest_kept);
+        let newest_dropped = *used.select_nth_unstable(middle).1;
+        self.clients.retain(|_, client| !client.kept.is_empty() || client.used > newest_dropped);
     }
 
     /// A new primary counts every record's age from its own promotion.

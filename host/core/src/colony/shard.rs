@@ -104,6 +104,7 @@ impl Shard {
     /// Something happened; what is to be done is put behind what `out` holds.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         let begin = out.len();
+        self.forgive_after_sleep(now, out);
         match input {
             Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
             Input::Request { from, request } => self.request(now, from, request, out),
@@ -118,6 +119,19 @@ impl Shard {
             Input::Tick => self.tick(now, out),
         }
         self.note_tickets(out.get(begin..).unwrap_or_default());
+    }
+
+    /// A shard that was not ticked in time slept: whatever comes first now, nobody else is to blame for what
+    /// was not heard meanwhile.
+    fn forgive_after_sleep(&mut self, now: Now, out: &mut Vec<Output>) {
+        let slept = self.ticked.is_some_and(|last| now.mono.since(last) > self.settings.replica_timeout / 2);
+        if !slept {
+            return;
+        }
+        self.ticked = Some(now.mono);
+        for colony in self.restless.clone() {
+            self.with(now, colony, out, |replica, loan| replica.forgive(loan));
+        }
     }
 
     /// Lends what is needed to one peer, then sees whether it must be ticked.
@@ -157,13 +171,15 @@ impl Shard {
             // wanted which that one wants again.
             return;
         }
-        if entry.concerns(self.start) {
-            self.restored.remove(&colony);
-        } else if self.restored.contains(&colony) && self.earlier.iter().any(|start| entry.concerns(*start)) {
-            return;
+        if self.restored.contains(&colony) && !entry.is_in_sync(self.start) {
+            // Before its restoration the set held a start this process lost. An entry that does is older than
+            // the restoration, and says nothing of the restored copy.
+            if self.earlier.iter().any(|start| entry.concerns(*start)) {
+                return;
+            }
         }
+        self.restored.remove(&colony);
         if !entry.concerns(self.start) {
-            self.restored.remove(&colony);
             if let Some(mut replica) = self.replicas.remove(&colony) {
                 replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
             }
@@ -238,12 +254,8 @@ impl Shard {
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
-        let is_late = self.ticked.is_some_and(|last| now.mono.since(last) > self.settings.replica_timeout / 2);
         self.ticked = Some(now.mono);
         for colony in self.restless.clone() {
-            if is_late {
-                self.with(now, colony, out, |replica, loan| replica.forgive(loan));
-            }
             self.with(now, colony, out, |replica, loan| replica.tick(loan));
         }
         for _ in 0..self.replicas.len().div_ceil(SWEEP_TICKS) {

@@ -1,6 +1,6 @@
 //! The group state and its one function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use colony_wire::admin::Policy;
 use colony_wire::limits::{MAX_COLONIES, MAX_HOSTS, MAX_LABELS, MAX_NAME, MAX_NAMESPACES};
@@ -22,11 +22,16 @@ pub struct State {
     pub view: View,
     /// Every process the group still speaks of.
     pub members: BTreeMap<StartId, Member>,
+    /// The newest starts that were declared dead, oldest first: longer than a join can be on its way.
+    pub buried: VecDeque<StartId>,
     /// The namespaces.
     pub namespaces: BTreeMap<NamespaceId, Namespace>,
     /// The table.
     pub table: BTreeMap<ColonyId, Entry>,
 }
+
+/// Most dead starts remembered by themselves.
+const MAX_BURIED: usize = 4096;
 
 /// A named set of sessions with one policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +118,8 @@ impl State {
         match self.members.get(&member.start) {
             Some(known) if known.state == MemberState::Dead => return Err(Refusal::Dead(member.start)),
             Some(_) => return Ok(()),
+            // A command may be carried out late: the record of the process may be gone, its death is final.
+            None if self.buried.contains(&member.start) => return Err(Refusal::Dead(member.start)),
             None => {}
         }
         let remembered = self.members.iter().filter(|(start, old)| old.name != member.name || self.is_last(**start));
@@ -154,6 +161,10 @@ impl State {
             return Ok(());
         }
         member.state = MemberState::Dead;
+        self.buried.push_back(start);
+        if self.buried.len() > MAX_BURIED {
+            self.buried.pop_front();
+        }
         self.view = View(self.revision.0);
         let members = &self.members;
         let is_up = |start: &StartId| members.get(start).is_some_and(|member| member.state == MemberState::Up);

@@ -29,8 +29,7 @@ impl Draft<'_> {
             let before = moved;
             let mut is_stuck = vec![false; self.copies.len()];
             while let Some(from) = fullest(&self.copies, &is_stuck) {
-                let path = self.planned_path(from, &planned);
-                is_stuck[from] = path.is_empty();
+                let path = self.planned_path(from, &planned, &mut is_stuck);
                 for Step { at, giver, taker } in path {
                     self.replace(at, giver, taker);
                     planned[giver].remove(&at);
@@ -46,31 +45,35 @@ impl Draft<'_> {
         }
     }
 
-    /// The shortest path of planned copies, of different colonies, to the host with the fewest copies, if that
-    /// has at least [`UNEVEN`] fewer; empty if none leads there.
-    fn planned_path(&self, from: usize, planned: &[BTreeSet<usize>]) -> Vec<Step> {
-        let emptiest = self.copies.iter().min().copied().unwrap_or_default();
-        if emptiest + UNEVEN > self.copies[from] {
-            return Vec::new();
-        }
+    /// The shortest path of planned copies, of different colonies, to a host with at least [`UNEVEN`] fewer;
+    /// empty if none leads to one.
+    ///
+    /// Then all hosts within reach are stuck: no path from them leads further, and the fullest of all cannot be
+    /// relieved, so neither can they.
+    fn planned_path(&self, from: usize, planned: &[BTreeSet<usize>], is_stuck: &mut [bool]) -> Vec<Step> {
         let mut steps_to: BTreeMap<usize, Step> = BTreeMap::new();
-        let mut unseen: BTreeSet<usize> = (0..self.copies.len()).filter(|host| *host != from).collect();
+        let mut unseen: Vec<usize> = (0..self.copies.len()).filter(|host| *host != from && !is_stuck[*host]).collect();
+        // The emptiest first, so that of those within one step it is the one taken.
+        unseen.sort_by_key(|host| self.copies[*host]);
         let mut queue = VecDeque::from([from]);
         while let Some(giver) = queue.pop_front() {
             let path = path_to(giver, &steps_to);
             for at in planned[giver].iter().filter(|at| path.iter().all(|step| step.at != **at)) {
                 let may_take = |taker: &usize| self.move_gain(*at, giver, *taker).is_some_and(|gain| gain >= 0);
-                let takers: Vec<usize> = unseen.iter().copied().filter(may_take).collect();
+                let takers: Vec<usize> = unseen.extract_if(.., |taker| may_take(taker)).collect();
                 for taker in takers {
-                    unseen.remove(&taker);
                     steps_to.insert(taker, Step { at: *at, giver, taker });
+                    if self.copies[taker] + UNEVEN <= self.copies[from] {
+                        return path_to(taker, &steps_to);
+                    }
                     queue.push_back(taker);
                 }
             }
         }
-        let emptier = steps_to.keys().copied().filter(|host| self.copies[*host] + UNEVEN <= self.copies[from]);
-        let best = emptier.min_by_key(|host| (self.copies[*host], *host));
-        best.map_or_else(Vec::new, |host| path_to(host, &steps_to))
+        for host in steps_to.keys().chain([&from]) {
+            is_stuck[*host] = true;
+        }
+        Vec::new()
     }
 
     fn even_all_copies(&mut self) -> usize {

@@ -138,7 +138,8 @@ impl<'a> Draft<'a> {
         let kept = self.usable(at);
         let is_sound = kept == self.slots[at].want && kept.first().is_some_and(|lead| slate.may_lead(*lead));
         let now = self.flaws(&kept, copies);
-        if is_sound && now <= fewest {
+        let is_good_enough = now.missing <= fewest.missing && self.levels.is_out_of_patience();
+        if is_sound && (now <= fewest || is_good_enough) {
             return false;
         }
         let Some((flaws, set)) = self.mended(at, kept, fewest) else { return false };

@@ -10,6 +10,7 @@
 //! cross each other (one zone has parts of two racks that it does not contain) need a search, which is
 //! bounded.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::group::Member;
@@ -17,9 +18,12 @@ use crate::group::Member;
 /// The labels that copies of one colony are kept apart by, the most important first.
 pub(super) const LEVELS: [&str; 4] = ["machine", "rack", "zone", "region"];
 
-/// Steps of one search through crossing labels. Clusters of a dozen hosts are searched to the end; beyond
+/// Hosts looked at in one search through crossing labels: enough to search a dozen hosts to the end. Beyond
 /// that the best set found stands, which is at least the greedy one.
-const MAX_SEARCH_STEPS: usize = 2000;
+const MAX_SEARCH: usize = 200_000;
+/// Hosts looked at in all searches of one plan, which takes some seconds. Labels that cross each other so
+/// that greedy choice fails for thousands of colonies are a mistake, and must not hold up a leader.
+const MAX_SEARCHES: usize = 5_000_000;
 
 /// Pairs of a set that share a place, by level. The smaller, the better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +42,8 @@ pub(super) struct Levels {
     /// By host: hosts of the same kind stand in the same places, so either is as good as the other.
     kinds: Vec<usize>,
     crossing: bool,
+    /// Hosts that may still be looked at in searches.
+    patience: Cell<usize>,
 }
 
 impl Levels {
@@ -60,16 +66,20 @@ impl Levels {
         let kind = |(host, places): (usize, &[Option<u32>; LEVELS.len()])| *first_of.entry(*places).or_insert(host);
         let kinds = places.iter().enumerate().map(kind).collect();
         let crossing = is_crossing(&places);
-        Self { places, kinds, crossing }
+        Self { places, kinds, crossing, patience: Cell::new(MAX_SEARCHES) }
     }
 
     /// What a host would add to the sharing of a set that it is not in.
     pub(super) fn added(&self, set: &[usize], host: usize) -> Sharing {
+        self.added_to(set.iter(), host)
+    }
+
+    fn added_to<'a>(&self, set: impl Iterator<Item = &'a usize>, host: usize) -> Sharing {
+        let places = &self.places[host];
         let mut added = Sharing::default();
         for other in set {
-            for level in 0..LEVELS.len() {
-                let place = self.places[host][level];
-                added.0[level] += u8::from(place.is_some() && place == self.places[*other][level]);
+            for (level, other_place) in self.places[*other].iter().enumerate() {
+                added.0[level] += u8::from(other_place.is_some() && *other_place == places[level]);
             }
         }
         added
@@ -82,8 +92,8 @@ impl Levels {
 
     /// Whether taking `to` in place of `from` leaves a set no worse.
     pub(super) fn bears(&self, set: &[usize], from: usize, to: usize) -> bool {
-        let others: Vec<usize> = set.iter().copied().filter(|host| *host != from).collect();
-        self.added(&others, to) <= self.added(&others, from)
+        let others = || set.iter().filter(|host| **host != from);
+        self.added_to(others(), to) <= self.added_to(others(), from)
     }
 
     /// The worst place that two hosts of the set share: its level, and the two.
@@ -96,6 +106,15 @@ impl Levels {
             };
             pairs.find(share).map(|(one, two)| (level, one, two))
         })
+    }
+
+    /// Whether there was so much to search that no more will be.
+    pub(super) fn is_out_of_patience(&self) -> bool {
+        self.patience.get() == 0
+    }
+
+    fn look_at(&self, hosts: usize) {
+        self.patience.set(self.patience.get().saturating_sub(hosts));
     }
 
     /// Whether two hosts stand in the same places.
@@ -114,11 +133,13 @@ impl Levels {
             let best = (0..left.len()).min_by_key(|at| self.added(&set, left[*at])).unwrap_or_default();
             set.push(left.remove(best));
         }
-        if !self.crossing || self.sharing(&set) <= goal {
+        if !self.crossing {
             return set;
         }
-        let mut search = Search { levels: self, size: set.len(), goal, steps: 0, least: self.sharing(&set), best: set };
+        self.look_at(pool.len() * size);
+        let least = self.sharing(&set);
         let left: Vec<usize> = pool.iter().copied().filter(|host| !kept.contains(host)).collect();
+        let mut search = Search { levels: self, size: set.len(), goal, seen: 0, least, best: set };
         search.descend(&mut kept.to_vec(), self.sharing(kept), &left);
         search.best
     }
@@ -146,14 +167,13 @@ struct Search<'a> {
     levels: &'a Levels,
     size: usize,
     goal: Sharing,
-    steps: usize,
+    seen: usize,
     least: Sharing,
     best: Vec<usize>,
 }
 
 impl Search<'_> {
     fn descend(&mut self, set: &mut Vec<usize>, sharing: Sharing, left: &[usize]) {
-        self.steps += 1;
         if set.len() == self.size {
             if sharing < self.least {
                 self.least = sharing;
@@ -161,13 +181,17 @@ impl Search<'_> {
             }
             return;
         }
+        if self.is_over() {
+            return;
+        }
+        self.seen += left.len();
+        self.levels.look_at(left.len());
         let mut order: Vec<(Sharing, usize)> = left.iter().map(|host| (self.levels.added(set, *host), *host)).collect();
         order.sort_by_key(|(added, _)| *added);
         for (at, (added, host)) in order.iter().enumerate() {
-            let enough = self.least <= self.goal || self.steps >= MAX_SEARCH_STEPS;
             let too_few = order.len() - at < self.size - set.len();
             // What is added later only adds: a set that is no better by now will never be.
-            if enough || too_few || sharing.plus(*added) >= self.least {
+            if self.is_over() || too_few || sharing.plus(*added) >= self.least {
                 return;
             }
             // Sets with a host of this kind have all been seen, and the hosts of a kind are interchangeable.
@@ -179,5 +203,9 @@ impl Search<'_> {
             self.descend(set, sharing.plus(*added), &rest);
             set.pop();
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.least <= self.goal || self.seen >= MAX_SEARCH || self.levels.is_out_of_patience()
     }
 }

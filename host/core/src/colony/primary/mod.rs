@@ -26,7 +26,7 @@ use colony_wire::{ColonyId, LineageId, Position, Reign, RequestId, Seq, StartId}
 use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Ack;
-use self::requests::Parked;
+use self::requests::{Deferred, Parked};
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
@@ -67,7 +67,7 @@ pub(super) struct Primary {
     waiting: BTreeMap<Seq, Waiter>,
     in_flight: BTreeMap<RequestId, Seq>,
     /// Answers that were judged by an op that is not committed yet: said when it is, for it may never be.
-    deferred: BTreeMap<Seq, Vec<(Caller, ReplyBody)>>,
+    deferred: BTreeMap<Seq, Vec<Deferred>>,
     parked: BTreeMap<Ticket, Parked>,
     /// Which sessions wait for a merge.
     parked_keys: BTreeMap<Key, Ticket>,
@@ -242,8 +242,8 @@ impl Primary {
             {
                 self.tips.remove(key);
             }
-            for (caller, body) in self.deferred.remove(&seq).into_iter().flatten() {
-                desk.reply(caller, body);
+            for deferred in self.deferred.remove(&seq).into_iter().flatten() {
+                desk.reply(deferred.caller, deferred.body);
             }
             let Some(waiter) = self.waiting.remove(&seq) else { continue };
             self.in_flight.remove(&waiter.request);
@@ -272,8 +272,8 @@ impl Primary {
             desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
         }
         let reign = desk.entry.reign;
-        for (caller, _) in self.deferred.into_values().flatten() {
-            desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        for deferred in self.deferred.into_values().flatten() {
+            desk.reply(deferred.caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
         }
         for parked in self.parked.into_values() {
             for caller in parked.callers() {

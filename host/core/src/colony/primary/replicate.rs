@@ -63,11 +63,14 @@ impl Primary {
         }
     }
 
-    /// How many committed ops the log keeps: more while a snapshot is on its way, so that its peer can go on
-    /// from it.
+    /// How many committed ops the log keeps: more while a peer catches up, so that it can go on from its
+    /// snapshot, or from what it has.
     pub(super) fn log_kept(&self, desk: &Desk<'_>) -> usize {
-        let at = self.peers.values().filter_map(|peer| match &peer.stage {
+        let at = self.peers.iter().filter_map(|(start, peer)| match &peer.stage {
             Stage::Snapshot(transfer) => Some(transfer.at),
+            Stage::Probing { .. } | Stage::Streaming if peer.matched > Seq(0) && !desk.entry.is_in_sync(*start) => {
+                Some(peer.matched)
+            }
             Stage::Probing { .. } | Stage::Streaming => None,
         });
         let since = at.min().map_or(0, |at| desk.holding.prepared().0.saturating_sub(at.0));
@@ -182,6 +185,7 @@ impl Primary {
             && index >= transfer.taken
         {
             transfer.taken = index + 1;
+            transfer.patience = desk.settings.resend_after.max(desk.now.mono.since(transfer.moved) * 2);
             transfer.moved = desk.now.mono;
         }
         self.settle(desk);

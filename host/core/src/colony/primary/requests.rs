@@ -29,6 +29,15 @@ pub(super) struct Parked {
     queue: VecDeque<Queued>,
 }
 
+/// An answer that was judged by an op that is not committed yet. It counts as under way: a repetition of its
+/// request waits for it and is not judged anew.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    pub(super) caller: Caller,
+    pub(super) request: RequestId,
+    pub(super) body: ReplyBody,
+}
+
 #[derive(Debug)]
 struct Queued {
     caller: Caller,
@@ -117,7 +126,10 @@ impl Primary {
             Verdict::Log(change) => {
                 self.append(desk, change, Some((asked.stamp, asked.caller)));
             }
-            Verdict::Answer(body) => self.answer(desk, &key, asked.caller, body),
+            Verdict::Answer(body) => {
+                let request = asked.stamp.request;
+                self.answer(desk, &key, Deferred { caller: asked.caller, request, body });
+            }
             Verdict::Merge(question) => {
                 self.park(desk, key, asked.stamp, asked.caller, asked.deadline, *question);
             }
@@ -125,12 +137,13 @@ impl Primary {
     }
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
-    fn answer(&mut self, desk: &mut Desk<'_>, key: &Key, caller: Caller, body: ReplyBody) {
-        let Some(tip) = self.tips.get(key) else { return desk.reply(caller, body) };
+    fn answer(&mut self, desk: &mut Desk<'_>, key: &Key, answer: Deferred) {
+        let Some(tip) = self.tips.get(key) else { return desk.reply(answer.caller, answer.body) };
         if self.deferred.values().map(Vec::len).sum::<usize>() >= desk.settings.max_parked {
-            return desk.reply(caller, ReplyBody::Refused(Refusal::Busy { what: "answers to be confirmed".into() }));
+            let busy = Refusal::Busy { what: "answers to be confirmed".into() };
+            return desk.reply(answer.caller, ReplyBody::Refused(busy));
         }
-        self.deferred.entry(tip.last).or_default().push((caller, body));
+        self.deferred.entry(tip.last).or_default().push(answer);
     }
 
     /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
@@ -159,8 +172,10 @@ impl Primary {
             let under_way = if let Some(seq) = self.in_flight.get(&request) {
                 self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(asked.caller))
             } else {
-                let waits_here = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
-                waits_here.map(|caller| Some(std::mem::replace(caller, asked.caller)))
+                let deferred = self.deferred.values_mut().flatten();
+                let deferred = deferred.filter(|deferred| deferred.request == request).map(|it| &mut it.caller);
+                let parked = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
+                deferred.last().or(parked).map(|caller| Some(std::mem::replace(caller, asked.caller)))
             };
             if let Some(overtaken) = under_way {
                 if let Some(caller) = overtaken {
@@ -169,13 +184,16 @@ impl Primary {
                 return Some(None);
             }
         }
-        let records = &desk.holding.store.records;
+        let has_room = self.has_room(desk);
+        let records = &mut desk.holding.store.records;
         if self.is_handing_over() {
             refuse(Refusal::NotReady)
-        } else if !self.has_room(desk) {
+        } else if !has_room {
             busy("uncommitted changes of the colony")
         } else if records.unanswered(asked.stamp) >= desk.settings.max_records {
             busy("unanswered requests of the client")
+        } else if records.is_full_for(request.client) {
+            busy("clients of the colony")
         } else {
             None
         }
