@@ -255,8 +255,6 @@ fn a_copy_the_set_went_on_without_is_discarded() {
     state.apply(&join(A_AGAIN, "a"));
     assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Discard);
     assert_eq!(state.restoration(CART, &[A], A_AGAIN), None);
-    let unknown = ColonyId { namespace: NamespaceId(9), bucket: 0 };
-    assert_eq!(state.fate(unknown, &[A], A_AGAIN), Fate::Discard);
 }
 
 /// The last copy in sync is given back to its process, under its new start.

@@ -142,8 +142,7 @@ impl Draft<'_> {
             let before = swapped;
             let mut is_stuck = vec![false; self.primaries.len()];
             while let Some(from) = fullest(&self.primaries, &is_stuck) {
-                let path = ways.path(from, &self.primaries);
-                is_stuck[from] = path.is_empty();
+                let path = ways.path(from, &self.primaries, &mut is_stuck);
                 for (giver, taker) in path {
                     swapped += usize::from(ways.swap(self, giver, taker));
                 }
@@ -223,30 +222,42 @@ impl Ways {
     }
 
     /// The shortest path from a host to the one with the fewest primaries, if that has at least [`UNEVEN`]
-    /// fewer; empty if none leads there.
-    fn path(&self, from: usize, primaries: &[usize]) -> Vec<(usize, usize)> {
+    /// fewer; empty if none leads there, and then all within reach are stuck, as with planned copies.
+    fn path(&self, from: usize, primaries: &[usize], is_stuck: &mut [bool]) -> Vec<(usize, usize)> {
+        let free = || (0..primaries.len()).filter(|host| !is_stuck[*host]);
+        let fewest = free().map(|host| primaries[host]).min().unwrap_or_default();
+        if fewest + UNEVEN > primaries[from] {
+            is_stuck.fill(true);
+            return Vec::new();
+        }
         let mut came_from: BTreeMap<usize, usize> = BTreeMap::from([(from, from)]);
         let mut queue = VecDeque::from([from]);
-        let mut best: Option<usize> = None;
+        let mut best = from;
         while let Some(host) = queue.pop_front() {
-            let is_emptier =
-                best.map_or(primaries[host] + UNEVEN <= primaries[from], |best| primaries[host] < primaries[best]);
-            if is_emptier {
-                best = Some(host);
+            if primaries[host] < primaries[best] {
+                best = host;
             }
-            for (_, next) in self.colonies.range((host, 0)..(host + 1, 0)).map(|(way, _)| *way) {
-                if let std::collections::btree_map::Entry::Vacant(entry) = came_from.entry(next) {
-                    entry.insert(host);
-                    queue.push_back(next);
+            if primaries[best] == fewest {
+                break;
+            }
+            for ((_, next), _) in self.colonies.range((host, 0)..(host + 1, 0)) {
+                if !is_stuck[*next] && !came_from.contains_key(next) {
+                    came_from.insert(*next, host);
+                    queue.push_back(*next);
                 }
             }
         }
         let mut path = Vec::new();
-        let mut taker = best.unwrap_or(from);
-        while taker != from {
-            let giver = came_from[&taker];
-            path.push((giver, taker));
-            taker = giver;
+        if primaries[best] + UNEVEN > primaries[from] {
+            for host in came_from.keys() {
+                is_stuck[*host] = true;
+            }
+            return path;
+        }
+        while best != from {
+            let giver = came_from[&best];
+            path.push((giver, best));
+            best = giver;
         }
         path
     }

@@ -76,6 +76,11 @@ impl Slates {
         self.list.len() - 1
     }
 
+    /// All of them, by number.
+    pub(super) fn all(&self) -> &[Slate] {
+        &self.list
+    }
+
     /// The slate of a number.
     pub(super) fn slate(&self, number: usize) -> &Slate {
         &self.list[number]

@@ -81,9 +81,12 @@ impl<'a> Survey<'a> {
                 text(value);
             }
         }
+        for slate in self.slates.all() {
+            text(&format!("{slate:?}"));
+        }
         for ((id, entry), slot) in self.colonies.iter().zip(&self.slots) {
-            text(&format!("{id} {} {} {:?} {:?}", entry.cfg, slot.copies, entry.want, entry.in_sync));
-            text(&format!("{:?}", self.slates.slate(slot.slate)));
+            let (cfg, copies, slate) = (entry.cfg, slot.copies, slot.slate);
+            text(&format!("{id} {cfg} {copies} {slate} {:?} {:?}", entry.want, entry.in_sync));
         }
         digest.digest()
     }
