@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::client::{Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
-use colony_wire::session::{
-    AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView,
-};
+use colony_wire::session::{AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView};
 use colony_wire::{ClientId, ColonyId, NamespaceId, Position, RequestId, StartId};
 
 use crate::clock::{MS, Micros};
@@ -99,9 +97,7 @@ impl Client {
             (3, Some(_)) => Mutation::Touch { key: key.clone(), ttl: ttl(rng) },
             (4, Some(view)) => delete(key.clone(), view, rng),
             // What was never read is created if it is not there.
-            (2, None) if rng.chance(300) => {
-                put(key.clone(), content(index, number, load.bulk), None, rng)
-            }
+            (2, None) if rng.chance(300) => put(key.clone(), content(index, number, load.bulk), None, rng),
             _ => return self.open(number, RequestBody::Get { key }, None, now + load.patience),
         };
         let stamp = self.stamp();
@@ -183,7 +179,11 @@ impl Client {
                 Next::Over
             }
             ReplyBody::NeedBase { attributes } => {
-                if call.give_base(attributes) { Next::Again } else { Next::Over }
+                if call.give_base(attributes) {
+                    Next::Again
+                } else {
+                    Next::Over
+                }
             }
             ReplyBody::Refused(refusal) => {
                 if refusal.is_retryable() {
@@ -204,8 +204,7 @@ impl Client {
 impl Call {
     /// Puts the values at the base into the save; false if the client does not have them.
     fn give_base(&mut self, attributes: &[String]) -> bool {
-        let RequestBody::Mutate { mutation: Mutation::Save { base_values, .. }, .. } = &mut self.body
-        else {
+        let RequestBody::Mutate { mutation: Mutation::Save { base_values, .. }, .. } = &mut self.body else {
             return false;
         };
         let value = |name: &String| -> Option<AttributeChange> {

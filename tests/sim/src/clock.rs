@@ -31,11 +31,7 @@ impl<E> Clock<E> {
     /// A clock that shows zero, with nothing to come.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            now: 0,
-            next: 0,
-            heap: BinaryHeap::new(),
-        }
+        Self { now: 0, next: 0, heap: BinaryHeap::new() }
     }
 
     /// What it shows.
@@ -46,11 +42,7 @@ impl<E> Clock<E> {
 
     /// Lets `event` happen `span` from now.
     pub fn after(&mut self, span: Micros, event: E) {
-        let due = Due {
-            at: self.now + span,
-            order: self.next,
-            event,
-        };
+        let due = Due { at: self.now + span, order: self.next, event };
         self.next += 1;
         self.heap.push(Reverse(due));
     }

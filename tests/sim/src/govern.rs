@@ -62,10 +62,9 @@ impl World {
         let mut deviations = Vec::new();
         for (colony, entry) in &self.group.state.table {
             if entry.primary == Some(start) && self.dice.group.chance(self.mix.group.deviate) {
-                let others: Vec<StartId> =
-                    entry.in_sync.iter().copied().filter(|other| *other != start).collect();
-                let primary = (!others.is_empty() && self.dice.group.chance(700))
-                    .then(|| self.dice.group.pick(&others));
+                let others: Vec<StartId> = entry.in_sync.iter().copied().filter(|other| *other != start).collect();
+                let primary =
+                    (!others.is_empty() && self.dice.group.chance(700)).then(|| self.dice.group.pick(&others));
                 deviations.push(Deviation { colony: *colony, primary });
             }
         }

@@ -48,11 +48,7 @@ impl Group {
         for (colony, entry) in &self.state.table {
             let old = before.get(colony);
             if old != Some(entry) {
-                changes.push(Change {
-                    colony: *colony,
-                    before: old.cloned(),
-                    after: entry.clone(),
-                });
+                changes.push(Change { colony: *colony, before: old.cloned(), after: entry.clone() });
             }
         }
         let entries = changes.iter().map(|change| (change.colony, change.after.clone()));

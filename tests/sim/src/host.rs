@@ -48,24 +48,14 @@ impl Host {
     /// A host without a process.
     #[must_use]
     pub fn new(index: usize, shards: u16, clock: (Micros, u64)) -> Self {
-        Self {
-            name: format!("host-{index}"),
-            shards,
-            process: None,
-            stopped: None,
-            ahead: clock.0,
-            rate: clock.1,
-        }
+        Self { name: format!("host-{index}"), shards, process: None, stopped: None, ahead: clock.0, rate: clock.1 }
     }
 
     /// What its clocks show.
     #[must_use]
     pub fn shows(&self, now: Micros) -> Now {
         let mono = self.ahead + now * self.rate / 1000;
-        Now {
-            mono: Time(mono),
-            wall_ms: WALL_ORIGIN_MS + mono / 1000,
-        }
+        Now { mono: Time(mono), wall_ms: WALL_ORIGIN_MS + mono / 1000 }
     }
 
     /// Whether it runs and is not stopped.
@@ -77,10 +67,8 @@ impl Host {
     /// The copies of a colony that its process holds, the one in use first, each with the start it is
     /// held under.
     pub fn copies(&self, colony: ColonyId) -> impl Iterator<Item = (StartId, &Replica)> {
-        let shard = self
-            .process
-            .as_ref()
-            .and_then(|process| process.shards.get(usize::from(colony.shard(self.shards))));
+        let shard =
+            self.process.as_ref().and_then(|process| process.shards.get(usize::from(colony.shard(self.shards))));
         let used = shard.and_then(|shard| Some((shard.start(), shard.replica(colony)?)));
         let kept = shard.into_iter().flat_map(Shard::kept);
         used.into_iter().chain(kept.filter(move |(_, replica)| replica.colony() == colony))
@@ -90,21 +78,9 @@ impl Host {
 impl Process {
     /// A process that has heard of nothing yet.
     #[must_use]
-    pub fn new(
-        number: u64,
-        start: StartId,
-        lineage: LineageId,
-        shards: u16,
-        settings: &Settings,
-    ) -> Self {
+    pub fn new(number: u64, start: StartId, lineage: LineageId, shards: u16, settings: &Settings) -> Self {
         let shard = |_| Shard::new(lineage, start, settings.clone());
-        Self {
-            number,
-            starts: vec![start],
-            shards: (0..shards).map(shard).collect(),
-            have: Revision(0),
-            asks_at: 0,
-        }
+        Self { number, starts: vec![start], shards: (0..shards).map(shard).collect(), have: Revision(0), asks_at: 0 }
     }
 
     /// The start it has now.

@@ -19,7 +19,8 @@ const SEEDS_RUN_TWICE: u64 = 3;
 const SEEDS_THAT_SEE_ALL: u64 = 100;
 /// Seeds that a mutant may take to be caught.
 const SEEDS_FOR_A_MUTANT: u64 = 200;
-const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N]) [--from S] [--jobs J] [--trace] [--mutant NAME]";
+const USAGE: &str =
+    "usage: colony-sim (--seeds N | --mutants [--seeds N]) [--from S] [--jobs J] [--trace] [--mutant NAME]";
 
 struct Arguments {
     seeds: Option<u64>,
@@ -51,8 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments =
-        Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, mutant: None };
+    let mut arguments = Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, mutant: None };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut number = || {

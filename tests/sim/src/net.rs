@@ -33,12 +33,7 @@ impl Net {
     /// Whole links between all of `nodes`.
     #[must_use]
     pub fn new(wire: Wire, nodes: usize, rng: Rng) -> Self {
-        Self {
-            wire,
-            nodes,
-            links: vec![Link::default(); nodes * nodes],
-            rng,
-        }
+        Self { wire, nodes, links: vec![Link::default(); nodes * nodes], rng }
     }
 
     /// Sends one message.
@@ -105,13 +100,7 @@ mod tests {
     use super::*;
 
     fn net(ordered: bool) -> Net {
-        let wire = Wire {
-            least: 10,
-            more: 1000,
-            loss: 0,
-            twice: 0,
-            ordered,
-        };
+        let wire = Wire { least: 10, more: 1000, loss: 0, twice: 0, ordered };
         Net::new(wire, 2, Rng::new(1))
     }
 

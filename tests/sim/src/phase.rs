@@ -97,8 +97,7 @@ impl World {
 
     fn key_in(&self, colony: ColonyId) -> Key {
         let keys = (0_u64..).map(|number| key_of(format!("probe-{number}")));
-        let mut fitting = keys
-            .filter(|key| ColonyId::of(NAMESPACE, key.as_bytes(), self.mix.policy.buckets) == colony);
+        let mut fitting = keys.filter(|key| ColonyId::of(NAMESPACE, key.as_bytes(), self.mix.policy.buckets) == colony);
         fitting.next().unwrap_or_else(|| key_of("probe".into()))
     }
 
@@ -187,7 +186,9 @@ impl World {
             let end = self.oracle.end(*colony);
             let rests = self.hosts.iter().all(|host| {
                 host.copies(*colony).all(|(start, replica)| {
-                    entry.is_in_sync(start) && Some(replica.committed()) == end && replica.prepared() == replica.committed()
+                    entry.is_in_sync(start)
+                        && Some(replica.committed()) == end
+                        && replica.prepared() == replica.committed()
                 })
             });
             let held = self.hosts.iter().filter(|host| host.copies(*colony).next().is_some()).count();
@@ -209,11 +210,9 @@ impl World {
             let entry = self.group.state.table.get(&colony);
             let serving = self.hosts.iter().flat_map(|host| host.copies(colony));
             let serves = serving.into_iter().any(|(_, replica)| replica.is_serving());
-            demand(
-                !serves && entry.is_some_and(|entry| entry.primary.is_none()),
-                Rule::HonestlyOffline,
-                || format!("{colony} lost every in-sync copy, yet: {}", self.words_of(colony)),
-            )?;
+            demand(!serves && entry.is_some_and(|entry| entry.primary.is_none()), Rule::HonestlyOffline, || {
+                format!("{colony} lost every in-sync copy, yet: {}", self.words_of(colony))
+            })?;
         }
         Ok(())
     }

@@ -19,8 +19,7 @@ pub fn merge(conflict: &Conflict) -> Result<Resolution, String> {
     for name in &conflict.attributes {
         let value = if name == COUNT {
             let base = conflict.base.as_ref().ok_or("a counter needs its base")?;
-            let sum = i128::from(count(&conflict.ours)) + i128::from(count(&conflict.theirs))
-                - i128::from(count(base));
+            let sum = i128::from(count(&conflict.ours)) + i128::from(count(&conflict.theirs)) - i128::from(count(base));
             Some(Bytes::from(sum.max(0).to_string()))
         } else {
             theirs.get(name).cloned()

@@ -114,9 +114,7 @@ pub struct Seen {
 
 impl Default for Seen {
     fn default() -> Self {
-        Self {
-            counts: vec![0; Sight::ALL.len()],
-        }
+        Self { counts: vec![0; Sight::ALL.len()] }
     }
 }
 

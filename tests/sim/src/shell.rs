@@ -17,7 +17,7 @@ use crate::world::World;
 
 impl World {
     /// Something happens to a host, if the process it is meant for still runs.
-    pub(crate) fn to_host(&mut self, host: usize, process: Option<u64>, what: What) -> Result<(), Violation> {
+    pub(crate) fn reach(&mut self, host: usize, process: Option<u64>, what: What) -> Result<(), Violation> {
         let Some(running) = self.hosts[host].process.as_ref().map(|process| process.number) else {
             return Ok(());
         };
@@ -36,25 +36,25 @@ impl World {
         match what {
             What::Tick => {
                 for shard in 0..usize::from(self.hosts[host].shards) {
-                    self.handle(host, shard, Input::Tick, None)?;
+                    self.handle(host, shard, Input::Tick, None, None)?;
                 }
                 let tick = u64::try_from(self.mix.settings.tick.as_micros()).unwrap_or(SECOND);
                 self.clock.after(tick, Event::Host { host, process: Some(running), what: What::Tick });
                 Ok(())
             }
             What::Peer(frame) => {
-                let message: PeerMessage = decode(frame)?;
+                let message: PeerMessage = decode(frame.clone())?;
                 let colony = message.colony;
-                self.handle_of(host, colony, Input::Peer(message))
+                self.handle_of(host, colony, Input::Peer(message), Some(&frame))
             }
             What::Call { from, frame } => {
-                let request: Request = decode(frame)?;
+                let request: Request = decode(frame.clone())?;
                 let colony = request.colony;
-                self.handle_of(host, colony, Input::Request { from, request })
+                self.handle_of(host, colony, Input::Request { from, request }, Some(&frame))
             }
             What::Feed(revision) => self.take_feed(host, running, revision),
             What::Merged { shard, ticket, answer } => {
-                self.handle(host, shard, Input::Merged { ticket, answer }, None)
+                self.handle(host, shard, Input::Merged { ticket, answer }, None, None)
             }
             What::Died(start) => self.be_reborn(host, start),
             What::Fate { colony, dead, now, fate } => self.take_fate(host, colony, dead, now, fate),
@@ -73,7 +73,7 @@ impl World {
         process.have = have.max(revision);
         for (colony, entry) in self.group.changed(have, revision) {
             let space = self.space.clone();
-            self.handle_of(host, colony, Input::Table { colony, entry, space })?;
+            self.handle_of(host, colony, Input::Table { colony, entry, space }, None)?;
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl World {
             process.starts.push(start);
         }
         for shard in 0..usize::from(self.hosts[host].shards) {
-            self.handle(host, shard, Input::Reborn { start }, None)?;
+            self.handle(host, shard, Input::Reborn { start }, None, None)?;
         }
         Ok(())
     }
@@ -105,12 +105,18 @@ impl World {
         if self.hosts[host].process.as_ref().is_none_or(|process| process.start() != now) {
             return Ok(());
         }
-        self.handle_of(host, colony, Input::Fate { colony, dead, fate })
+        self.handle_of(host, colony, Input::Fate { colony, dead, fate }, None)
     }
 
-    fn handle_of(&mut self, host: usize, colony: ColonyId, input: Input) -> Result<(), Violation> {
+    fn handle_of(
+        &mut self,
+        host: usize,
+        colony: ColonyId,
+        input: Input,
+        frame: Option<&Bytes>,
+    ) -> Result<(), Violation> {
         let shard = usize::from(colony.shard(self.hosts[host].shards));
-        self.handle(host, shard, input, Some(colony))
+        self.handle(host, shard, input, Some(colony), frame)
     }
 
     /// One shard takes one input; the oracle looks at what it holds then, and at everything it wants done.
@@ -121,12 +127,11 @@ impl World {
         shard: usize,
         input: Input,
         touched: Option<ColonyId>,
+        frame: Option<&Bytes>,
     ) -> Result<(), Violation> {
         let at = self.clock.now();
         let now = self.hosts[host].shows(at);
-        if !matches!(input, Input::Tick) {
-            self.note_input(host, shard, &input);
-        }
+        self.note_input(host, shard, &input, frame);
         let Some(process) = &mut self.hosts[host].process else { return Ok(()) };
         let mut out = Vec::new();
         panics::caught(|| process.shards[shard].handle(now, input, &mut out))
@@ -138,19 +143,14 @@ impl World {
         Ok(())
     }
 
-    fn note_input(&mut self, host: usize, shard: usize, input: &Input) {
+    /// Messages are noted by the bytes that arrived, everything else by its words.
+    fn note_input(&mut self, host: usize, shard: usize, input: &Input, frame: Option<&Bytes>) {
         let at = self.clock.now();
         let words = || format!("h{host}.{shard} <- {}", input_words(input));
-        match input {
-            Input::Peer(message) => {
-                let bytes = message.to_frame(0).unwrap_or_default();
-                self.trace.note(at, &bytes, words);
-            }
-            Input::Request { request, .. } => {
-                let bytes = request.to_frame(0).unwrap_or_default();
-                self.trace.note(at, &bytes, words);
-            }
-            _ => self.trace.note(at, words().as_bytes(), words),
+        match (frame, input) {
+            (Some(frame), _) => self.trace.note(at, frame, words),
+            (None, Input::Tick) => {}
+            (None, _) => self.trace.note(at, words().as_bytes(), words),
         }
     }
 

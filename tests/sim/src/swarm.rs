@@ -167,12 +167,7 @@ impl Mix {
             faults: faults(rng),
             merges,
             clocks: (0..hosts)
-                .map(|_| {
-                    (
-                        rng.between(1, 10) * SECOND,
-                        rng.pick(&[1000, 1000, 990, 1010, 700, 1500]),
-                    )
-                })
+                .map(|_| (rng.between(1, 10) * SECOND, rng.pick(&[1000, 1000, 990, 1010, 700, 1500])))
                 .collect(),
         }
     }
@@ -181,9 +176,8 @@ impl Mix {
     /// adds, or nobody.
     #[must_use]
     pub fn counts_exactly(&self) -> bool {
-        let plugin_adds = matches!(self.policy.merge, MergeBy::Plugin(_))
-            && self.merges.fails == 0
-            && self.merges.nonsense == 0;
+        let plugin_adds =
+            matches!(self.policy.merge, MergeBy::Plugin(_)) && self.merges.fails == 0 && self.merges.nonsense == 0;
         match self.policy.on_conflict {
             OnConflict::Merge => plugin_adds,
             OnConflict::Reject => true,
@@ -204,22 +198,16 @@ fn policy(rng: &mut Rng) -> Policy {
             OnConflict::Reject,
             OnConflict::Overwrite,
         ]),
-        merge: if rng.chance(750) {
-            MergeBy::Plugin("counters".into())
-        } else {
-            MergeBy::LastWrite
-        },
+        merge: if rng.chance(750) { MergeBy::Plugin("counters".into()) } else { MergeBy::LastWrite },
     }
 }
 
 fn settings(rng: &mut Rng, mutant: Option<Mutant>) -> Settings {
     let tick = Duration::from_millis(rng.pick(&[10, 20, 20, 40]));
-    let mut settings = Settings {
-        tick,
-        mutant,
-        ..Settings::default()
-    };
+    let mut settings = Settings { tick, mutant, ..Settings::default() };
     settings.replica_timeout = Duration::from_millis(rng.pick(&[200, 300, 300, 600]));
+    // Well above what a client waits, by the fastest clock.
+    settings.record_ttl = Duration::from_secs(rng.pick(&[30, 60]));
     if rng.chance(500) {
         settings.log_kept = rng.pick(&[4, 4, 16, 64]);
         settings.lag_bound = rng.pick(&[1, 4, 64]);
@@ -239,12 +227,7 @@ fn settings(rng: &mut Rng, mutant: Option<Mutant>) -> Settings {
 }
 
 fn load(rng: &mut Rng) -> Load {
-    const MIXES: [[u64; 5]; 4] = [
-        [4, 1, 4, 1, 1],
-        [2, 2, 8, 0, 0],
-        [3, 4, 2, 2, 4],
-        [8, 1, 2, 1, 0],
-    ];
+    const MIXES: [[u64; 5]; 4] = [[4, 1, 4, 1, 1], [2, 2, 8, 0, 0], [3, 4, 2, 2, 4], [8, 1, 2, 1, 0]];
     let bulk = rng.pick(&[0, 0, 0, 0, 30_000]);
     Load {
         clients: rng.pick(&[2, 3, 4, 6]),
@@ -297,10 +280,8 @@ fn agreement(rng: &mut Rng) -> Agreement {
 
 fn faults(rng: &mut Rng) -> Faults {
     let hurried = rng.chance(400);
-    let mut some = |chance: PerMille, least: u64, most: u64| {
-        rng.chance(chance)
-            .then(|| rng.between(least, most) * SECOND)
-    };
+    let mut some =
+        |chance: PerMille, least: u64, most: u64| rng.chance(chance).then(|| rng.between(least, most) * SECOND);
     Faults {
         crash: some(550, 3, 15),
         massacre: some(120, 8, 30),

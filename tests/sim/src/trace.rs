@@ -18,11 +18,7 @@ impl Trace {
     /// Nothing has happened. With `print`, every note is printed as a line.
     #[must_use]
     pub fn new(print: bool) -> Self {
-        Self {
-            hash: 0,
-            notes: 0,
-            print,
-        }
+        Self { hash: 0, notes: 0, print }
     }
 
     /// Takes in one thing that happened: its bytes into the hash, its words into the print.

@@ -91,14 +91,6 @@ impl fmt::Display for Violation {
 }
 
 /// Breaks `rule` unless `holds`.
-pub(crate) fn demand(
-    holds: bool,
-    rule: Rule,
-    how: impl FnOnce() -> String,
-) -> Result<(), Violation> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Violation::of(rule, how()))
-    }
+pub(crate) fn demand(holds: bool, rule: Rule, how: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation::of(rule, how())) }
 }

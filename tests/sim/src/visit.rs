@@ -24,7 +24,7 @@ impl World {
         let now = self.clock.now();
         let load = &self.mix.load;
         if self.dice.clients.chance(load.renew) {
-            let id = colony_wire::ClientId(u128::from(self.dice.clients.next()));
+            let id = colony_wire::ClientId(u128::from(self.dice.clients.draw()));
             self.clients[client] = Client::new(id, self.mix.policy.buckets);
         }
         if self.clients[client].calls.len() >= load.open {

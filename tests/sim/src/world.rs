@@ -123,7 +123,7 @@ impl World {
         }
         self.create_namespace()?;
         for client in 0..=self.mix.load.clients {
-            let id = ClientId(u128::from(self.dice.clients.next()));
+            let id = ClientId(u128::from(self.dice.clients.draw()));
             self.clients.push(Client::new(id, self.mix.policy.buckets));
             if client < self.mix.load.clients {
                 self.clock.after(client as u64 * MS, Event::Wake { client });
@@ -138,9 +138,8 @@ impl World {
     fn create_namespace(&mut self) -> Result<(), Violation> {
         let starts: Vec<StartId> = self.group.state.up().map(|member| member.start).collect();
         let copies = usize::from(self.mix.policy.copies).min(starts.len());
-        let placement = (0..self.mix.policy.buckets as usize).map(|bucket| {
-            (0..copies).map(|copy| starts[(bucket + copy) % starts.len()]).collect()
-        });
+        let placement = (0..self.mix.policy.buckets as usize)
+            .map(|bucket| (0..copies).map(|copy| starts[(bucket + copy) % starts.len()]).collect());
         let command = Command::CreateNamespace {
             name: self.space.name.clone(),
             policy: self.mix.policy.clone(),
@@ -168,7 +167,7 @@ impl World {
 
     /// A start that no process has had.
     pub(crate) fn new_start(&mut self, host: usize) -> StartId {
-        let start = StartId(self.dice.shell.next());
+        let start = StartId(self.dice.shell.draw());
         self.homes.insert(start, host);
         start
     }
@@ -202,7 +201,7 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Host { host, process, what } => self.to_host(host, process, what),
+            Event::Host { host, process, what } => self.reach(host, process, what),
             Event::Answer { caller, frame } => self.answer(caller, frame),
             Event::Wake { client } => self.wake(client),
             Event::Retry { client, call, attempt } => self.retry(client, call, attempt),
@@ -222,9 +221,8 @@ impl World {
             self.oracle.seen.note(Sight::Stale);
         }
         for change in &changes {
-            self.trace.note(now, &change.after.cfg.0.to_le_bytes(), || {
-                format!("table {} {:?}", change.colony, change.after)
-            });
+            self.trace
+                .note(now, &change.after.cfg.0.to_le_bytes(), || format!("table {} {:?}", change.colony, change.after));
         }
         self.oracle.table(&self.group.state, &self.hosts, command, &changes)?;
         for host in 0..self.hosts.len() {

@@ -33,8 +33,9 @@ impl Oracle {
             .map_err(told)?;
         }
         let judged = match (&reply.body, &request.body) {
-            (ReplyBody::Found(view), RequestBody::Get { key }) => serves(replica, request, reply)
-                .and_then(|seen| found(truth, key, seen, view)),
+            (ReplyBody::Found(view), RequestBody::Get { key }) => {
+                serves(replica, request, reply).and_then(|seen| found(truth, key, seen, view))
+            }
             (ReplyBody::Absent, RequestBody::Get { key }) => {
                 serves(replica, request, reply).and_then(|seen| absent(truth, key, seen))
             }
@@ -52,7 +53,7 @@ impl Oracle {
             (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. }) => {
                 refused_truly(truth, replica, stamp.request, refusal)
             }
-            (ReplyBody::Absent | ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
+            (ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
             _ => Err(Violation::of(Rule::TrueReads, "the answer does not fit the question".into())),
         };
         judged.map_err(told)
@@ -66,10 +67,12 @@ impl Oracle {
         let Some(truth) = self.truths.get(&colony) else { return Ok(()) };
         for (_, replica) in hosts.iter().flat_map(|host| host.copies(colony)) {
             let at = replica.committed();
-            let modelled = truth.model.all_at(at).map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone()));
-            let stored = replica.store().sessions().map(|(key, session)| {
-                (key.clone(), session.life, session.version, session.stored.content())
-            });
+            let modelled =
+                truth.model.all_at(at).map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone()));
+            let stored = replica
+                .store()
+                .sessions()
+                .map(|(key, session)| (key.clone(), session.life, session.version, session.stored.content()));
             let (modelled, stored): (Vec<_>, Vec<_>) = (modelled.collect(), stored.collect());
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
@@ -108,37 +111,27 @@ fn serves(replica: Option<&Replica>, request: &Request, reply: &Reply) -> Result
     demand(replica.position() == Some(seen), Rule::TrueReads, || {
         format!("served at {seen} by a copy at {:?}", replica.position())
     })?;
-    demand(
-        replica.part() != Part::Primary || seen.reign == replica.reign(),
-        Rule::NothingLost,
-        || format!("a primary of {} serves before its barrier", replica.reign()),
-    )?;
+    demand(replica.part() != Part::Primary || seen.reign == replica.reign(), Rule::NothingLost, || {
+        format!("a primary of {} serves before its barrier", replica.reign())
+    })?;
     Ok(seen)
 }
 
 fn found(truth: &Truth, key: &Key, seen: Position, view: &SessionView) -> Result<(), Violation> {
     let kept = truth.model.at(key, seen.seq);
-    let same = kept.is_some_and(|kept| {
-        kept.life == view.life && kept.version == view.version && kept.content == view.content
-    });
+    let same =
+        kept.is_some_and(|kept| kept.life == view.life && kept.version == view.version && kept.content == view.content);
     demand(same, Rule::TrueReads, || format!("at {seen} the session is {kept:?}"))
 }
 
 fn absent(truth: &Truth, key: &Key, seen: Position) -> Result<(), Violation> {
     let kept = truth.model.at(key, seen.seq);
     // One whose time is over may be hidden before its end is logged.
-    demand(kept.is_none_or(|kept| kept.ttl.is_some()), Rule::TrueReads, || {
-        format!("at {seen} the session is {kept:?}")
-    })
+    demand(kept.is_none_or(|kept| kept.ttl.is_some()), Rule::TrueReads, || format!("at {seen} the session is {kept:?}"))
 }
 
 /// I4, I9: what is acknowledged is committed here, and the answer is that of the op.
-fn done_truly(
-    truth: &Truth,
-    replica: Option<&Replica>,
-    request: RequestId,
-    done: &Done,
-) -> Result<(), Violation> {
+fn done_truly(truth: &Truth, replica: Option<&Replica>, request: RequestId, done: &Done) -> Result<(), Violation> {
     let effect = truth.effect(request);
     let Some((seq, version, life)) = effect else {
         return Err(Violation::of(Rule::NothingLost, "acknowledged, and not committed".into()));
@@ -163,9 +156,8 @@ fn refused_truly(
         refusal,
         Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone | Refusal::NotFound | Refusal::WrongContent
     );
-    let done_before = truth.effect(request).filter(|(seq, ..)| {
-        replica.is_some_and(|replica| replica.committed() >= *seq)
-    });
+    let done_before =
+        truth.effect(request).filter(|(seq, ..)| replica.is_some_and(|replica| replica.committed() >= *seq));
     demand(!judged || done_before.is_none(), Rule::AtMostOnce, || {
         format!("it was done at {done_before:?} and is judged again")
     })

@@ -97,9 +97,7 @@ impl Truth {
     ) -> Result<bool, Violation> {
         let seq = op.position.seq;
         if let Some(known) = self.op(seq) {
-            demand(known == op, Rule::SamePosition, || {
-                format!("committed as {known:?}, and elsewhere as {op:?}")
-            })?;
+            demand(known == op, Rule::SamePosition, || format!("committed as {known:?}, and elsewhere as {op:?}"))?;
             return Ok(false);
         }
         demand(seq == self.end().next(), Rule::OracleSees, || {

@@ -95,8 +95,8 @@ impl Oracle {
     /// Every op held is the one that stands at its position, and there is no gap.
     fn look_at_log(&mut self, replica: &Replica, before: Watched, now: Watched) -> Result<(), Violation> {
         let reign_there = replica.op(before.prepared).map(|op| op.position.reign);
-        let went_on = now.prepared >= before.prepared
-            && (reign_there == Some(before.last) || before.prepared <= now.committed);
+        let went_on =
+            now.prepared >= before.prepared && (reign_there == Some(before.last) || before.prepared <= now.committed);
         if !went_on && before.prepared > before.committed {
             self.seen.note(Sight::Truncation);
         }
@@ -109,7 +109,10 @@ impl Oracle {
             let seq = Seq(place);
             let op = replica.op(seq).filter(|op| op.position.seq == seq);
             let Some(op) = op else {
-                return Err(Violation::of(Rule::WholeLog, format!("{seq} of {} prepared ops is missing", now.prepared)));
+                return Err(Violation::of(
+                    Rule::WholeLog,
+                    format!("{seq} of {} prepared ops is missing", now.prepared),
+                ));
             };
             demand(op.position.reign <= now.reign, Rule::OneWriter, || {
                 format!("{} stands in the log in reign {}", op.position, now.reign)
@@ -148,11 +151,9 @@ impl Oracle {
             self.seen.note(Sight::Snapshot);
         }
         let position = replica.position();
-        demand(
-            position == truth.op(now.committed).map(|op| op.position),
-            Rule::NothingLost,
-            || format!("its state is at {position:?}, the committed log has {:?}", truth.op(now.committed)),
-        )?;
+        demand(position == truth.op(now.committed).map(|op| op.position), Rule::NothingLost, || {
+            format!("its state is at {position:?}, the committed log has {:?}", truth.op(now.committed))
+        })?;
         truth.note_digest(now.committed, replica.store().digest())?;
         Ok(grew)
     }
@@ -190,7 +191,12 @@ impl Oracle {
             };
             demand(host.copies(colony).any(|(_, replica)| holds(replica)), Rule::HeldByAll, || {
                 let copies = host.copies(colony).map(|(under, replica)| {
-                    format!("{under} {:?} committed {} prepared {}", replica.part(), replica.committed(), replica.prepared())
+                    format!(
+                        "{under} {:?} committed {} prepared {}",
+                        replica.part(),
+                        replica.committed(),
+                        replica.prepared()
+                    )
                 });
                 format!(
                     "{colony} is committed up to {end}, but {} ({start}), in sync by {entry:?}, holds {:?}",
