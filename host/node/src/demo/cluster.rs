@@ -20,7 +20,7 @@ const SHARDS: u16 = 2;
 
 /// The host processes of a demo. Dropped, it kills them all, unless they are kept.
 #[derive(Debug)]
-pub(super) struct Cluster {
+pub(super) struct Cluster<'a> {
     program: PathBuf,
     plugins: PluginFiles,
     /// One for each host that will ever be.
@@ -28,8 +28,7 @@ pub(super) struct Cluster {
     hosts: Vec<HostProcess>,
     is_kept: bool,
     identity: Identity,
-    // Dropped last: the processes log to it.
-    folder: Folder,
+    folder: &'a Folder,
 }
 
 #[derive(Debug)]
@@ -41,10 +40,9 @@ struct HostProcess {
     is_killed: bool,
 }
 
-impl Cluster {
+impl<'a> Cluster<'a> {
     /// Room for `hosts` hosts, none running yet.
-    pub(super) fn new(hosts: usize, plugins: PluginFiles) -> Result<Self, DemoError> {
-        let folder = Folder::create()?;
+    pub(super) fn new(hosts: usize, plugins: PluginFiles, folder: &'a Folder) -> Result<Self, DemoError> {
         Ok(Self {
             program: env::current_exe().map_err(DemoError::io("find this program"))?,
             plugins,
@@ -148,10 +146,9 @@ impl Cluster {
         Ok(at)
     }
 
-    /// Leaves the processes running, with their certificates and logs; says how to speak to them.
+    /// Leaves the processes running; says how to speak to them.
     pub(super) fn keep(mut self) -> Kept {
         self.is_kept = true;
-        self.folder.keep();
         Kept {
             connect: self.seeds().join(","),
             certs: self.folder.certs().to_owned(),
@@ -160,7 +157,7 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for Cluster<'_> {
     fn drop(&mut self) {
         if self.is_kept {
             return;

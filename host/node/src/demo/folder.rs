@@ -15,12 +15,13 @@ const CLIENT: &str = "demo";
 /// Certificates outlive the demo by this, for a cluster that is kept.
 const VALID_DAYS: u32 = 7;
 
-/// A new folder with an authority, removed with everything in it when dropped unless it is kept.
+/// A new folder with an authority, removed with everything in it when dropped unless some of it is kept.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     authority: Authority,
-    is_kept: bool,
+    /// What goes when this is dropped.
+    doomed: Option<PathBuf>,
 }
 
 impl Folder {
@@ -33,7 +34,7 @@ impl Folder {
             // The first error is the one to report.
             let _ = fs::remove_dir_all(&path);
         })?;
-        Ok(Self { path, authority, is_kept: false })
+        Ok(Self { doomed: Some(path.clone()), path, authority })
     }
 
     /// Where the certificates are.
@@ -58,16 +59,22 @@ impl Folder {
     }
 
     /// Leaves the folder where it is.
-    pub(super) fn keep(&mut self) {
-        self.is_kept = true;
+    pub(super) fn keep(mut self) {
+        self.doomed = None;
+    }
+
+    /// Leaves the logs where they are, and says where. The keys go.
+    pub(super) fn keep_logs(mut self) -> PathBuf {
+        self.doomed = Some(self.certs().to_owned());
+        self.path.clone()
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if !self.is_kept {
+        if let Some(doomed) = &self.doomed {
             // Nobody is left to tell; the system's own cleaning finds it.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = fs::remove_dir_all(doomed);
         }
     }
 }
@@ -96,5 +103,15 @@ mod tests {
         assert!(path.join("certs/h1.key").is_file());
         drop(folder);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn logs_that_are_kept_are_kept_without_keys() {
+        let folder = Folder::create().unwrap();
+        fs::write(folder.log("h1"), "it said this").unwrap();
+        let path = folder.keep_logs();
+        assert!(path.join("h1.log").is_file());
+        assert!(!path.join("certs").exists());
+        fs::remove_dir_all(path).unwrap();
     }
 }

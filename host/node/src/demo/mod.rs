@@ -28,6 +28,7 @@ use std::path::PathBuf;
 
 pub use error::DemoError;
 
+use folder::Folder;
 use teller::Teller;
 
 /// What a demo is asked for.
@@ -49,13 +50,20 @@ pub struct DemoOptions {
 /// [`DemoError`]; [`DemoError::Claim`] if something that Colony promises did not hold.
 pub async fn run(options: DemoOptions, json: bool) -> Result<(), DemoError> {
     let teller = Teller::new(json);
+    let folder = Folder::create()?;
     // What the story has started ends when it is dropped.
     let outcome = tokio::select! {
-        outcome = story::tell(&options, &teller) => outcome,
+        outcome = story::tell(&options, &folder, &teller) => outcome,
         stopped = signals::stopped() => Err(stopped),
     };
-    if let Err(error) = &outcome {
-        teller.failed(error);
+    match &outcome {
+        Ok(()) if options.keep => folder.keep(),
+        // Of a host that did not do what it should, the log may tell why.
+        Err(error @ (DemoError::Claim { .. } | DemoError::Call { .. } | DemoError::HostEnded { .. })) => {
+            teller.failed(error, Some(&folder.keep_logs()));
+        }
+        Err(error) => teller.failed(error, None),
+        Ok(()) => {}
     }
     outcome
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
 
 use super::cluster::Cluster;
+use super::folder::Folder;
 use super::ledger::{ATTRIBUTE, Audit, Ledger};
 use super::observer::{LOOK_EVERY, NAMESPACE, colonies, eventually, foreign_answer, status, unsettled};
 use super::plugins::{MERGE, PluginFiles};
@@ -32,7 +33,7 @@ pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(20);
 /// What the chapters share.
 pub(super) struct Stage<'a> {
     pub(super) teller: &'a Teller,
-    pub(super) cluster: Cluster,
+    pub(super) cluster: Cluster<'a>,
     pub(super) client: Client,
     pub(super) namespace: Namespace,
     pub(super) namespace_id: NamespaceId,
@@ -59,10 +60,11 @@ impl Stage<'_> {
     }
 }
 
-pub(super) async fn tell(options: &DemoOptions, teller: &Teller) -> Result<(), DemoError> {
+pub(super) async fn tell(options: &DemoOptions, folder: &Folder, teller: &Teller) -> Result<(), DemoError> {
     let plugins = PluginFiles::find(options.plugins.as_deref())?;
     let hosts = usize::from(options.hosts);
-    let mut stage = begin(hosts, plugins, teller).await?;
+    // One more joins at the end.
+    let mut stage = begin(Cluster::new(hosts + 1, plugins, folder)?, hosts, teller).await?;
     write_sessions(&mut stage).await?;
     placement::tell(&stage).await?;
     failover::tell(&mut stage).await?;
@@ -72,9 +74,7 @@ pub(super) async fn tell(options: &DemoOptions, teller: &Teller) -> Result<(), D
 }
 
 /// Starts the hosts and makes the namespace.
-async fn begin(hosts: usize, plugins: PluginFiles, teller: &Teller) -> Result<Stage<'_>, DemoError> {
-    // One more joins at the end.
-    let mut cluster = Cluster::new(hosts + 1, plugins)?;
+async fn begin<'a>(mut cluster: Cluster<'a>, hosts: usize, teller: &'a Teller) -> Result<Stage<'a>, DemoError> {
     for _ in 0..hosts {
         cluster.start_host()?;
     }
@@ -111,7 +111,7 @@ async fn begin(hosts: usize, plugins: PluginFiles, teller: &Teller) -> Result<St
 }
 
 /// Connects as soon as a host answers.
-async fn connect(cluster: &mut Cluster) -> Result<Client, DemoError> {
+async fn connect(cluster: &mut Cluster<'_>) -> Result<Client, DemoError> {
     let deadline = Instant::now() + START_WITHIN;
     loop {
         cluster.check()?;

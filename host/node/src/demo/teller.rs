@@ -1,6 +1,7 @@
 //! What a demo says.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -57,15 +58,15 @@ impl Teller {
         Ok(())
     }
 
-    /// The demo ended badly. People read it on the error stream, where every command says so.
-    pub(super) fn failed(&self, error: &DemoError) {
-        if self.json {
-            let claim = match error {
-                DemoError::Claim { claim, .. } => Some(claim),
-                _ => None,
-            };
-            self.tell("failed", json!({ "ok": false, "why": error.to_string(), "claim": claim }), "");
-        }
+    /// The demo ended badly. People read why on the error stream, where every command says so.
+    pub(super) fn failed(&self, error: &DemoError, logs: Option<&Path>) {
+        let claim = match error {
+            DemoError::Claim { claim, .. } => Some(claim),
+            _ => None,
+        };
+        let line = logs.map_or_else(|| "ended".to_owned(), |logs| format!("the hosts' logs are in {}", logs.display()));
+        let fields = json!({ "ok": false, "why": error.to_string(), "claim": claim, "logs": logs });
+        self.tell("failed", fields, &line);
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {
