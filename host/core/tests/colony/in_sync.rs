@@ -84,6 +84,23 @@ fn a_primary_that_slept_accuses_nobody() {
     assert!(w.is_done(caller));
 }
 
+/// `PROTOCOL.md` 13; E1: whatever comes first when it wakes.
+#[test]
+fn a_primary_that_slept_accuses_nobody_whatever_it_hears_first() {
+    let mut w = world(&[A, B, C]);
+    w.run(100);
+    let caller = w.ask(A, request(1, blob("k", "v")));
+    w.tick(A);
+    w.deliver(B);
+    w.deliver(C);
+    w.pass(1_000);
+    w.ask(A, request_of(2, 1, 1, blob("k", "w")));
+    w.tick(A);
+    assert!(w.proposals.is_empty());
+    w.quiet();
+    assert!(w.is_done(caller));
+}
+
 /// `PROTOCOL.md` 3.5, 3.7, 13; C9, C30: without a leader of the group the data path goes on.
 #[test]
 fn writes_go_on_while_nobody_decides() {

@@ -13,5 +13,6 @@ mod merges;
 mod once;
 mod promotion;
 mod reads;
+mod soup;
 mod undead;
 mod writes;

@@ -1,8 +1,10 @@
 //! What a reign takes over from the one before (`PROTOCOL.md` 5).
 
 use bytes::Bytes;
+use colony_wire::Seq;
 use colony_wire::client::Refusal;
 use colony_wire::op::Change;
+use colony_wire::peer::PeerBody;
 
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, world};
@@ -62,6 +64,31 @@ fn a_log_that_diverged_is_truncated_and_follows() {
     assert_eq!(w.value(B, "k"), None);
     let at = w.replica(C).op(longer).expect("the place is taken");
     assert_eq!((at.position.reign, &at.change), (w.entry().reign, &Change::Barrier));
+}
+
+/// `PROTOCOL.md` 3.4; A1, B5: what lies beyond the last matched place is of an earlier reign and may have to go.
+#[test]
+fn a_copy_acknowledges_only_what_it_has_matched() {
+    let mut w = world(&[A, B, C]);
+    w.ask(A, request(1, blob("k", "only C has it")));
+    w.lose_to(B);
+    w.deliver(C);
+    w.declare_dead(A);
+    w.tell(B);
+    w.tell(C);
+    w.bag.retain(|envelope| matches!(envelope.body(), PeerBody::Append(append) if append.reign.0 == 2));
+    // As if the primary had only a commit position to tell.
+    let mut empty = w.bag.pop().expect("B proposes its barrier to C");
+    if let PeerBody::Append(append) = &mut empty.message.body {
+        append.ops.clear();
+    }
+    w.bag.clear();
+    w.arrive(empty);
+    let acknowledged = w.bag.iter().find_map(|envelope| match envelope.body() {
+        PeerBody::Appended { prepared, .. } => Some(*prepared),
+        _ => None,
+    });
+    assert_eq!(acknowledged, Some(Seq(w.replica(C).prepared().0 - 1)));
 }
 
 /// `PROTOCOL.md` 3.4, 5.3; B5: twice within one round trip, the first heir's barrier seen by nobody.

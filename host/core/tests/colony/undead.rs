@@ -1,7 +1,6 @@
 //! Processes that were declared dead and run (`PROTOCOL.md` 7): what becomes of the copies they kept.
 
 use bytes::Bytes;
-use colony_core::colony::Input;
 use colony_core::group::{Command, Outcome, Refusal as GroupRefusal, State};
 use colony_wire::StartId;
 use colony_wire::client::Refusal;
@@ -9,24 +8,6 @@ use colony_wire::control::Fate;
 
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, COLONY, World, world};
-
-impl World {
-    /// What the group says of the copy that a host kept.
-    fn fate(&self, host: usize) -> Fate {
-        self.group.fate(COLONY, self.hosts[host].shard.earlier(), self.start(host))
-    }
-
-    /// The group gives the colony back to a host.
-    fn restore(&mut self, host: usize) {
-        let earlier = self.hosts[host].shard.earlier();
-        let command = self.group.restoration(COLONY, earlier, self.start(host)).expect("it is the last copy");
-        assert_eq!(self.apply(&command), Outcome::Applied);
-    }
-
-    fn hear_fate(&mut self, host: usize, dead: StartId, fate: Fate) {
-        self.feed(host, Input::Fate { colony: COLONY, dead, fate });
-    }
-}
 
 /// `PROTOCOL.md` 7; C14, E3: from the moment it hears of its death it answers nobody, and drops nothing.
 #[test]
@@ -65,7 +46,7 @@ fn last_copy_declared_dead() -> (World, StartId) {
     w.declare_dead(A);
     let dead = w.reborn(A);
     assert_eq!(w.fate(A), Fate::Restore);
-    w.restore(A);
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
     (w, dead)
 }
 
@@ -102,10 +83,35 @@ fn a_restored_copy_outlives_entries_older_than_its_restoration() {
     w.declare_dead(A);
     let of_the_death = w.entry();
     let dead = w.reborn(A);
-    w.restore(A);
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
     w.hear_fate(A, dead, Fate::Restore);
     w.tell_entry(A, of_the_death);
     assert!(w.holds(A));
+    w.tell(A);
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("v")));
+}
+
+/// `PROTOCOL.md` 7; C14, C18.
+///
+/// Bug: as above. Cause: the guard ended with the first entry that concerned the new start, which may only
+/// have wanted a copy there. Fix: it ends when the new start is in sync.
+#[test]
+fn a_restored_copy_outlives_plans_older_than_its_restoration() {
+    let mut w = world(&[A]);
+    w.done(A, request(1, blob("k", "v")));
+    w.declare_dead(A);
+    let dead = w.reborn(A);
+    let mut older = Vec::new();
+    for wanted in [A, C] {
+        w.want(&[wanted]);
+        older.push(w.entry());
+    }
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
+    w.hear_fate(A, dead, Fate::Restore);
+    for entry in older {
+        w.tell_entry(A, entry);
+        assert!(w.holds(A));
+    }
     w.tell(A);
     assert_eq!(w.value(A, "k"), Some(Bytes::from("v")));
 }
@@ -117,12 +123,12 @@ fn a_copy_restored_for_a_start_that_is_gone_too_is_restored_again() {
     w.done(A, request(1, blob("k", "v")));
     w.declare_dead(A);
     let dead = w.reborn(A);
-    w.restore(A);
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
     let of_the_first = w.entry();
     w.declare_dead(A);
     w.reborn(A);
     assert_eq!(w.fate(A), Fate::Restore);
-    w.restore(A);
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
     w.hear_fate(A, dead, Fate::Restore);
     w.tell_entry(A, of_the_first);
     assert!(w.holds(A));
@@ -142,7 +148,7 @@ fn a_copy_whose_fate_is_not_known_is_kept_until_it_is() {
     w.hear_fate(A, dead, Fate::Wait);
     assert_eq!(w.hosts[A].shard.kept().count(), 1);
     let dead_too = w.reborn(B);
-    w.restore(B);
+    assert_eq!(w.restore(B), Some(Outcome::Applied));
     w.hear_fate(B, dead_too, Fate::Restore);
     assert_eq!(w.fate(A), Fate::Discard);
     w.hear_fate(A, dead, Fate::Discard);
@@ -169,7 +175,7 @@ fn what_the_last_copy_acknowledged_after_its_death_is_restored_too() {
     assert!(w.entry().primary.is_none());
     w.done(A, request(1, blob("k", "unaware")));
     let dead = w.reborn(A);
-    w.restore(A);
+    assert_eq!(w.restore(A), Some(Outcome::Applied));
     w.tell(A);
     w.hear_fate(A, dead, Fate::Restore);
     assert_eq!(w.value(A, "k"), Some(Bytes::from("unaware")));
@@ -187,4 +193,20 @@ fn a_state_that_has_not_heard_of_the_death_decides_nothing() {
     let dead = w.reborn(A);
     assert_eq!(lagging.fate(COLONY, &[dead], w.start(A)), Fate::Wait, "it is up, as far as this state knows");
     assert_eq!(State::default().fate(COLONY, &[dead], w.start(A)), Fate::Wait);
+}
+
+/// `PROTOCOL.md` 7; C12, C14: dead is final for a start.
+///
+/// Bug: a second copy of an old admission, applied late, declared the living process of that name dead.
+/// Cause: the record of the dead start went when its successor was admitted. Fix: an admission that was
+/// decided before the last one of its name is void.
+#[test]
+fn a_late_join_never_revives_a_dead_start() {
+    let mut w = world(&[B]);
+    let old = w.member(A);
+    w.declare_dead(A);
+    w.reborn(A);
+    let late = w.apply(&Command::Join { member: old.clone(), deviations: Vec::new() });
+    assert_eq!(late, Outcome::Refused(GroupRefusal::Dead(old.start)));
+    assert!(w.group.is_up(w.start(A)));
 }

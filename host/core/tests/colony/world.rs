@@ -12,6 +12,7 @@ use colony_core::merge::{Conflict, Ticket};
 use colony_core::{Now, Time};
 use colony_wire::admin::Policy;
 use colony_wire::client::{ReplyBody, Request};
+use colony_wire::control::Fate;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, StartId};
 
@@ -103,7 +104,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
 }
 
 fn start(host: usize, number: u64) -> StartId {
-    StartId((host as u64 + 10) * 16 + number)
+    StartId(((host as u64 + 10) << 16) + number)
 }
 
 impl World {
@@ -294,6 +295,22 @@ impl World {
         self.feed(host, Input::Reborn { start });
         self.join(host);
         dead
+    }
+
+    /// What the group says of the copy that a host kept.
+    pub(crate) fn fate(&self, host: usize) -> Fate {
+        self.group.fate(COLONY, self.hosts[host].shard.earlier(), self.start(host))
+    }
+
+    /// The group gives the colony back to a host, if the host kept the last copy.
+    pub(crate) fn restore(&mut self, host: usize) -> Option<Outcome> {
+        let earlier = self.hosts[host].shard.earlier();
+        let command = self.group.restoration(COLONY, earlier, self.start(host))?;
+        Some(self.apply(&command))
+    }
+
+    pub(crate) fn hear_fate(&mut self, host: usize, dead: StartId, fate: Fate) {
+        self.feed(host, Input::Fate { colony: COLONY, dead, fate });
     }
 
     // Clients.
