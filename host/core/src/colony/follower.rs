@@ -52,7 +52,9 @@ impl Follower {
         let before = Seq(append.first.0 - 1);
         let log = &mut holding.log;
         // What is forgotten is committed, and committed ops are the same everywhere.
-        let follows = before < log.base() || log.reign_at(before) == Some(append.prev_reign);
+        let follows = before < log.base()
+            || log.reign_at(before) == Some(append.prev_reign)
+            || (before <= log.last() && mutant!(settings, SkipLogMatching));
         if !follows {
             // Also while a snapshot arrives: the primary may have given it up, and then only this tells it
             // where to go on.
@@ -67,12 +69,12 @@ impl Follower {
         self.matched = self.matched.max(end);
         self.take_buffered(holding);
         holding.commit_to(append.commit.min(self.matched), settings.log_kept, now);
-        Some(self.appended(holding, settings, append.reign))
+        Some(self.appended(holding, append.reign))
     }
 
-    fn appended(&self, holding: &Holding, settings: &Settings, reign: Reign) -> PeerBody {
-        let prepared = if mutant!(settings, AckUnmatched) { holding.prepared() } else { self.matched };
-        PeerBody::Appended { reign, cfg: self.named, begun: self.begun, prepared, committed: holding.committed() }
+    fn appended(&self, holding: &Holding, reign: Reign) -> PeerBody {
+        let (cfg, begun, prepared) = (self.named, self.begun, self.matched);
+        PeerBody::Appended { reign, cfg, begun, prepared, committed: holding.committed() }
     }
 
     fn keep(&mut self, ops: Vec<Op>, settings: &Settings) {
@@ -133,7 +135,7 @@ impl Follower {
             Taken::Whole(store) => {
                 self.assembly = None;
                 self.install(holding, settings, *store);
-                Some(self.appended(holding, settings, reign))
+                Some(self.appended(holding, reign))
             }
         }
     }

@@ -22,8 +22,12 @@ pub enum Mutant {
     DropInheritedSuffix,
     /// A repeated request is carried out again.
     ForgetRequests,
-    /// A peer acknowledges all it holds, also what it has not matched with the primary's log.
-    AckUnmatched,
+    /// A peer takes a batch without comparing the op before it.
+    SkipLogMatching,
+    /// A snapshot leaves out which requests were done.
+    SnapshotWithoutRecords,
+    /// A process that was declared dead drops a copy whose fate is not decided yet.
+    DiscardOnWait,
     /// What a dropped copy acknowledged counts for the one begun after it.
     TrustLostCopy,
     /// While an addition to the in-sync set is proposed, the peer's acknowledgement is not waited for.
@@ -32,7 +36,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AckBeforeAllInSync,
         Self::ProposeBelowCommitted,
         Self::AcceptLowerReign,
@@ -41,7 +45,9 @@ impl Mutant {
         Self::ReadBeforeBarrier,
         Self::DropInheritedSuffix,
         Self::ForgetRequests,
-        Self::AckUnmatched,
+        Self::SkipLogMatching,
+        Self::SnapshotWithoutRecords,
+        Self::DiscardOnWait,
         Self::TrustLostCopy,
         Self::CommitWithoutUnion,
     ];

@@ -240,7 +240,8 @@ impl Shard {
     }
 
     fn fate(&mut self, now: Now, colony: ColonyId, dead: StartId, fate: Fate, out: &mut Vec<Output>) {
-        if self.kept.get(&colony).is_none_or(|kept| kept.dead != dead) || fate == Fate::Wait {
+        let waits = fate == Fate::Wait && !mutant!(self.settings, DiscardOnWait);
+        if self.kept.get(&colony).is_none_or(|kept| kept.dead != dead) || waits {
             return;
         }
         let Some(kept) = self.kept.remove(&colony) else { return };

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::history::History;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
+use super::settings::Settings;
 use super::store::Store;
 use crate::Time;
 
@@ -37,7 +38,7 @@ struct PortableSession {
 }
 
 /// The state in chunks; none if it is larger than a transfer may be.
-pub(super) fn cut(store: &Store, now: Time) -> Option<Vec<Bytes>> {
+pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Option<Vec<Bytes>> {
     let portable = |(key, session): (&Key, &Session)| PortableSession {
         key: key.clone(),
         life: session.life,
@@ -51,7 +52,7 @@ pub(super) fn cut(store: &Store, now: Time) -> Option<Vec<Bytes>> {
         history: store.history.clone(),
         clock: store.clock(),
         sessions: store.sessions().map(portable).collect(),
-        records: store.records.to_portable(),
+        records: if mutant!(settings, SnapshotWithoutRecords) { Vec::new() } else { store.records.to_portable() },
     };
     let whole = Bytes::from(postcard::to_stdvec(&body).expect("a state always encodes"));
     let count = whole.len().div_ceil(SNAPSHOT_CHUNK);

@@ -47,6 +47,12 @@ impl State {
     /// every host, and a refused command changes nothing but the revision.
     pub fn apply(&mut self, command: &Command) -> Outcome {
         self.revision.0 += 1;
+        let outcome = self.carry_out(command);
+        self.forget_replaced();
+        outcome
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Outcome {
         let result = match command {
             Command::Genesis { cluster, lineage, member } => self.genesis(*cluster, *lineage, member),
             Command::Join { member, deviations } => self.join(member, deviations),
@@ -130,7 +136,6 @@ impl State {
         for start in namesakes {
             self.dead(start, deviations)?;
         }
-        self.forget_unnamed(&member.name);
         self.admit(member);
         Ok(())
     }
@@ -145,14 +150,19 @@ impl State {
         self.view = View(self.revision.0);
     }
 
-    /// Drops dead processes of this name that no colony waits for any more.
-    fn forget_unnamed(&mut self, name: &str) {
-        let table = &self.table;
-        self.members.retain(|start, member| {
-            member.name != name
-                || member.state == MemberState::Up
-                || table.values().any(|entry| entry.is_in_sync(*start))
-        });
+    /// Drops dead processes whose host runs again and whose copies no colony waits for any more.
+    fn forget_replaced(&mut self) {
+        let is_replaced = |dead: &Member| {
+            dead.state == MemberState::Dead
+                && self.up().any(|member| member.name == dead.name)
+                && !self.table.values().any(|entry| entry.is_in_sync(dead.start))
+        };
+        let replaced: Vec<StartId> =
+            self.members.values().filter(|member| is_replaced(member)).map(|member| member.start).collect();
+        for start in replaced {
+            self.members.remove(&start);
+            self.view = View(self.revision.0);
+        }
     }
 
     fn dead(&mut self, start: StartId, deviations: &[Deviation]) -> Result<(), Refusal> {

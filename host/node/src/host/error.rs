@@ -33,13 +33,18 @@ pub enum HostError {
         port: u16,
     },
     /// A plugin cannot be used.
-    #[error("plugin {name}: {error}")]
+    #[error("plugin {name} ({file}): {error}")]
     Plugin {
         /// The plugin's name.
         name: String,
+        /// The file it was read from.
+        file: PathBuf,
         /// What is wrong with it.
         error: colony_wasm::LoadError,
     },
+    /// Plugins cannot run on this machine.
+    #[error("plugins cannot run here: {0}")]
+    PluginRuntime(colony_wasm::LoadError),
     /// The group's log cannot be used.
     #[error("the group's log: {0}")]
     Storage(#[from] colony_raft::StorageError),

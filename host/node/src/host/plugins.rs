@@ -1,6 +1,7 @@
 //! The plugins of this process, loaded from the files its configuration names.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use colony_core::merge::{Conflict, Resolution, built_in};
@@ -23,16 +24,16 @@ impl Plugins {
         if config.merge.is_empty() && config.placement.is_none() {
             return Ok(Self { merge: BTreeMap::new(), placement: None });
         }
-        let failed = |name: &str, error| HostError::Plugin { name: name.to_owned(), error };
-        let runtime = Runtime::new(Limits::default()).map_err(|error| failed("runtime", error))?;
+        let failed = |name: &str, file: &Path, error| HostError::Plugin { name: name.to_owned(), file: file.to_owned(), error };
+        let runtime = Runtime::new(Limits::default()).map_err(HostError::PluginRuntime)?;
         let mut merge = BTreeMap::new();
         for (name, path) in &config.merge {
-            let plugin = runtime.load_merge_file(path).map_err(|error| failed(name, error))?;
+            let plugin = runtime.load_merge_file(path).map_err(|error| failed(name, path, error))?;
             merge.insert(name.clone(), plugin);
         }
         let placement = config.placement.as_ref();
         let placement = placement
-            .map(|path| runtime.load_placement_file(path).map_err(|error| failed("placement", error)))
+            .map(|path| runtime.load_placement_file(path).map_err(|error| failed("placement", path, error)))
             .transpose()?;
         Ok(Self { merge, placement })
     }

@@ -253,18 +253,25 @@ impl Primary {
         self.settle(desk);
     }
 
-    /// Nobody waits behind a merge beyond the deadline of the call.
+    /// Nobody waits for a merge, or behind one, beyond the deadline of the call.
     pub(super) fn refuse_the_late(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now.mono;
+        let is_late = |(_, parked): &(&Ticket, &Parked)| parked.deadline <= now;
+        let given_up: Vec<Ticket> = self.parked.iter().filter(is_late).map(|(ticket, _)| *ticket).collect();
+        for ticket in given_up {
+            let Some(parked) = self.parked.remove(&ticket) else { continue };
+            self.parked_keys.remove(&parked.key);
+            desk.reply(parked.caller, ReplyBody::Refused(Refusal::Late));
+            for queued in parked.queue {
+                self.mutate(desk, queued);
+            }
+        }
         let mut late = Vec::new();
         for parked in self.parked.values_mut() {
-            parked.queue.retain(|queued| {
-                let in_time = queued.deadline > now;
-                if !in_time {
-                    late.push(queued.caller);
-                }
-                in_time
-            });
+            let (in_time, too_late): (VecDeque<Queued>, VecDeque<Queued>) =
+                std::mem::take(&mut parked.queue).into_iter().partition(|queued| queued.deadline > now);
+            parked.queue = in_time;
+            late.extend(too_late.into_iter().map(|queued| queued.caller));
         }
         for caller in late {
             desk.reply(caller, ReplyBody::Refused(Refusal::Late));

@@ -13,8 +13,8 @@ use colony_wire::admin::{
 use colony_wire::client::{RouteHost, RouteNamespace, Routes};
 use colony_wire::{ColonyId, StartId};
 
-use super::propose::COMMIT_WITHIN;
 use super::Control;
+use super::propose::COMMIT_WITHIN;
 use crate::host::plugins::ByPlugin;
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
@@ -104,8 +104,11 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
         primaries: count(&|entry| entry.primary == Some(member.start)),
         copies: count(&|entry| entry.is_in_sync(member.start)),
     });
-    let mut problems: Vec<String> =
-        Planner::new(state, &Even).problems().into_iter().map(|(_, problem)| problem).collect();
+    let named = |(colony, problem): (ColonyId, String)| {
+        let space = state.namespaces.get(&colony.namespace).map_or("?", |space| space.name.as_str());
+        format!("{space}/{}: {problem}", colony.bucket)
+    };
+    let mut problems: Vec<String> = Planner::new(state, &Even).problems().into_iter().map(named).collect();
     if leader.is_none() {
         problems.insert(0, "the group has no leader that this host knows of".to_owned());
     }
@@ -124,10 +127,13 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
 
 fn colonies(state: &State, of: Option<&str>) -> AdminReply {
     let name = |start: &StartId| {
-        state.members.get(start).map_or_else(|| format!("gone ({start})"), |member| match member.state {
-            MemberState::Up => member.name.clone(),
-            MemberState::Dead => format!("{} (dead)", member.name),
-        })
+        state.members.get(start).map_or_else(
+            || format!("gone ({start})"),
+            |member| match member.state {
+                MemberState::Up => member.name.clone(),
+                MemberState::Dead => format!("{} (dead)", member.name),
+            },
+        )
     };
     if let Some(host) = of
         && !state.members.values().any(|member| member.name == host)
@@ -179,7 +185,9 @@ async fn create_namespace(control: &Control, name: String, policy: Policy) -> Ad
         let known: Vec<&str> = control.plugins.merge_names().collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return refused(
-            format!("there is no merge plugin named {plugin} (loaded: {known}): name its file in every host's configuration"),
+            format!(
+                "there is no merge plugin named {plugin} (loaded: {known}): name its file in every host's configuration"
+            ),
             false,
         );
     }

@@ -121,7 +121,8 @@ impl Calls {
         }
         *open = None;
         let failed = |error: String| CallFailed::Unreachable(error);
-        let connection = self.transport.connect(to, Expect::AnyHost).await.map_err(|error| failed(error.to_string()))?;
+        let connection =
+            self.transport.connect(to, Expect::AnyHost).await.map_err(|error| failed(error.to_string()))?;
         let pipe = Pipe::open(connection.clone()).await.map_err(|error| failed(error.to_string()))?;
         if let Some(datagrams) = lock(&self.datagrams).clone() {
             tokio::spawn(pass_on(connection.clone(), datagrams));

@@ -24,9 +24,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use colony_core::group::{Command, Member, State};
 use colony_core::watch::Jury;
+use colony_link::Transport;
 use colony_link::quic::QuicTransport;
 use colony_link::sentinel::SentinelListener;
-use colony_link::Transport;
 use colony_raft::Group;
 use colony_wire::StartId;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};

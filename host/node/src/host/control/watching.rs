@@ -197,15 +197,26 @@ async fn keep_sentinel(control: Arc<Control>, member: Member, own: String) {
     }
 }
 
+/// Pause between two attempts to connect in one probe.
+const PROBE_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
 /// Whether a new connection is refused, and whether the process answers a question.
 async fn probe(control: Arc<Control>, member: Member, within: Duration) {
     let introduce = ControlRequest::Introduce { start: control.start() };
-    let (connected, asked) = tokio::join!(
-        sentinel::probe(member.address, within),
+    let (refused, asked) = tokio::join!(
+        tokio::time::timeout(within, is_refused(&member, within)),
         control.calls.call(member.address, &introduce, within)
     );
     let answered = matches!(asked, Ok(ControlReply::Introduction(found)) if found.start == member.start);
-    let refused = connected == Probe::Refused;
+    let refused = refused.is_ok();
     tracing::debug!(name = %member.name, answered, refused, "probed");
     let _ = control.evidence.send(Evidence::Probed { peer: member.start, answered, refused }).await;
+}
+
+/// Resolves once a connection is refused. A process that is being killed loses its connections before it
+/// loses its listener: for a moment the kernel still accepts for it.
+async fn is_refused(member: &Member, within: Duration) {
+    while sentinel::probe(member.address, within).await != Probe::Refused {
+        tokio::time::sleep(PROBE_AGAIN_AFTER).await;
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use colony_core::colony::{Caller, Input, Output, Settings, Shard, Space};
 use colony_core::group::State;
-use colony_link::{FrameSender, Transport};
 use colony_link::quic::QuicTransport;
+use colony_link::{FrameSender, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId};
@@ -229,9 +229,9 @@ impl Actor {
                 continue;
             }
             let Some(namespace) = state.namespaces.get(&colony.namespace) else { continue };
-            let space = spaces.entry(colony.namespace).or_insert_with(|| {
-                Arc::new(Space { name: namespace.name.clone(), policy: namespace.policy.clone() })
-            });
+            let space = spaces
+                .entry(colony.namespace)
+                .or_insert_with(|| Arc::new(Space { name: namespace.name.clone(), policy: namespace.policy.clone() }));
             heard.insert(*colony, entry.cfg);
             news.push((*colony, entry.clone(), space.clone()));
         }

@@ -45,11 +45,7 @@ pub(super) enum Order {
     /// Which copies are kept, under which start, and the starts this process lost.
     Kept(oneshot::Sender<KeptCopies>),
     /// The group said what becomes of a kept copy.
-    Fate {
-        colony: ColonyId,
-        dead: StartId,
-        fate: Fate,
-    },
+    Fate { colony: ColonyId, dead: StartId, fate: Fate },
 }
 
 /// Copies kept by a process that was declared dead.
