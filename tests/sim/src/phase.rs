@@ -83,15 +83,18 @@ impl World {
         self.probe()
     }
 
-    /// Whether a process that runs or is stopped holds a copy under a start that is in sync.
+    /// Whether a process that runs or is stopped holds a copy under a start that is in sync. A copy that was
+    /// never begun, since nothing was committed yet, counts while its start is not dead: after that nobody
+    /// can tell that it was empty.
     fn has_in_sync_copy(&self, colony: ColonyId) -> bool {
         let Some(entry) = self.group.state.table.get(&colony) else { return false };
         entry.in_sync.iter().any(|start| {
-            let host = self.homes.get(start).map(|home| &self.hosts[*home]);
-            host.is_some_and(|host| {
-                let had = host.process.as_ref().is_some_and(|process| process.starts.contains(start));
-                had && (self.oracle.is_empty(colony) || host.copies(colony).next().is_some())
-            })
+            let Some(host) = self.homes.get(start).map(|home| &self.hosts[*home]) else { return false };
+            let Some(process) = host.process.as_ref().filter(|process| process.starts.contains(start)) else {
+                return false;
+            };
+            let to_begin = self.oracle.is_empty(colony) && process.start() == *start && self.group.state.is_up(*start);
+            to_begin || host.copies(colony).next().is_some()
         })
     }
 
