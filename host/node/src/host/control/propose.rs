@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use colony_core::group::{Command, Outcome};
+use colony_core::group::{Command, Member, Outcome};
 use colony_raft::ProposeError;
 use colony_wire::control::{ControlReply, ControlRequest};
 
@@ -62,6 +62,11 @@ impl Control {
         let votes = self.group.voters().contains(&self.group.id());
         let by_raft = self.group.leader().filter(|_| votes).map(|peer| peer.address);
         by_raft.or(*lock(&self.leader_hint)).filter(|address| *address != own || self.group.is_leader())
+    }
+
+    /// Whether this host takes that one for the group's leader.
+    pub(super) fn leads(&self, member: &Member) -> bool {
+        self.group.leader().is_some_and(|leader| leader.raft == member.raft)
     }
 
     /// Somebody said where the leader is, or that it is not where it was thought to be.

@@ -1,6 +1,7 @@
 //! Evidence for the watch, and what it wants done: beacons, sentinels, probes, accusations (`PROTOCOL.md` 13).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use super::{Control, lock};
 const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
 /// Pause before a broken sentinel connection is made again.
 const SENTINEL_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Each voter gives the one before it this much time to become the leader.
+const CANDIDACY_AFTER: Duration = Duration::from_millis(150);
 /// Accusations on their way to the leader at a time. They are repeated while they hold.
 const ACCUSING: usize = 64;
 
@@ -108,12 +111,40 @@ impl Watcher {
     fn input(&self, noticed: Evidence) -> Option<Input> {
         match noticed {
             Evidence::Beacon { from } => Some(Input::BeaconHeard { from }),
-            Evidence::Probed { peer, answered, refused } => Some(Input::ProbeResult { peer, answered, refused }),
+            Evidence::Probed { peer, answered, refused } => {
+                if refused && !answered {
+                    self.succeed(peer);
+                }
+                Some(Input::ProbeResult { peer, answered, refused })
+            }
             Evidence::SentinelBroken { name } => {
                 let peer = self.state.up().find(|member| member.name == name)?.start;
                 Some(Input::SentinelBroken { peer })
             }
         }
+    }
+
+    /// The process is gone. If it led the group, the voters stand for election one after the other, by address,
+    /// without waiting for its lease. One that is mistaken costs a change of leader and nothing else.
+    fn succeed(&self, gone: StartId) {
+        let Some(leader) = self.state.members.get(&gone).filter(|gone| self.control.leads(gone)) else { return };
+        let voters = self.control.group.voters();
+        let mut candidates: Vec<SocketAddr> =
+            self.state.up().filter(|member| voters.contains(&member.raft)).map(|member| member.address).collect();
+        candidates.retain(|address| *address != leader.address);
+        candidates.sort_unstable();
+        let own = self.control.own().address;
+        let Some(rank) = candidates.iter().position(|address| *address == own) else { return };
+        let (control, leader) = (self.control.clone(), leader.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(CANDIDACY_AFTER * u32::try_from(rank).unwrap_or(u32::MAX)).await;
+            if control.leads(&leader) {
+                tracing::info!(leader = %leader.name, rank, "the leader's process is gone: standing for election");
+                if let Err(error) = control.group.take_over().await {
+                    tracing::warn!(%error, "no election");
+                }
+            }
+        });
     }
 
     fn handle(&mut self, input: Input) {
