@@ -80,9 +80,19 @@ impl World {
 
     /// Reads as one who has seen this position.
     pub(crate) fn read_after(&mut self, host: usize, name: &'static str, token: Option<Position>) -> ReplyBody {
+        self.read_seen(host, name, token).1
+    }
+
+    /// The same, with the position that comes with the answer.
+    pub(crate) fn read_seen(
+        &mut self,
+        host: usize,
+        name: &'static str,
+        token: Option<Position>,
+    ) -> (Option<Position>, ReplyBody) {
         let body = RequestBody::Get { key: key(name) };
         let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body });
-        self.answer(caller).expect("a read is answered at once").clone()
+        (self.seen(caller), self.answer(caller).expect("a read is answered at once").clone())
     }
 
     pub(crate) fn found(&mut self, host: usize, name: &'static str) -> SessionView {

@@ -2,6 +2,7 @@
 //! late or out of order, told over a few shards and a group state whose every step the test decides.
 
 mod calls;
+mod oracle;
 mod world;
 
 mod catch_up;

@@ -28,7 +28,7 @@ fn zero() -> Option<Vec<AttributeChange>> {
 
 impl World {
     fn ticket(&self) -> Ticket {
-        self.merges.last().expect("a question was asked").0
+        self.merges.last().expect("a question was asked").1
     }
 
     fn decide_merge(&mut self, ticket: Ticket, resolution: Resolution) {
@@ -66,7 +66,7 @@ fn a_conflict_asks_for_the_base_and_then_the_plugin_and_replicates_its_result() 
     assert_eq!(w.answer(bare), Some(&ReplyBody::NeedBase { attributes: vec!["n".into()] }));
     let full = w.ask(A, request(3, save_with("cart", base, vec![change("n", "2"), change("m", "7")], zero())));
     assert_eq!(w.answer(full), None);
-    assert_eq!(w.merges.last().unwrap().1.attributes, ["n"]);
+    assert_eq!(w.merges.last().unwrap().2.attributes, ["n"]);
     w.decide_merge(w.ticket(), Resolution::Attributes(vec![change("n", "3")]));
     w.quiet();
     assert!(matches!(w.answer(full), Some(ReplyBody::Done(Done { merged: true, .. }))));
@@ -160,6 +160,26 @@ fn who_waits_behind_a_merge_is_refused_when_the_deadline_passes() {
     let hasty = w.ask(A, hasty);
     w.run(200);
     assert_eq!(w.refusal(hasty), Some(&Refusal::Late));
+}
+
+/// `PROTOCOL.md` 3.1, 10; F6, D9.
+///
+/// Bug: a merge that was never answered held its session up for the rest of the reign, and every hand-over.
+/// Cause: only those who waited behind it had a deadline. Fix: so has the save that was asked about.
+#[test]
+fn a_merge_that_is_never_answered_ends_with_the_deadline_of_the_call() {
+    let (mut w, base) = overtaken(by_plugin());
+    let lost = w.ask(A, request(3, save_with("cart", base, vec![change("n", "2")], zero())));
+    let ticket = w.ticket();
+    w.run(4_000);
+    let behind = w.ask(A, request_of(2, 1, 1, attributes("cart", &[("n", "behind")])));
+    assert_eq!((w.answer(lost), w.answer(behind)), (None, None));
+    w.run(1_200);
+    assert_eq!(w.refusal(lost), Some(&Refusal::Late));
+    assert!(w.is_done(behind));
+    w.decide_merge(ticket, Resolution::KeepTheirs);
+    w.run(40);
+    assert_eq!(w.attribute(A, "cart", "n"), Some(Bytes::from("behind")));
 }
 
 /// `PROTOCOL.md` 10: tickets die with the reign; who waited asks the next primary.

@@ -1,20 +1,21 @@
 //! Everything that may happen, in any order: whatever was acknowledged survives, and once it is over the
 //! colony serves again (`PROTOCOL.md` 2).
 
-use std::collections::BTreeMap;
-
-use colony_core::colony::{Caller, Settings};
+use colony_core::colony::{Input, Settings};
 use colony_core::group::{Command, Entry};
-use colony_wire::admin::Policy;
-use colony_wire::client::{ReplyBody, Request};
+use colony_core::merge::Resolution;
+use colony_wire::StartId;
+use colony_wire::admin::{MergeBy, Policy};
+use colony_wire::client::Request;
 use colony_wire::control::Fate;
-use colony_wire::{Position, StartId};
+use colony_wire::session::Mutation;
 
-use crate::calls::{attributes, blob, delete, request_of};
+use crate::calls::{attributes, blob, change, delete, request_of, save_with};
+use crate::oracle::Oracle;
 use crate::world::{A, B, C, COLONY, World, world_with};
 
-const STEPS: u32 = 600;
-const SEEDS: u64 = 400;
+const STEPS: u32 = 800;
+const SEEDS: u64 = 200;
 const KEYS: [&str; 3] = ["k1", "k2", "k3"];
 
 /// A small generator of numbers: the same seed, the same story.
@@ -30,21 +31,24 @@ impl Dice {
 struct Soup {
     w: World,
     dice: Dice,
+    /// One in so many of the hard blows is dealt: some stories are mostly work, some mostly trouble.
+    mercy: usize,
     /// Every entry there ever was: any may be heard late.
     entries: Vec<Entry>,
     requests: Vec<Request>,
-    /// Which request each call was for.
-    calls: Vec<(Caller, usize)>,
+    oracle: Oracle,
 }
 
 impl Soup {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let log_kept = [0, 3, 1024][dice.roll(3)];
+        let mercy = [1, 2, 6][dice.roll(3)];
         let holders: &[usize] = [&[A][..], &[A, B], &[A, B, C]][dice.roll(3)];
-        let w = world_with(holders, Policy::default(), Settings { log_kept, ..Settings::default() });
+        let policy = Policy { merge: MergeBy::Plugin("cart".into()), ..Policy::default() };
+        let w = world_with(holders, policy, Settings { log_kept, ..Settings::default() });
         let entries = vec![w.entry()];
-        Self { w, dice, entries, requests: Vec::new(), calls: Vec::new() }
+        Self { w, dice, mercy, entries, requests: Vec::new(), oracle: Oracle::default() }
     }
 
     fn note_entry(&mut self) {
@@ -61,26 +65,39 @@ impl Soup {
     fn step(&mut self) {
         let host = self.dice.roll(3);
         match self.dice.roll(100) {
-            0..35 => self.message(),
-            35..50 => self.w.tick(host),
-            50..62 => self.call(host),
-            62..68 => self.decide(),
-            68..80 => {
-                let newest = self.entries.len() - 1;
-                let age = if self.dice.roll(3) == 0 { self.dice.roll(4).min(newest) } else { 0 };
-                self.w.tell_entry(host, self.entries[newest - age].clone());
-            }
-            80..84 => self.plan(),
-            84..86 if !self.is_dead(host) => self.w.declare_dead(host),
-            86..90 if self.is_dead(host) && self.w.hosts[host].runs => drop(self.w.reborn(host)),
-            90..95 => self.ask_fate(host),
-            95 => self.w.pass(400),
-            96 => self.w.kill(host),
-            97..100 => self.w.wake(host),
+            0..46 => self.message(),
+            46..57 => self.w.tick(host),
+            57..67 => self.call(),
+            67..71 => self.read(),
+            71..74 => self.answer_merge(),
+            74..79 => self.decide(),
+            79..89 => self.tell(host),
+            89..100 if self.dice.roll(self.mercy) > 0 => self.message(),
+            89..91 => self.plan(),
+            91 if !self.is_dead(host) => self.w.declare_dead(host),
+            92..94 if self.is_dead(host) && self.w.hosts[host].runs => drop(self.w.reborn(host)),
+            94..96 => self.ask_fate(host),
+            96 => self.w.pass(400),
+            97 => self.w.kill(host),
+            98..100 => self.w.wake(host),
             _ => {}
         }
         self.note_entry();
         self.w.check();
+    }
+
+    /// Somebody hears the newest entry, or an old one that was long on its way.
+    fn tell(&mut self, host: usize) {
+        let newest = self.entries.len() - 1;
+        let age = if self.dice.roll(3) == 0 { self.dice.roll(4).min(newest) } else { 0 };
+        self.w.tell_entry(host, self.entries[newest - age].clone());
+    }
+
+    /// Whom a client asks: the primary, as a rule.
+    fn asked(&mut self) -> usize {
+        let primary = self.w.entry().primary;
+        let primary = (A..=C).find(|host| Some(self.w.start(*host)) == primary);
+        primary.filter(|_| self.dice.roll(4) > 0).unwrap_or(self.dice.roll(3))
     }
 
     fn message(&mut self) {
@@ -103,15 +120,12 @@ impl Soup {
         }
     }
 
-    fn call(&mut self, host: usize) {
+    /// A new request, or one made before, to whoever comes first.
+    fn call(&mut self) {
+        let host = self.asked();
         let index = if self.requests.is_empty() || self.dice.roll(3) > 0 {
             let number = 1 + self.requests.len() as u64;
-            let key = KEYS[self.dice.roll(KEYS.len())];
-            let mutation = match self.dice.roll(4) {
-                0 => delete(key),
-                1 => attributes(key, &[("n", "v")]),
-                _ => blob(key, "v"),
-            };
+            let mutation = self.mutation();
             self.requests.push(request_of(1, number, 1, mutation));
             self.requests.len() - 1
         } else {
@@ -119,7 +133,52 @@ impl Soup {
         };
         if self.w.hosts[host].runs {
             let caller = self.w.ask(host, self.requests[index].clone());
-            self.calls.push((caller, index));
+            self.oracle.called(caller, index);
+        }
+    }
+
+    fn mutation(&mut self) -> Mutation {
+        let key = KEYS[self.dice.roll(KEYS.len())];
+        let base = self.oracle.found(key).filter(|_| self.dice.roll(2) == 0);
+        match (self.dice.roll(4), base) {
+            (0, _) => delete(key),
+            (1, _) => blob(key, "v"),
+            (_, Some(base)) => save_with(key, base, vec![change("n", "saved")], Some(vec![change("n", "base")])),
+            (_, None) => attributes(key, &[("n", "v"), ("m", "v")]),
+        }
+    }
+
+    fn read(&mut self) {
+        let host = self.asked();
+        if self.w.hosts[host].runs {
+            let key = KEYS[self.dice.roll(KEYS.len())];
+            let (seen, body) = self.w.read_seen(host, key, self.oracle.token());
+            self.oracle.read(key, seen, &body);
+        }
+    }
+
+    fn answer_merge(&mut self) {
+        if self.w.merges.is_empty() {
+            return;
+        }
+        let index = self.dice.roll(self.w.merges.len());
+        if !self.w.hosts[self.w.merges[index].0].runs {
+            return;
+        }
+        let (host, ticket, _) = self.w.merges.remove(index);
+        let answer = match self.dice.roll(5) {
+            0 => Ok(Resolution::KeepOurs),
+            1 => Ok(Resolution::KeepTheirs),
+            2 => Ok(Resolution::Attributes(vec![change("n", "merged")])),
+            3 => Ok(Resolution::Delete),
+            _ => Err("trapped".to_owned()),
+        };
+        self.w.feed(host, Input::Merged { ticket, answer });
+    }
+
+    fn answer_all_merges(&mut self) {
+        while let Some((host, ticket, _)) = self.w.merges.pop() {
+            self.w.feed(host, Input::Merged { ticket, answer: Ok(Resolution::KeepOurs) });
         }
     }
 
@@ -197,27 +256,16 @@ impl Soup {
         self.w.want(&[B, C, A]);
         self.w.tell_all();
         self.w.quiet();
-        self.w.run(8_000);
-    }
-
-    fn assert_all_is_well(&mut self) {
-        let entry = self.w.entry();
-        assert_eq!(entry.primary, Some(self.w.start(B)), "it is led by whom placement wants");
-        assert_eq!(entry.in_sync.len(), 3, "all copies are in sync");
-        for host in A..=C {
-            assert_eq!(self.w.replica(host).committed(), self.w.replica(B).prepared());
-            assert_eq!(self.w.replica(host).store().digest(), self.w.replica(B).store().digest());
+        // A hand-over that was tried while a merge was open is tried again after a pause.
+        for _ in 0..15 {
+            self.answer_all_merges();
+            self.w.run(1_000);
+            let entry = self.w.entry();
+            if entry.primary == entry.want.first().copied() && entry.in_sync.len() == 3 {
+                break;
+            }
         }
-        let mut answers: BTreeMap<usize, Position> = BTreeMap::new();
-        for (caller, index) in &self.calls {
-            let Some(ReplyBody::Done(done)) = self.w.answer(*caller) else { continue };
-            assert!(self.w.replica(B).history().covers(done.version), "what was acknowledged is there");
-            let earlier = answers.insert(*index, done.version);
-            assert!(earlier.is_none_or(|earlier| earlier == done.version), "one request, one effect");
-        }
-        let caller = self.w.ask(B, request_of(2, 1, 1, blob("after", "v")));
-        self.w.quiet();
-        assert!(self.w.is_done(caller), "and it takes writes");
+        self.w.run(200);
     }
 }
 
@@ -229,7 +277,7 @@ fn whatever_happens_what_was_acknowledged_survives_and_the_colony_serves_again()
             let mut soup = Soup::new(seed);
             (0..STEPS).for_each(|_| soup.step());
             soup.heal();
-            soup.assert_all_is_well();
+            soup.oracle.judge(&mut soup.w);
         });
         assert!(story.is_ok(), "seed {seed}");
     }

@@ -36,8 +36,8 @@ pub(crate) struct World {
     pub(crate) bag: Vec<Envelope>,
     /// Commands that were proposed and are not decided.
     pub(crate) proposals: Vec<Command>,
-    /// Questions to whoever merges.
-    pub(crate) merges: Vec<(Ticket, Conflict)>,
+    /// Questions to whoever merges, each with the host that asks.
+    pub(crate) merges: Vec<(usize, Ticket, Conflict)>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
     pub(crate) now: Time,
@@ -204,7 +204,7 @@ impl World {
                     assert!(earlier.is_none(), "a call is answered once");
                 }
                 Output::Propose(command) => self.proposals.push(command),
-                Output::Merge { ticket, conflict, .. } => self.merges.push((ticket, conflict)),
+                Output::Merge { ticket, conflict, .. } => self.merges.push((host, ticket, conflict)),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
             }
         }
