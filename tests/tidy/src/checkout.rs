@@ -45,21 +45,14 @@ pub fn rust_sources(folder: &str) -> Vec<PathBuf> {
 pub fn product_sources(krate: &str) -> Vec<PathBuf> {
     let mut files = rust_sources(&format!("{krate}/src"));
     let modules: Vec<PathBuf> = files.iter().flat_map(test_modules).collect();
-    files.retain(|file| {
-        !modules
-            .iter()
-            .any(|module| file.starts_with(module) || *file == module.with_extension("rs"))
-    });
+    files.retain(|file| !modules.iter().any(|module| file.starts_with(module) || *file == module.with_extension("rs")));
     files
 }
 
 /// The folders of the crates of the main workspace, relative to the root.
 #[must_use]
 pub fn crates() -> Vec<PathBuf> {
-    let mut folders: Vec<_> = ["guest-sdk", "host", "tests"]
-        .into_iter()
-        .flat_map(packages)
-        .collect();
+    let mut folders: Vec<_> = ["guest-sdk", "host", "tests"].into_iter().flat_map(packages).collect();
     folders.sort();
     folders
 }
@@ -76,17 +69,14 @@ pub fn plugins() -> Vec<PathBuf> {
 #[must_use]
 pub fn package_name(folder: &Path) -> Option<String> {
     let manifest = text(folder.join("Cargo.toml"))?;
-    let mut names = manifest
-        .lines()
-        .filter_map(|line| line.strip_prefix("name = "));
+    let mut names = manifest.lines().filter_map(|line| line.strip_prefix("name = "));
     Some(names.next()?.trim().trim_matches('"').to_owned())
 }
 
 /// Every folder below `parent`, itself included, whose manifest is that of a package.
 fn packages(parent: &str) -> Vec<PathBuf> {
     let manifests = walk(&root().join(parent)).into_iter();
-    let manifests =
-        manifests.filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml"));
+    let manifests = manifests.filter(|file| file.file_name().is_some_and(|name| name == "Cargo.toml"));
     manifests
         .filter(|file| text(file).is_some_and(|text| text.lines().any(|line| line == "[package]")))
         .filter_map(|file| file.parent().map(Path::to_path_buf))
@@ -108,16 +98,9 @@ fn test_modules(file: &PathBuf) -> Vec<PathBuf> {
 fn tracked() -> Option<Vec<PathBuf>> {
     let mut command = Command::new("git");
     command.args(["ls-files", "-z"]).current_dir(root());
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
+    let output = command.output().ok().filter(|output| output.status.success())?;
     let names = String::from_utf8(output.stdout).ok()?;
-    let files: Vec<_> = names
-        .split('\0')
-        .filter(|name| !name.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let files: Vec<_> = names.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect();
     (!files.is_empty()).then_some(files)
 }
 
@@ -126,9 +109,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {
         for entry in entries(&folder) {
-            let foreign = entry
-                .file_name()
-                .is_some_and(|name| FOREIGN_FOLDERS.iter().any(|&folder| name == folder));
+            let foreign = entry.file_name().is_some_and(|name| FOREIGN_FOLDERS.iter().any(|&folder| name == folder));
             if !entry.is_dir() {
                 files.push(relative(&entry));
             } else if !foreign {
@@ -156,19 +137,13 @@ mod tests {
     fn the_crates_of_the_workspace_are_found() {
         let crates = crates();
         for known in ["guest-sdk", "host/core", "host/wire", "tests/tidy"] {
-            assert!(
-                crates.iter().any(|krate| krate == known),
-                "{known} in {crates:?}"
-            );
+            assert!(crates.iter().any(|krate| krate == known), "{known} in {crates:?}");
         }
     }
 
     #[test]
     fn a_package_is_known_by_its_manifest() {
-        assert_eq!(
-            package_name(Path::new("tests/tidy")).as_deref(),
-            Some("colony-tidy")
-        );
+        assert_eq!(package_name(Path::new("tests/tidy")).as_deref(), Some("colony-tidy"));
         assert_eq!(package_name(Path::new("tests")), None);
     }
 

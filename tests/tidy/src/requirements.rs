@@ -26,11 +26,7 @@ pub fn faults(table: &str, file: impl Fn(&str) -> Option<String>) -> Vec<String>
             Some(Err(fault)) => faults.push(format!("line {}: {fault}", index + 1)),
             Some(Ok(row)) => {
                 if let Some(first) = seen.insert(row.key.to_owned(), index + 1) {
-                    faults.push(format!(
-                        "{} stands on lines {first} and {}",
-                        row.key,
-                        index + 1
-                    ));
+                    faults.push(format!("{} stands on lines {first} and {}", row.key, index + 1));
                 }
                 faults.extend(row.faults(&file));
             }
@@ -65,10 +61,7 @@ impl<'a> Row<'a> {
             return None;
         }
         let [key, words, tests] = cells[..] else {
-            return Some(Err(format!(
-                "three columns expected, {} found",
-                cells.len()
-            )));
+            return Some(Err(format!("three columns expected, {} found", cells.len())));
         };
         if !keys().any(|known| known == key) {
             return Some(Err(format!("`{key}` is no key")));
@@ -79,9 +72,7 @@ impl<'a> Row<'a> {
             let apart = tests.split("<br>").flat_map(str::split_whitespace);
             let named: Vec<_> = apart.map(|test| test.trim_matches('`')).collect();
             if named.is_empty() {
-                return Some(Err(format!(
-                    "{key} names no test and does not say `{NOT_YET}`"
-                )));
+                return Some(Err(format!("{key} names no test and does not say `{NOT_YET}`")));
             }
             named
         };
@@ -114,9 +105,7 @@ fn check(key: &str, test: &str, file: impl Fn(&str) -> Option<String>) -> Result
         return Err(format!("`{name}` in `{path}` is no test"));
     }
     if !names(&found.docs, key) {
-        return Err(format!(
-            "the doc comment of `{name}` in `{path}` does not name {key}"
-        ));
+        return Err(format!("the doc comment of `{name}` in `{path}` does not name {key}"));
     }
     Ok(())
 }
@@ -133,10 +122,7 @@ impl TestFn {
         let code: Vec<&str> = code.lines().collect();
         let lines: Vec<&str> = text.lines().collect();
         let at = code.iter().position(|line| declares(line, name))?;
-        let mut found = Self {
-            docs: String::new(),
-            is_test: false,
-        };
+        let mut found = Self { docs: String::new(), is_test: false };
         for index in (0..at).rev() {
             let (line, code) = (lines[index].trim(), code[index].trim());
             if let Some(doc) = line.strip_prefix("///") {
@@ -162,15 +148,13 @@ fn is_test_attribute(code: &str) -> bool {
 fn declares(code: &str, name: &str) -> bool {
     code.match_indices("fn ").any(|(at, keyword)| {
         let rest = code[at + keyword.len()..].trim_start();
-        rest.strip_prefix(name)
-            .is_some_and(|after| after.starts_with(['(', '<']))
+        rest.strip_prefix(name).is_some_and(|after| after.starts_with(['(', '<']))
     })
 }
 
 /// Whether the text has the key as a word: `C1` does not stand in `C14`.
 fn names(text: &str, key: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric())
-        .any(|word| word == key)
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| word == key)
 }
 
 #[cfg(test)]
@@ -191,14 +175,9 @@ fn no_test() {}
 
     /// The faults of a table in which every key says `not yet`, after `doctor` has been at its lines.
     fn doctored(doctor: impl Fn(&mut Vec<String>)) -> Vec<String> {
-        let mut lines: Vec<String> = keys()
-            .map(|key| format!("| {key} | words | not yet |"))
-            .collect();
+        let mut lines: Vec<String> = keys().map(|key| format!("| {key} | words | not yet |")).collect();
         doctor(&mut lines);
-        let table = format!(
-            "# Title\n\n| Key | Promise | Tests |\n|---|---|---|\n{}\n",
-            lines.join("\n")
-        );
+        let table = format!("# Title\n\n| Key | Promise | Tests |\n|---|---|---|\n{}\n", lines.join("\n"));
         faults(&table, |path| (path == FILE).then(|| TEXT.to_owned()))
     }
 
@@ -272,12 +251,7 @@ fn no_test() {}
     #[test]
     fn a_test_that_does_not_name_the_key_is_found() {
         let faults = doctored(|lines| lines[52] = format!("| C1 | words | {FILE}::a_claim |"));
-        assert!(
-            faults
-                .iter()
-                .any(|fault| fault.ends_with("does not name C1")),
-            "{faults:?}"
-        );
+        assert!(faults.iter().any(|fault| fault.ends_with("does not name C1")), "{faults:?}");
     }
 
     #[test]

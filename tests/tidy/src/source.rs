@@ -47,10 +47,7 @@ pub fn test_modules(code: &str) -> Vec<String> {
 #[must_use]
 pub fn lines_with(text: &str, needle: &str) -> Vec<usize> {
     let lines = text.lines().enumerate();
-    lines
-        .filter(|(_, line)| line.contains(needle))
-        .map(|(index, _)| index + 1)
-        .collect()
+    lines.filter(|(_, line)| line.contains(needle)).map(|(index, _)| index + 1).collect()
 }
 
 /// Where each item for tests begins and ends, its attribute included.
@@ -111,11 +108,7 @@ struct Blanker {
 
 impl Blanker {
     fn new(text: &str) -> Self {
-        Self {
-            text: text.chars().collect(),
-            at: 0,
-            out: String::with_capacity(text.len()),
-        }
+        Self { text: text.chars().collect(), at: 0, out: String::with_capacity(text.len()) }
     }
 
     fn run(mut self) -> String {
@@ -203,10 +196,7 @@ impl Blanker {
 
     /// `r"..."`, `r#"..."#`, ...; a raw identifier (`r#fn`) has no quote and is kept.
     fn raw_string(&mut self) {
-        let hashes = self.text[self.at + 1..]
-            .iter()
-            .take_while(|&&c| c == '#')
-            .count();
+        let hashes = self.text[self.at + 1..].iter().take_while(|&&c| c == '#').count();
         for _ in 0..=hashes {
             self.keep();
         }

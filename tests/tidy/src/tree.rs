@@ -30,12 +30,7 @@ impl Tree {
     /// What a package of the main workspace reaches in the product: its normal dependencies.
     #[must_use]
     pub fn of(package: &str) -> Self {
-        Self {
-            workspace: ".".into(),
-            package: package.into(),
-            edges: "normal",
-            more: Vec::new(),
-        }
+        Self { workspace: ".".into(), package: package.into(), edges: "normal", more: Vec::new() }
     }
 
     /// Asks in the workspace in this folder, named from the root, instead of the main one.
@@ -73,9 +68,7 @@ impl Tree {
             .args(&self.more)
             .current_dir(checkout::root().join(&self.workspace));
         let repeat = format!("cargo tree -p {} -e {}", self.package, self.edges);
-        let output = command
-            .output()
-            .map_err(|error| format!("{repeat}: {error}"))?;
+        let output = command.output().map_err(|error| format!("{repeat}: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{repeat}: {said}"));
@@ -91,11 +84,7 @@ fn parse(text: &str, root: &Path) -> Vec<Reached> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines
         .map(|line| Reached {
-            name: line
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            name: line.split_whitespace().next().unwrap_or_default().to_owned(),
             feature: line.split('"').nth(1).map(str::to_owned),
             ours: line.contains(&ours),
         })
@@ -111,10 +100,7 @@ mod tests {
         let text = "colony-core v0.1.0 (/c/host/core)\nserde v1.0.1\nserde_derive v1.0.1 (proc-macro)\n\
                     colony-core feature \"mutants\" (*)\n";
         let reached = parse(text, Path::new("/c"));
-        let told: Vec<_> = reached
-            .iter()
-            .map(|one| (one.name.as_str(), one.feature.as_deref(), one.ours))
-            .collect();
+        let told: Vec<_> = reached.iter().map(|one| (one.name.as_str(), one.feature.as_deref(), one.ours)).collect();
         assert_eq!(
             told,
             [

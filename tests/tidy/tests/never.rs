@@ -22,22 +22,10 @@ const PURE: &[&str] = &[
 ];
 
 /// The plumbing that each have one home.
-const HOMES: &[(&str, &str)] = &[
-    ("openraft", "host/raft"),
-    ("wasmtime", "host/wasm"),
-    ("quinn", "host/link"),
-];
+const HOMES: &[(&str, &str)] = &[("openraft", "host/raft"), ("wasmtime", "host/wasm"), ("quinn", "host/link")];
 
 /// The crates of the product, by folder.
-const PRODUCT: &[&str] = &[
-    "host/wire",
-    "host/core",
-    "host/link",
-    "host/raft",
-    "host/wasm",
-    "host/client",
-    "host/node",
-];
+const PRODUCT: &[&str] = &["host/wire", "host/core", "host/link", "host/raft", "host/wasm", "host/client", "host/node"];
 
 fn reached(tree: Tree) -> Vec<Reached> {
     tree.reached().unwrap_or_else(|error| panic!("{error}"))
@@ -48,18 +36,14 @@ fn reached(tree: Tree) -> Vec<Reached> {
 fn assert_ours(tree: Tree, package: &str, allowed: &[&str]) {
     let ours = reached(tree).into_iter().filter(|one| one.ours);
     let names = ours.map(|one| one.name).filter(|name| name != package);
-    let foreign: Vec<_> = names
-        .filter(|name| !allowed.contains(&name.as_str()))
-        .collect();
+    let foreign: Vec<_> = names.filter(|name| !allowed.contains(&name.as_str())).collect();
     assert!(foreign.is_empty(), "{package} imports {foreign:?} of ours");
 }
 
 #[track_caller]
 fn assert_never_reaches(tree: Tree, package: &str, forbidden: &[&str]) {
     let names = reached(tree).into_iter().map(|one| one.name);
-    let found: Vec<_> = names
-        .filter(|name| forbidden.iter().any(|one| is_or_extends(name, one)))
-        .collect();
+    let found: Vec<_> = names.filter(|name| forbidden.iter().any(|one| is_or_extends(name, one))).collect();
     assert!(found.is_empty(), "{package} reaches {found:?}");
 }
 
@@ -81,11 +65,7 @@ fn assert_pure(package: &str, ours: &[&str]) {
 }
 
 /// Every line of `files`, after `read` has made its text into what is judged, that has one of the words.
-fn lines_with(
-    files: &[impl AsRef<Path>],
-    read: impl Fn(&str) -> String,
-    words: &[&str],
-) -> Vec<String> {
+fn lines_with(files: &[impl AsRef<Path>], read: impl Fn(&str) -> String, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
         let file = file.as_ref();
@@ -119,17 +99,8 @@ fn wire_stands_alone_and_is_pure() {
 fn core_reaches_wire_and_nothing_impure() {
     assert_pure("colony-core", &["colony-wire"]);
     let bans = checkout::text("host/core/clippy.toml").expect("the core has its own bans");
-    for banned in [
-        "Instant::now",
-        "SystemTime::now",
-        "thread::spawn",
-        "HashMap",
-        "HashSet",
-    ] {
-        assert!(
-            bans.contains(banned),
-            "{banned} is no longer banned in the core"
-        );
+    for banned in ["Instant::now", "SystemTime::now", "thread::spawn", "HashMap", "HashSet"] {
+        assert!(bans.contains(banned), "{banned} is no longer banned in the core");
     }
 }
 
@@ -143,14 +114,7 @@ fn core_never_lifts_its_bans() {
 /// Never 3.
 #[test]
 fn client_never_reaches_the_host() {
-    let forbidden = [
-        "colony-core",
-        "colony-raft",
-        "colony-wasm",
-        "colony-node",
-        "openraft",
-        "wasmtime",
-    ];
+    let forbidden = ["colony-core", "colony-raft", "colony-wasm", "colony-node", "openraft", "wasmtime"];
     assert_never_reaches(Tree::of("colony-client"), "colony-client", &forbidden);
 }
 
@@ -174,11 +138,7 @@ fn plumbing_is_imported_in_its_home_only() {
         let manifest = checkout::text(folder.join("Cargo.toml")).unwrap_or_default();
         for (plumbing, home) in HOMES.iter().filter(|(_, home)| folder != Path::new(home)) {
             let named = manifest.lines().any(|line| line.starts_with(plumbing));
-            assert!(
-                !named,
-                "{} depends on {plumbing}, whose home is {home}",
-                folder.display()
-            );
+            assert!(!named, "{} depends on {plumbing}, whose home is {home}", folder.display());
         }
     }
 }
@@ -188,28 +148,15 @@ fn plumbing_is_imported_in_its_home_only() {
 fn plumbing_is_named_in_its_home_only() {
     let files = checkout::rust_sources(".");
     for (plumbing, home) in HOMES {
-        let outside: Vec<_> = files
-            .iter()
-            .filter(|file| !file.starts_with(home))
-            .collect();
-        assert_none(&lines_with(
-            &outside,
-            source::code,
-            &[&format!("{plumbing}::")],
-        ));
+        let outside: Vec<_> = files.iter().filter(|file| !file.starts_with(home)).collect();
+        assert_none(&lines_with(&outside, source::code, &[&format!("{plumbing}::")]));
     }
 }
 
 /// Never 6.
 #[test]
 fn wasm_never_reaches_network_or_consensus_or_wasi() {
-    let forbidden = [
-        "colony-link",
-        "colony-raft",
-        "tokio",
-        "wasmtime-wasi",
-        "wasi-common",
-    ];
+    let forbidden = ["colony-link", "colony-raft", "tokio", "wasmtime-wasi", "wasi-common"];
     assert_never_reaches(Tree::of("colony-wasm"), "colony-wasm", &forbidden);
 }
 
@@ -226,15 +173,10 @@ fn plugins_import_the_guest_sdk_only() {
     assert!(!folders.is_empty(), "no plugin found");
     for folder in folders {
         let package = checkout::package_name(&folder).expect("a package has a name");
-        let tree = Tree::of(&package)
-            .in_workspace("plugins")
-            .with(&["--target", "wasm32-unknown-unknown"]);
+        let tree = Tree::of(&package).in_workspace("plugins").with(&["--target", "wasm32-unknown-unknown"]);
         // Those that misbehave on purpose share a crate of their own for what they do not do wrong.
-        let allowed: &[&str] = if folder.starts_with("plugins/hostile") {
-            &["colony-guest", "hostile"]
-        } else {
-            &["colony-guest"]
-        };
+        let allowed: &[&str] =
+            if folder.starts_with("plugins/hostile") { &["colony-guest", "hostile"] } else { &["colony-guest"] };
         assert_ours(tree, &package, allowed);
     }
 }
@@ -242,23 +184,14 @@ fn plugins_import_the_guest_sdk_only() {
 /// Never 8.
 #[test]
 fn simulator_never_reaches_plumbing() {
-    let forbidden = [
-        "tokio",
-        "colony-link",
-        "colony-raft",
-        "colony-wasm",
-        "colony-node",
-    ];
+    let forbidden = ["tokio", "colony-link", "colony-raft", "colony-wasm", "colony-node"];
     assert_never_reaches(Tree::of("colony-sim"), "colony-sim", &forbidden);
 }
 
 /// Never 9, as far as text can show it: the deterministic part of the group does not know that plugins exist.
 #[test]
 fn nothing_that_raft_applies_names_the_plugin_host() {
-    let files: Vec<_> = ["host/core", "host/raft"]
-        .into_iter()
-        .flat_map(checkout::product_sources)
-        .collect();
+    let files: Vec<_> = ["host/core", "host/raft"].into_iter().flat_map(checkout::product_sources).collect();
     assert_none(&lines_with(&files, source::code, &["colony_wasm"]));
     let forbidden = ["colony-wasm", "wasmtime"];
     assert_never_reaches(Tree::of("colony-raft"), "colony-raft", &forbidden);
@@ -267,10 +200,7 @@ fn nothing_that_raft_applies_names_the_plugin_host() {
 /// Never 10, as far as text can show it.
 #[test]
 fn the_product_never_unwraps_and_has_no_unbounded_queue() {
-    let files: Vec<_> = PRODUCT
-        .iter()
-        .flat_map(|folder| checkout::product_sources(folder))
-        .collect();
+    let files: Vec<_> = PRODUCT.iter().flat_map(|folder| checkout::product_sources(folder)).collect();
     let words = [".unwrap()", "unbounded_channel", "unbounded("];
     assert_none(&lines_with(&files, product, &words));
 }
@@ -297,8 +227,7 @@ fn no_component_is_committed() {
 fn the_product_is_built_without_mutants() {
     for package in ["colony-node", "colony-raft", "colony-wasm"] {
         let reached = reached(Tree::of(package).edges("features"));
-        let on =
-            |one: &&Reached| one.name == "colony-core" && one.feature.as_deref() == Some("mutants");
+        let on = |one: &&Reached| one.name == "colony-core" && one.feature.as_deref() == Some("mutants");
         assert!(reached.iter().any(|one| one.name == "colony-core"));
         assert_eq!(reached.iter().find(on), None, "in {package}");
     }
@@ -308,12 +237,7 @@ fn the_product_is_built_without_mutants() {
 /// so that this file is not a finding.
 #[test]
 fn no_text_leads_out_of_the_checkout() {
-    let words = [
-        concat!("../", "shared"),
-        concat!("far", "m-"),
-        concat!("/ro", "ot/"),
-        concat!("/wo", "rk/"),
-    ];
+    let words = [concat!("../", "shared"), concat!("far", "m-"), concat!("/ro", "ot/"), concat!("/wo", "rk/")];
     assert_none(&lines_with(&checkout::files(), str::to_owned, &words));
 }
 
@@ -350,10 +274,6 @@ mod a_broken_rule_is_found {
     fn when_the_simulator_has_the_mutants() {
         let reached = reached(Tree::of("colony-sim").edges("features"));
         let mutants = Some("mutants");
-        assert!(
-            reached
-                .iter()
-                .any(|one| one.name == "colony-core" && one.feature.as_deref() == mutants)
-        );
+        assert!(reached.iter().any(|one| one.name == "colony-core" && one.feature.as_deref() == mutants));
     }
 }

@@ -20,10 +20,7 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Fai
 
 /// Builds the program `colony` in the dev profile, the one profile that serves tests, simulator and demo.
 pub(crate) fn build(places: &Places) -> Result<(), Failure> {
-    tool::run(&mut tool::cargo(
-        places,
-        &["build", "-p", "colony-node", "--bin", "colony"],
-    ))
+    tool::run(&mut tool::cargo(places, &["build", "-p", "colony-node", "--bin", "colony"]))
 }
 
 /// Puts the program in our place: its exit code is ours, and a signal to us reaches it.
@@ -33,10 +30,7 @@ fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
 
     // Comes back only if the program could not be started.
     let source = command.exec();
-    Err(Failure::Start {
-        command: command.get_program().to_string_lossy().into_owned(),
-        source,
-    })
+    Err(Failure::Start { command: command.get_program().to_string_lossy().into_owned(), source })
 }
 
 /// Runs the program and passes its exit code on.

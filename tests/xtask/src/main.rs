@@ -100,9 +100,7 @@ mod tests {
     fn help_lists_every_verb_on_one_line() {
         let text = help();
         for name in VERBS.iter().map(|verb| verb.name).chain(["help"]) {
-            let lines = text
-                .lines()
-                .filter(|line| line.split_whitespace().next() == Some(name));
+            let lines = text.lines().filter(|line| line.split_whitespace().next() == Some(name));
             assert_eq!(lines.count(), 1, "{name} in:\n{text}");
         }
     }

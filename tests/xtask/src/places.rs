@@ -25,15 +25,10 @@ pub(crate) struct Places {
 impl Places {
     /// The places as the environment names them, with defaults below `$HOME/.cache/colony`.
     pub(crate) fn from_env() -> Result<Self, Failure> {
-        Self::new(checkout(), |name| {
-            std::env::var_os(name).filter(|value| !value.is_empty())
-        })
+        Self::new(checkout(), |name| std::env::var_os(name).filter(|value| !value.is_empty()))
     }
 
-    fn new(
-        root: PathBuf,
-        variable: impl Fn(&'static str) -> Option<OsString>,
-    ) -> Result<Self, Failure> {
+    fn new(root: PathBuf, variable: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, Failure> {
         let folder = |name: &'static str, default: &str| match variable(name) {
             Some(value) => Ok(absolute(PathBuf::from(value))),
             None => match variable("HOME") {
@@ -76,16 +71,14 @@ impl Places {
 
     /// The folder that holds the built components, one `.wasm` for each plugin.
     pub(crate) fn components(&self) -> PathBuf {
-        self.plugins_target
-            .join(crate::setup::WASM_TARGET)
-            .join("release")
+        self.plugins_target.join(crate::setup::WASM_TARGET).join("release")
     }
 }
 
 /// The folder two above this crate: cargo names the crate when it runs us, the compiler did when it built us.
 fn checkout() -> PathBuf {
-    let own = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let own =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.ancestors().nth(2).unwrap_or(&own).to_path_buf()
 }
 
@@ -109,10 +102,7 @@ mod tests {
     fn builds_go_outside_the_checkout_by_default() {
         let places = places(&[("HOME", "/home/me")]).unwrap();
         assert_eq!(places.target(), Path::new("/home/me/.cache/colony/target"));
-        assert_eq!(
-            places.components(),
-            Path::new("/home/me/.cache/colony/plugins/wasm32-unknown-unknown/release")
-        );
+        assert_eq!(places.components(), Path::new("/home/me/.cache/colony/plugins/wasm32-unknown-unknown/release"));
     }
 
     #[test]

@@ -10,9 +10,7 @@ use crate::tool;
 /// The verb: builds the plugins and prints the folder with the components.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
     if let Some(extra) = arguments.first() {
-        return Err(Failure::Usage(format!(
-            "`plugins` takes no argument, not `{extra}`"
-        )));
+        return Err(Failure::Usage(format!("`plugins` takes no argument, not `{extra}`")));
     }
     build(places)?;
     println!("{}", places.components().display());
@@ -23,8 +21,5 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Fai
 /// the component that users would install.
 pub(crate) fn build(places: &Places) -> Result<(), Failure> {
     setup::wasm_target()?;
-    tool::run(&mut tool::plugins_cargo(
-        places,
-        &["build", "--release", "--target", WASM_TARGET],
-    ))
+    tool::run(&mut tool::plugins_cargo(places, &["build", "--release", "--target", WASM_TARGET]))
 }

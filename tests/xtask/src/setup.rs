@@ -16,10 +16,7 @@ pub(crate) fn wasm_target() -> Result<(), Failure> {
         return Ok(());
     }
     eprintln!("xtask: adding the target {WASM_TARGET}");
-    rustup(
-        &["target", "add", WASM_TARGET],
-        format!("the standard library for {WASM_TARGET}"),
-    )?;
+    rustup(&["target", "add", WASM_TARGET], format!("the standard library for {WASM_TARGET}"))?;
     if has_wasm_target() {
         return Ok(());
     }
@@ -42,10 +39,9 @@ pub(crate) fn component(places: &Places, subcommand: &str, component: &str) -> R
 pub(crate) fn host_triple() -> Result<String, Failure> {
     let text = tool::answer(Command::new(rustc()).arg("-vV")).unwrap_or_default();
     let triple = text.lines().find_map(|line| line.strip_prefix("host: "));
-    triple.map(str::to_owned).ok_or_else(|| Failure::Missing {
-        what: "rustc".into(),
-        remedy: "install Rust from https://rustup.rs".into(),
-    })
+    triple
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::Missing { what: "rustc".into(), remedy: "install Rust from https://rustup.rs".into() })
 }
 
 fn has_wasm_target() -> bool {

@@ -15,10 +15,7 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// A stage that has not run.
     pub(crate) fn new(name: &'static str, work: impl FnOnce() -> Result<(), Failure> + 'a) -> Self {
-        Self {
-            name,
-            work: Box::new(work),
-        }
+        Self { name, work: Box::new(work) }
     }
 }
 
@@ -96,11 +93,7 @@ impl fmt::Display for Report {
             };
             sum += took.unwrap_or_default();
             let took = took.map(seconds).unwrap_or_default();
-            writeln!(
-                f,
-                "{}",
-                format!("{name:<width$}  {word:<7}  {took:>9}").trim_end()
-            )?;
+            writeln!(f, "{}", format!("{name:<width$}  {word:<7}  {took:>9}").trim_end())?;
         }
         write!(
             f,
@@ -151,10 +144,7 @@ mod tests {
         let mut out = Vec::new();
         run(vec![Stage::new("one", refused)], &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.starts_with("==> 1 of 1: one\n<== one: FAILED in "),
-            "{text}"
-        );
+        assert!(text.starts_with("==> 1 of 1: one\n<== one: FAILED in "), "{text}");
         assert!(text.contains("refused"), "{text}");
     }
 

@@ -22,17 +22,11 @@ const COMPONENTS_VARIABLE: &str = "COLONY_PLUGINS";
 /// The verb: runs all stages, prints the table, and is 0 only if every one passed.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
     if let Some(extra) = arguments.first() {
-        return Err(Failure::Usage(format!(
-            "`test` takes no argument, not `{extra}`"
-        )));
+        return Err(Failure::Usage(format!("`test` takes no argument, not `{extra}`")));
     }
     let report = stages::run(all(places), &mut io::stdout()).map_err(Failure::Output)?;
     println!("\n{report}");
-    Ok(if report.passed() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn all(places: &Places) -> Vec<Stage<'_>> {
@@ -62,31 +56,13 @@ fn format(places: &Places) -> Result<(), Failure> {
 
 fn lints(places: &Places) -> Result<(), Failure> {
     setup::component(places, "clippy", "clippy")?;
-    tool::run(&mut tool::cargo(
-        places,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    ))
+    tool::run(&mut tool::cargo(places, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 fn plugin_lints(places: &Places) -> Result<(), Failure> {
     tool::run(&mut tool::plugins_cargo(
         places,
-        &[
-            "clippy",
-            "--workspace",
-            "--target",
-            WASM_TARGET,
-            "--",
-            "-D",
-            "warnings",
-        ],
+        &["clippy", "--workspace", "--target", WASM_TARGET, "--", "-D", "warnings"],
     ))
 }
 
@@ -94,10 +70,7 @@ fn plugin_lints(places: &Places) -> Result<(), Failure> {
 /// tests of the host.
 fn plugin_tests(places: &Places) -> Result<(), Failure> {
     let triple = setup::host_triple()?;
-    tool::run(&mut tool::plugins_cargo(
-        places,
-        &["test", "--workspace", "--target", &triple],
-    ))
+    tool::run(&mut tool::plugins_cargo(places, &["test", "--workspace", "--target", &triple]))
 }
 
 /// Unit, suite, story and whole-cluster tests, the never-rules, and the examples in the documentation.
@@ -105,16 +78,7 @@ fn plugin_tests(places: &Places) -> Result<(), Failure> {
 /// The simulator stands apart: cargo builds one core for everything it builds together, and the simulator's has
 /// the mutants compiled in. This way the core under test is the one that ships, and is compiled once.
 fn tests(places: &Places) -> Result<(), Failure> {
-    let mut command = tool::cargo(
-        places,
-        &[
-            "test",
-            "--workspace",
-            "--exclude",
-            "colony-sim",
-            "--no-fail-fast",
-        ],
-    );
+    let mut command = tool::cargo(places, &["test", "--workspace", "--exclude", "colony-sim", "--no-fail-fast"]);
     command.env(PROGRAM_VARIABLE, places.program("colony"));
     command.env(COMPONENTS_VARIABLE, places.components());
     tool::run(&mut command)

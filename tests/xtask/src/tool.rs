@@ -9,12 +9,7 @@ use crate::places::{Places, TARGET_VARIABLE};
 
 /// What `cargo run` tells the program it runs about itself. Handed on to another cargo, these would change
 /// the fingerprint of build scripts that watch them (ring's does), and the same crate would be built again.
-const OWN_VARIABLES: &[&str] = &[
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_CRATE_",
-    "CARGO_BIN_",
-];
+const OWN_VARIABLES: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
 
 /// Cargo in the main workspace.
 pub(crate) fn cargo(places: &Places, arguments: &[&str]) -> Command {
@@ -51,10 +46,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Exit {
-        command: typed(command),
-        code: status.code(),
-    })
+    Err(Failure::Exit { command: typed(command), code: status.code() })
 }
 
 /// Runs a command with its output on our error stream: for set-up, which must not mix with what a verb prints.
@@ -64,10 +56,7 @@ pub(crate) fn run_aside(command: &mut Command) -> Result<(), Failure> {
 
 /// Runs a command with our streams and hands back how it ended.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus, Failure> {
-    command.status().map_err(|source| Failure::Start {
-        command: typed(command),
-        source,
-    })
+    command.status().map_err(|source| Failure::Start { command: typed(command), source })
 }
 
 /// What a command prints, or nothing if it is absent or fails: for questions about the machine.
@@ -81,10 +70,7 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
 fn typed(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(program.as_os_str());
-    let words: Vec<_> = std::iter::once(name)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect();
+    let words: Vec<_> = std::iter::once(name).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     words.join(" ")
 }
 

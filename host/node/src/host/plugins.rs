@@ -24,7 +24,8 @@ impl Plugins {
         if config.merge.is_empty() && config.placement.is_none() {
             return Ok(Self { merge: BTreeMap::new(), placement: None });
         }
-        let failed = |name: &str, file: &Path, error| HostError::Plugin { name: name.to_owned(), file: file.to_owned(), error };
+        let failed =
+            |name: &str, file: &Path, error| HostError::Plugin { name: name.to_owned(), file: file.to_owned(), error };
         let runtime = Runtime::new(Limits::default()).map_err(HostError::PluginRuntime)?;
         let mut merge = BTreeMap::new();
         for (name, path) in &config.merge {
