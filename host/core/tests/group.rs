@@ -110,7 +110,7 @@ fn a_repeated_join_changes_nothing() {
     assert_eq!((state.view, state.members.len()), (view, 3));
 }
 
-/// A name is one host: a new process under it attests that the earlier one is gone (`PROTOCOL.md` 1).
+/// C19: a name is one host: a new process under it attests that the earlier one is gone (`PROTOCOL.md` 1).
 #[test]
 fn a_namesake_takes_the_place_of_the_earlier_process() {
     let mut state = group(&[A, B]);
@@ -130,7 +130,7 @@ fn a_dead_process_with_the_last_copy_is_remembered() {
     assert_eq!(cart(&state).in_sync, [A]);
 }
 
-/// C14: a start that was declared dead never comes back.
+/// C14, C19: a start that was declared dead never comes back.
 #[test]
 fn death_is_final_for_a_start() {
     let mut state = group(&[A]);
@@ -314,7 +314,7 @@ fn nobody_else_is_restored() {
 
 // ---- Namespaces and plans. ----
 
-/// C31: a new colony is served at once, by the first of its hosts, and all its empty copies are in sync.
+/// C31, C21: a new colony is served at once, by the first of its hosts, and all its empty copies are in sync.
 #[test]
 fn a_new_colony_begins_in_sync() {
     let state = group(&[B, A]);
@@ -431,7 +431,7 @@ fn an_empty_change_counts_the_entry_up() {
     assert!(cart(&state).is_in_sync(B));
 }
 
-/// A role swap gives a running peer in sync the next reign; the old primary stays in sync.
+/// C44: a role swap gives a running peer in sync the next reign; the old primary stays in sync.
 #[test]
 fn a_swap_passes_the_reign_on() {
     let mut state = group(&[A, B]);

@@ -184,7 +184,7 @@ proptest! {
         prop_assert_eq!(merged(Some(base.clone()), side(x.clone(), at), side(base, later)), x);
     }
 
-    /// m(b, x, y) = m(b, y, x), but for two writes of one millisecond: then the save wins.
+    /// D4: m(b, x, y) = m(b, y, x), but for two writes of one millisecond: then the save wins.
     #[test]
     fn the_built_in_is_symmetric((base, x, y) in any_pair(), at in 0_u64..3, later in 0_u64..3) {
         let one = merged(base.clone(), side(x.clone(), at), side(y.clone(), later));

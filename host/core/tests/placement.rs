@@ -319,7 +319,7 @@ fn a_newcomer_gets_its_share_of_copies_and_primaries() {
     assert_eq!(town.plan(&Even), None);
 }
 
-/// A10: a burst of joins is answered by one plan.
+/// A10, C2: a burst of joins is answered by one plan.
 #[test]
 fn a_burst_of_joins_makes_one_plan() {
     let mut town = Town::of(2);
@@ -377,7 +377,7 @@ fn a_move_under_way_is_repaired_when_its_goal_dies() {
     assert!(town.state.table.values().all(|entry| entry.in_sync.len() == 2));
 }
 
-/// C33: of two processes of one host name only one holds a copy.
+/// C33, C19: of two processes of one host name only one holds a copy.
 #[test]
 fn a_restarted_host_is_one_host() {
     let mut town = Town::of(2);
@@ -392,7 +392,7 @@ fn a_restarted_host_is_one_host() {
     }
 }
 
-/// A colony that no running host holds is offline by name, and there is nothing to plan for it.
+/// C18: a colony that no running host holds is offline by name, and there is nothing to plan for it.
 #[test]
 fn an_offline_colony_is_named_and_not_moved() {
     let mut town = Town::of(2);

@@ -32,6 +32,7 @@ async fn a_group_is_founded_once() {
     assert_eq!(host.propose(&host.genesis()).await, Ok(refused));
 }
 
+/// C3: every voter holds the state in which the others have joined.
 #[tokio::test]
 async fn a_third_host_makes_three_voters_that_hold_the_same_state() {
     let net = Net::new();
@@ -87,6 +88,7 @@ async fn a_voter_that_knows_the_leader_is_gone_does_not_wait_for_its_lease() {
     three.reaches(two.group.state().borrow().revision).await;
 }
 
+/// C13: also a host that begins to vote later holds the state in which the other is dead.
 #[tokio::test]
 async fn a_dead_voter_is_replaced_by_a_spare_and_the_spare_holds_all() {
     let net = Net::new();
@@ -106,6 +108,7 @@ async fn a_dead_voter_is_replaced_by_a_spare_and_the_spare_holds_all() {
     assert_eq!(spare.reaches(state.revision).await, state);
 }
 
+/// A9: what a former leader decides without the others is not committed.
 #[tokio::test]
 async fn a_leader_that_is_cut_off_decides_nothing_and_follows_when_it_is_back() {
     let net = Net::new();

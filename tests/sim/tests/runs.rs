@@ -38,6 +38,7 @@ fn a_deposed_primary_drops_what_its_heir_never_had() {
     some_seed_sees(0..100, &[Sight::Promotion, Sight::Deposed, Sight::Truncation]);
 }
 
+/// C14: declared dead, started anew under its own name, and given back what only it had.
 #[test]
 fn the_last_copy_of_a_process_that_was_declared_dead_serves_again() {
     some_seed_sees(0..100, &[Sight::Reborn, Sight::Offline, Sight::Restoration]);
@@ -48,6 +49,7 @@ fn a_copy_far_behind_catches_up_from_a_snapshot_while_writes_flow() {
     some_seed_sees(0..100, &[Sight::Snapshot, Sight::Addition, Sight::Merge]);
 }
 
+/// C18: a call to a colony that lost its copies is answered Offline, and no run breaks a rule on the way.
 #[test]
 fn every_lost_copy_leaves_a_colony_that_says_so() {
     some_seed_sees(0..100, &[Sight::Lost, Sight::CallOffline]);

@@ -18,6 +18,7 @@ fn put(carts: &Namespace) -> JoinHandle<Result<Saved, CallError>> {
     })
 }
 
+/// C25: whoever is not primary says so, and the next attempt goes straight to the host that is.
 #[tokio::test(start_paused = true)]
 async fn a_call_follows_the_primary_to_another_host() {
     let mut cluster = Cluster::of(2);

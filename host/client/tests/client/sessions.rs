@@ -59,6 +59,7 @@ async fn a_new_session_exists_under_an_id_that_cannot_be_guessed() {
     assert!(!format!("{session:?}").contains(session.id()), "an id is a secret");
 }
 
+/// C40: a change travels as the attributes that changed, and the version they were based on.
 #[tokio::test(start_paused = true)]
 async fn a_save_sends_what_changed_and_what_it_was_based_on() {
     let mut cluster = Cluster::of(1);

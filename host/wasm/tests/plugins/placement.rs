@@ -23,6 +23,7 @@ fn request(hosts: &[Candidate], role: Role) -> Request<'_> {
     Request { namespace: "carts", bucket: 3, role, hosts }
 }
 
+/// A7: the rule is a plugin's, here one that reads a label of the host.
 #[test]
 fn a_veto_comes_through_with_its_reason() {
     let hosts = hosts();
