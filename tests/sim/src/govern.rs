@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use colony_core::group::{Command, Deviation, Move};
+use colony_core::placement::{Even, Planner};
 use colony_wire::control::Fate;
 use colony_wire::{ColonyId, StartId};
 
@@ -130,6 +131,10 @@ impl World {
 
     /// A colony without a primary gets one of its in-sync starts, if one is up.
     fn promote(&mut self) -> Result<(), Violation> {
+        if self.mix.group.planner {
+            let promotions = Planner::new(&self.group.state, &Even).promotions();
+            return promotions.iter().try_for_each(|command| self.commit(command).map(|_| ()));
+        }
         for colony in self.colonies() {
             let Some(entry) = self.group.state.table.get(&colony) else { continue };
             let heir = entry.in_sync.iter().copied().find(|start| self.group.state.is_up(*start));
@@ -142,8 +147,13 @@ impl World {
         Ok(())
     }
 
-    /// Wants a further copy, on the host that carries least, of every colony that has too few.
+    /// Wants what the planner plans, or a further copy, on the host that carries least, of every colony that has
+    /// too few.
     fn fill_up(&mut self) -> Result<(), Violation> {
+        if self.mix.group.planner {
+            let plan = Planner::new(&self.group.state, &Even).rebalance("what has changed");
+            return plan.map_or(Ok(()), |plan| self.commit(&plan.command).map(|_| ()));
+        }
         let state = &self.group.state;
         let up: Vec<StartId> = state.up().map(|member| member.start).collect();
         let mut loads: BTreeMap<StartId, usize> = up.iter().map(|start| (*start, 0)).collect();

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use colony_core::placement::{Even, Planner};
 use colony_wire::ColonyId;
 use colony_wire::client::{Reply, ReplyBody};
 use colony_wire::session::{Content, Key, Mutation, Precondition};
@@ -175,6 +176,11 @@ impl World {
             return Some("clients still wait for answers".into());
         }
         let state = &self.group.state;
+        if self.mix.group.planner
+            && let Some(plan) = Planner::new(state, &Even).rebalance("is it at rest?")
+        {
+            return Some(format!("the planner is not content: {:?}", plan.command));
+        }
         let copies = usize::from(self.mix.policy.copies).min(state.up().count());
         let lost = |colony: &ColonyId| !self.aftermath.recoverable.contains(colony);
         let is_unaware = |colony: &ColonyId| state.table[colony].primary.is_some();

@@ -98,6 +98,8 @@ pub struct Agreement {
     pub suspect_after: Micros,
     /// Mean time until a dead host that runs hears of it.
     pub tell: Micros,
+    /// Whether the product's planner plans; else copies are only filled up, and only at random moved.
+    pub planner: bool,
     /// Chance that a death names another heir than the first in sync, or none.
     pub deviate: PerMille,
 }
@@ -274,6 +276,7 @@ fn agreement(rng: &mut Rng) -> Agreement {
         feed: rng.pick(&[MS, 5 * MS, 50 * MS, 300 * MS]),
         suspect_after: rng.pick(&[600 * MS, SECOND]),
         tell: rng.pick(&[20 * MS, 200 * MS, 800 * MS]),
+        planner: rng.chance(500),
         deviate: rng.pick(&[0, 0, 200]),
     }
 }
