@@ -1,13 +1,15 @@
 //! What a reign takes over from the one before (`PROTOCOL.md` 5).
 
 use bytes::Bytes;
+use colony_core::group::{Command, Outcome};
 use colony_wire::Seq;
 use colony_wire::client::Refusal;
+use colony_wire::control::Fate;
 use colony_wire::op::Change;
 use colony_wire::peer::PeerBody;
 
 use crate::calls::{blob, request};
-use crate::world::{A, B, C, world};
+use crate::world::{A, B, C, COLONY, world};
 
 /// `PROTOCOL.md` 5.1, 5.3; A1, C38, I4: what was acknowledged is in whichever peer is promoted.
 #[test]
@@ -89,6 +91,40 @@ fn a_copy_acknowledges_only_what_it_has_matched() {
         _ => None,
     });
     assert_eq!(acknowledged, Some(Seq(w.replica(C).prepared().0 - 1)));
+}
+
+/// `PROTOCOL.md` 3.4; B5, I3: a batch is taken only behind the op that it follows on, place *and* reign.
+#[test]
+fn a_batch_behind_an_op_of_another_reign_is_not_taken() {
+    let mut w = world(&[A, B, C]);
+    for number in 1..=3 {
+        w.ask(A, request(number, blob("k", "only C has it")));
+    }
+    w.lose_to(B);
+    w.deliver(C);
+    // C sleeps through the second reign, in which its places are given to other ops.
+    w.kill(A);
+    w.kill(C);
+    w.declare_dead(A);
+    w.tell(B);
+    w.run(500);
+    w.wake(A);
+    let dead = w.reborn(A);
+    w.hear_fate(A, dead, Fate::Discard);
+    w.want(&[B, C, A]);
+    w.tell(B);
+    w.tell(A);
+    w.run(200);
+    let (cfg, from, to) = (w.entry().cfg, w.start(B), w.start(A));
+    assert_eq!(w.apply(&Command::Swap { colony: COLONY, cfg, from, to }), Outcome::Applied);
+    w.wake(C);
+    w.tell_all();
+    w.lose_to(B);
+    w.deliver(C);
+    assert!(w.bag.iter().any(|envelope| matches!(envelope.body(), PeerBody::Mismatch { .. })));
+    w.run(400);
+    assert_eq!(w.replica(C).committed(), w.replica(A).committed());
+    assert_eq!(w.replica(C).history(), w.replica(A).history());
 }
 
 /// `PROTOCOL.md` 3.4, 5.3; B5: twice within one round trip, the first heir's barrier seen by nobody.
