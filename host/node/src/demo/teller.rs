@@ -64,9 +64,12 @@ impl Teller {
             DemoError::Claim { claim, .. } => Some(claim),
             _ => None,
         };
-        let line = logs.map_or_else(|| "ended".to_owned(), |logs| format!("the hosts' logs are in {}", logs.display()));
         let fields = json!({ "ok": false, "why": error.to_string(), "claim": claim, "logs": logs });
-        self.tell("failed", fields, &line);
+        match logs {
+            Some(logs) => self.tell("failed", fields, &format!("the hosts' logs are in {}", logs.display())),
+            None if self.json => self.tell("failed", fields, ""),
+            None => {}
+        }
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {
