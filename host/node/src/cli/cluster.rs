@@ -35,13 +35,15 @@ pub(super) fn colonies(common: &Common, of: Option<String>, output: Output) -> R
 }
 
 fn read_status(common: &Common) -> Result<ClusterStatus, Failure> {
-    with_client(common, async |client| {
+    let mut status = with_client(common, async |client| {
         ask(&client, "read the cluster's state", AdminRequest::Status, |reply| match reply {
             AdminReply::Status(status) => Some(status),
             _ => None,
         })
         .await
-    })
+    })?;
+    status.hosts.sort_by(|one, other| (&one.name, one.start).cmp(&(&other.name, other.start)));
+    Ok(status)
 }
 
 fn status_json(status: &ClusterStatus) -> Value {

@@ -96,7 +96,7 @@ impl Failure {
                  `colony cert client DIR --name NAME`",
             ),
             Self::Issue(TlsError::Read { .. }) => Some("make the authority first with `colony cert ca DIR`"),
-            Self::Connect { source: ConnectError::Unreachable { .. } | ConnectError::NoSeeds { .. }, .. } => {
+            Self::Connect { source: ConnectError::Unreachable { .. } | ConnectError::NoSeeds, .. } => {
                 Some("is a host running there? say where with --connect")
             }
             Self::Connect { source: ConnectError::Refused { .. }, .. } => {

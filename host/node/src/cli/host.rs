@@ -11,7 +11,7 @@ use crate::config::{Layer, NodeConfig, TlsSource};
 /// Runs a host until it is told to stop; `certs` is what the flag or the variable says.
 pub(super) fn run(args: Box<HostArgs>, certs: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let file = args.config.as_deref().map(Layer::from_file).transpose()?.unwrap_or_default();
-    let environment = Layer::from_env(|name| env::var_os(name))?;
+    let environment = Layer::from_env(env::var_os)?;
     let print = args.print_config;
     let config = NodeConfig::parse(flags(*args, certs).over(environment).over(file))?;
     if print {

@@ -169,6 +169,9 @@ async fn end(stage: Stage<'_>, keep: bool) -> Result<(), DemoError> {
         let fields = json!({ "connect": connect, "certs": kept.certs, "processes": kept.processes });
         teller.tell("kept", fields, &format!("the cluster keeps running; end it with: kill {}", processes.join(" ")));
         teller.detail(&format!("colony status --connect {connect} --certs {certs}"));
+        if let Some(folder) = kept.certs.parent() {
+            teller.detail(&format!("its certificates and logs stay in {}", folder.display()));
+        }
     } else {
         drop(cluster);
     }

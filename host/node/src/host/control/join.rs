@@ -116,7 +116,10 @@ async fn knock(control: &Control, door: SocketAddr) -> bool {
         control.calls.call(door, &request, ADMISSION_WITHIN).await
     };
     match reply {
-        Ok(ControlReply::Joined { .. }) => return true,
+        Ok(ControlReply::Joined { .. }) => {
+            control.note_leader(Some(door).filter(|door| *door != own.address));
+            return true;
+        }
         Ok(ControlReply::NotLeader { leader }) => {
             let leader = leader.and_then(|address| address.parse().ok());
             tracing::debug!(%door, ?leader, "sent on to the leader");

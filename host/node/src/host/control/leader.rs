@@ -9,7 +9,7 @@ use std::time::Duration;
 use colony_core::group::{Command, Deviation, Outcome, State};
 use colony_core::placement::{Planner, Proposal};
 use colony_raft::Reconciled;
-use colony_wire::control::ControlRequest;
+use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{Revision, StartId, View};
 use tokio::time::Instant;
 
@@ -142,9 +142,15 @@ impl Control {
             self.accuse(observer, accused).await;
         } else if let Some(leader) = self.leader_address() {
             let request = ControlRequest::Accuse { observer, accused };
-            if let Err(error) = self.calls.call(leader, &request, ACCUSE_WITHIN).await {
-                tracing::debug!(%leader, %error, "the leader does not take an accusation");
-                self.note_leader(None);
+            match self.calls.call(leader, &request, ACCUSE_WITHIN).await {
+                Ok(ControlReply::NotLeader { leader }) => {
+                    self.note_leader(leader.and_then(|address| address.parse().ok()));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%leader, %error, "the leader does not take an accusation");
+                    self.note_leader(None);
+                }
             }
         }
     }

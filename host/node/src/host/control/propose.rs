@@ -36,7 +36,7 @@ impl Control {
                 }
                 continue;
             }
-            let Some(leader) = self.leader_address() else { return Err(last) };
+            let Some(leader) = self.leader_address().or_else(|| self.somebody()) else { return Err(last) };
             let request = ControlRequest::Propose { command: command.encode() };
             match self.calls.call(leader, &request, COMMIT_WITHIN + COMMIT_WITHIN / 2).await {
                 Ok(ControlReply::Proposed { outcome }) => {
@@ -62,6 +62,12 @@ impl Control {
         let votes = self.group.voters().contains(&self.group.id());
         let by_raft = self.group.leader().filter(|_| votes).map(|peer| peer.address);
         by_raft.or(*lock(&self.leader_hint)).filter(|address| *address != own || self.group.is_leader())
+    }
+
+    /// Any other host that is up: it may know the leader.
+    fn somebody(&self) -> Option<SocketAddr> {
+        let own = lock(&self.own).address;
+        self.state().up().map(|member| member.address).find(|address| *address != own)
     }
 
     /// Whether this host takes that one for the group's leader.

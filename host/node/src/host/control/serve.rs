@@ -138,6 +138,9 @@ impl Control {
                 Err(error) => refused(format!("the command does not decode: {error}")),
             },
             ControlRequest::Accuse { observer, accused } => {
+                if !self.group.is_leader() {
+                    return self.not_leader();
+                }
                 if self.is_host_of(peer, observer) {
                     self.accuse(observer, accused).await;
                 }

@@ -56,6 +56,9 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
             continue;
         };
+        if control.leader_address().is_none() {
+            ask_for_leader(&control, giver).await;
+        }
         if let Err(why) = fetch(&control, giver).await {
             tracing::debug!(%giver, %why, "no feed from this host");
             if control.leader_address() == Some(giver) {
@@ -63,6 +66,14 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
             }
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
         }
+    }
+}
+
+/// A host that does not vote hears of elections from others only.
+async fn ask_for_leader(control: &Control, of: SocketAddr) {
+    let introduce = ControlRequest::Introduce { start: control.start() };
+    if let Ok(ControlReply::Introduction(found)) = control.calls.call(of, &introduce, FEED_WITHIN).await {
+        control.note_leader(found.leader.and_then(|address| address.parse().ok()));
     }
 }
 
