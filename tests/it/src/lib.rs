@@ -17,6 +17,7 @@ mod cli;
 mod cluster;
 mod host;
 mod ledger;
+mod look;
 mod ports;
 mod program;
 mod wait;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use colony_it::{Cluster, Shape, Writers};
+use serde_json::{Value, json};
 
 use crate::{attribute, get, put};
 
@@ -101,4 +102,45 @@ async fn a_host_restarted_under_its_name_joins_as_a_new_start() {
     let ledger = writers.stop().await;
     ledger.audit(&client.namespace("cart")).await;
     cluster.assert_all_run();
+}
+
+/// C18: every host is killed at once, and with them every copy. The hosts that keep the group's log know their cluster
+/// again: its namespace is there, every session that is lost is refused as offline and never said to be absent, each
+/// colony is named, and a new namespace is served.
+#[tokio::test]
+async fn a_cluster_killed_whole_comes_back_and_names_what_is_lost() {
+    let mut cluster = Cluster::start(Shape { keeps_log: true, ..Shape::of(3) }).await;
+    cluster.create_namespace("cart", COPIES, 4, &[]).await;
+    put(&cluster.cli(), "cart", "alice", "item:apple=2").await;
+    let before = cluster.status().await.expect("a host answers");
+    let names = cluster.names();
+    for name in &names {
+        cluster.kill(name);
+    }
+    for name in &names {
+        cluster.restart(name);
+    }
+    cluster.until_up().await;
+    for name in &names {
+        cluster.until_other_start(name, start_in(&before, name)).await;
+    }
+
+    let after = cluster.status().await.expect("a host answers");
+    assert_eq!(after["cluster"], before["cluster"], "it is the cluster it was");
+    assert_eq!([&after["colonies"], &after["served"]], [&json!(4), &json!(0)], "{after}");
+    let problems = after["problems"].to_string();
+    for bucket in 0..4 {
+        assert!(problems.contains(&format!("cart/{bucket}: offline")), "{problems}");
+    }
+    cluster.run(&["session", "get", "--namespace", "cart", "alice"]).await.refused(1, &["offline"]);
+    cluster.create_namespace("later", COPIES, 4, &[]).await;
+    assert_eq!(put(&cluster.cli(), "later", "alice", "item:apple=2").await["copies"], COPIES);
+    cluster.assert_all_run();
+}
+
+/// The start of a host in a status.
+fn start_in<'a>(status: &'a Value, name: &str) -> &'a str {
+    let mut hosts = status["hosts"].as_array().into_iter().flatten();
+    let host = hosts.find(|host| host["name"] == name).expect("the host is listed");
+    host["start"].as_str().expect("a start is a string")
 }
