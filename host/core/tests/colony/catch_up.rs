@@ -54,7 +54,7 @@ impl World {
     }
 }
 
-/// `PROTOCOL.md` 6.1, 6.3; C4, C23, A13.
+/// `PROTOCOL.md` 6.1, 6.3; A13, C23.
 #[test]
 fn a_copy_catches_up_by_log_and_then_counts() {
     let mut w = world(&[A]);
@@ -67,7 +67,7 @@ fn a_copy_catches_up_by_log_and_then_counts() {
     w.assert_caught_up();
 }
 
-/// `PROTOCOL.md` 6.2, 6.3; C4, A13: what is written while the snapshot travels streams beside it.
+/// `PROTOCOL.md` 6.2, 6.3; A13: what is written while the snapshot travels streams beside it.
 #[test]
 fn a_copy_catches_up_by_snapshot_and_the_ops_streamed_beside_it() {
     let mut w = forgetful();
@@ -85,7 +85,7 @@ fn a_copy_catches_up_by_snapshot_and_the_ops_streamed_beside_it() {
     assert_eq!(w.replica(B).store().digest(), w.replica(A).store().digest());
 }
 
-/// `PROTOCOL.md` 3.5, 6.3; C4: while the group may already have added it, its acknowledgement is needed.
+/// `PROTOCOL.md` 3.5, 6.3: while the group may already have added it, its acknowledgement is needed.
 #[test]
 fn while_an_addition_is_open_both_sets_must_acknowledge() {
     let mut w = world(&[A]);
@@ -122,7 +122,7 @@ fn a_proposed_copy_that_falls_silent_is_needed_until_the_group_decides() {
     assert!(w.is_done(caller), "the opposite was asked on the same entry, and is decided");
 }
 
-/// `PROTOCOL.md` 6.3; E7: one that falls silent before it is proposed is simply no longer needed.
+/// `PROTOCOL.md` 6.3: one that falls silent before it is proposed is simply no longer needed.
 #[test]
 fn a_copy_that_falls_silent_before_it_is_proposed_holds_nobody_up() {
     let mut w = forgetful();
@@ -148,7 +148,7 @@ fn a_lost_and_a_damaged_chunk_are_sent_again() {
     w.assert_caught_up();
 }
 
-/// `PROTOCOL.md` 6.2; D9 (nothing waits for ever).
+/// `PROTOCOL.md` 6.2 (nothing waits for ever).
 ///
 /// Bug: a copy never caught up. Cause: of two chunks that overtook each other the later one was refused, upon
 /// which the primary asked anew where the log stands; the copy, having begun to collect by then, put the
@@ -164,7 +164,7 @@ fn a_chunk_that_overtakes_the_first_one_does_not_end_the_catch_up() {
     w.assert_caught_up();
 }
 
-/// `PROTOCOL.md` 6.2, 6.3; D9.
+/// `PROTOCOL.md` 6.2, 6.3.
 ///
 /// Bug: a copy never caught up. Cause: the primary had begun anew with it (wanted no more, wanted again), and
 /// the copy, still collecting the former transfer, answered nothing. Fix: as above.
@@ -184,7 +184,7 @@ fn a_transfer_given_up_does_not_mute_the_copy() {
     w.assert_caught_up();
 }
 
-/// `PROTOCOL.md` 6.2; D9.
+/// `PROTOCOL.md` 6.2.
 ///
 /// Bug: as above. Cause: a doubled first chunk of a transfer long installed made the copy collect again.
 #[test]
@@ -202,7 +202,7 @@ fn a_doubled_chunk_of_an_installed_transfer_does_not_mute_the_copy() {
     assert!(w.bag.iter().any(|e| matches!(e.body(), PeerBody::Mismatch { .. })), "it says what it lacks");
 }
 
-/// `PROTOCOL.md` 3.3, 3.6; D9.
+/// `PROTOCOL.md` 3.3, 3.6.
 ///
 /// Bug: ops lost on the way to a copy that catches up were never sent again; once it was counted on, a write
 /// could wait for ever. Cause: the commit position, told at every tick to one that cannot take it, put the
@@ -227,7 +227,7 @@ fn telling_the_commit_position_does_not_put_off_what_was_lost() {
     w.assert_caught_up();
 }
 
-/// `PROTOCOL.md` 6.2, 6.3; C4.
+/// `PROTOCOL.md` 6.2, 6.3.
 ///
 /// Bug: under steady writes a transfer was followed by another without end. Cause: the ops sent before the
 /// first chunk were thrown away, and after the transfer the log had forgotten them. Fix: a copy keeps what

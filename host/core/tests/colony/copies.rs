@@ -42,7 +42,7 @@ fn a_move_adds_before_it_removes() {
     assert!(!w.holds(B));
 }
 
-/// `PROTOCOL.md` 3.5, 6.3; I4, A5.
+/// `PROTOCOL.md` 3.5, 6.3; I4.
 ///
 /// Bug: what a dropped copy had acknowledged counted for the empty one begun after it by the same start in
 /// the same reign. Cause: an acknowledgement named the start and the reign, which are the same. Fix: it names
@@ -74,7 +74,7 @@ fn an_old_acknowledgement_of_a_dropped_copy_does_not_count() {
     assert_eq!(w.replica(B).committed(), w.replica(A).committed());
 }
 
-/// `PROTOCOL.md` 3.5, 6.3; I4, A5.
+/// `PROTOCOL.md` 3.5, 6.3; I4.
 ///
 /// Bug: a primary that heard only the newer of two entries went on counting what the copy dropped at the
 /// older one had acknowledged, and had the empty one that followed it put into the in-sync set.

@@ -67,7 +67,7 @@ fn a_touch_puts_the_end_off() {
     assert!(is_held(&w, B));
 }
 
-/// `PROTOCOL.md` 11; D4: clocks differ, so a new primary gives every session a little longer.
+/// `PROTOCOL.md` 11: clocks differ, so a new primary gives every session a little longer.
 #[test]
 fn a_promotion_pads_deadlines_and_still_ends_what_is_over() {
     let mut w = world(&[A, B, C]);

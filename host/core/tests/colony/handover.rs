@@ -17,7 +17,7 @@ fn about_to_hand_over() -> World {
     w
 }
 
-/// `PROTOCOL.md` 6.5; C7, C8, C44: roles are swapped, no state moves, nothing is lost.
+/// `PROTOCOL.md` 6.5; C44: roles are swapped, no state moves, nothing is lost.
 #[test]
 fn a_reign_is_handed_to_the_peer_that_placement_wants() {
     let mut w = about_to_hand_over();
@@ -85,7 +85,7 @@ fn a_handover_to_one_who_died_is_given_up() {
     assert!(w.is_done(caller));
 }
 
-/// `PROTOCOL.md` 6.5, 7; C9, C30.
+/// `PROTOCOL.md` 6.5, 7; C30.
 ///
 /// Bug: without a leader of the group a colony that was being handed over took no writes for as long.
 /// Cause: once proposed, it waited for the answer. Fix: the wait has an end. Whatever is acknowledged then is

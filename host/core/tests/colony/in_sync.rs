@@ -14,7 +14,7 @@ fn silence(w: &mut World, millis: u64) {
     }
 }
 
-/// `PROTOCOL.md` 3.7; A4, I4: a write that a silent peer lacks waits until the group has taken the peer out.
+/// `PROTOCOL.md` 3.7; I4: a write that a silent peer lacks waits until the group has taken the peer out.
 #[test]
 fn a_silent_peer_is_dropped_by_the_group_before_anything_is_acknowledged_without_it() {
     let mut w = world(&[A, B]);
@@ -39,7 +39,7 @@ fn a_peer_that_owes_nothing_is_left_alone() {
     assert!(w.proposals.is_empty());
 }
 
-/// `PROTOCOL.md` 5.1; B6, I4: removal and promotion are decided on the same entry: one of them is void.
+/// `PROTOCOL.md` 5.1; I4: removal and promotion are decided on the same entry: one of them is void.
 #[test]
 fn a_removal_and_a_promotion_never_both_hold() {
     let mut w = world(&[A, B]);
@@ -66,7 +66,7 @@ fn a_peer_that_was_dropped_catches_up_and_counts_again() {
     assert_eq!(w.replica(B).committed(), w.replica(A).committed());
 }
 
-/// `PROTOCOL.md` 13; E1.
+/// `PROTOCOL.md` 13.
 ///
 /// Bug: a primary that had been stopped for a moment had all its peers removed, though their answers lay in
 /// its own queue. Cause: it counted its own pause as their silence. Fix: after a late tick silence is counted
@@ -84,7 +84,7 @@ fn a_primary_that_slept_accuses_nobody() {
     assert!(w.is_done(caller));
 }
 
-/// `PROTOCOL.md` 13; E1: whatever comes first when it wakes.
+/// `PROTOCOL.md` 13: whatever comes first when it wakes.
 #[test]
 fn a_primary_that_slept_accuses_nobody_whatever_it_hears_first() {
     let mut w = world(&[A, B, C]);
@@ -101,7 +101,7 @@ fn a_primary_that_slept_accuses_nobody_whatever_it_hears_first() {
     assert!(w.is_done(caller));
 }
 
-/// `PROTOCOL.md` 3.5, 3.7, 13; C9, C30: without a leader of the group the data path goes on.
+/// `PROTOCOL.md` 3.5, 3.7, 13; C30: without a leader of the group the data path goes on.
 #[test]
 fn writes_go_on_while_nobody_decides() {
     let mut w = world(&[A, B]);

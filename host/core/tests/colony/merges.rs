@@ -76,7 +76,7 @@ fn a_conflict_asks_for_the_base_and_then_the_plugin_and_replicates_its_result() 
     assert_eq!(w.replica(B).store().digest(), w.replica(A).store().digest());
 }
 
-/// `PROTOCOL.md` 10; H2: a plugin that fails decides nothing; the built-in does.
+/// `PROTOCOL.md` 10: a plugin that fails decides nothing; the built-in does.
 #[test]
 fn a_merge_that_fails_falls_back_to_the_later_write() {
     let (mut w, base) = overtaken(by_plugin());
@@ -127,7 +127,7 @@ fn what_comes_behind_a_parked_save_waits_and_keeps_its_order() {
     assert_eq!(w.attribute(A, "cart", "n"), Some(Bytes::from("third")));
 }
 
-/// `PROTOCOL.md` 10, 12; F1, F3.
+/// `PROTOCOL.md` 10, 12.
 ///
 /// Bug: a repetition of a request that waited behind a merge was refused as surely not done, and then the
 /// first attempt was done. Cause: a bound was asked before the queues. Fix: the queues are asked first.
@@ -162,7 +162,7 @@ fn who_waits_behind_a_merge_is_refused_when_the_deadline_passes() {
     assert_eq!(w.refusal(hasty), Some(&Refusal::Late));
 }
 
-/// `PROTOCOL.md` 3.1, 10; F6, D9.
+/// `PROTOCOL.md` 3.1, 10.
 ///
 /// Bug: a merge that was never answered held its session up for the rest of the reign, and every hand-over.
 /// Cause: only those who waited behind it had a deadline. Fix: so has the save that was asked about.

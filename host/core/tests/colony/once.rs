@@ -10,7 +10,7 @@ use colony_wire::client::{Refusal, ReplyBody};
 use crate::calls::{blob, delete, request, request_of};
 use crate::world::{A, B, world, world_with};
 
-/// `PROTOCOL.md` 3.1, 12; F1.
+/// `PROTOCOL.md` 3.1, 12.
 #[test]
 fn a_repetition_of_a_done_request_gets_the_same_answer_and_changes_nothing() {
     let mut w = world(&[A, B]);
@@ -22,7 +22,7 @@ fn a_repetition_of_a_done_request_gets_the_same_answer_and_changes_nothing() {
     assert_eq!(w.value(A, "k"), Some(Bytes::from("later")));
 }
 
-/// `PROTOCOL.md` 3.1, 12; F1: the newest attempt gets the answer, the one before it learns that it is not it.
+/// `PROTOCOL.md` 3.1, 12: the newest attempt gets the answer, the one before it learns that it is not it.
 #[test]
 fn a_repetition_of_a_prepared_request_waits_for_its_commit() {
     let mut w = world(&[A, B]);
@@ -35,7 +35,7 @@ fn a_repetition_of_a_prepared_request_waits_for_its_commit() {
     assert_eq!(w.refusal(first), Some(&Refusal::Deposed));
 }
 
-/// `PROTOCOL.md` 5.3, 12; F1, F2: the record travels with the op, so the heir answers for its predecessor.
+/// `PROTOCOL.md` 5.3, 12: the record travels with the op, so the heir answers for its predecessor.
 #[test]
 fn a_repetition_after_a_promotion_is_answered_from_the_record() {
     let mut w = world(&[A, B]);
@@ -51,7 +51,7 @@ fn a_repetition_after_a_promotion_is_answered_from_the_record() {
     assert_eq!((w.replica(B).prepared(), done.version.reign.0), (end, 1));
 }
 
-/// `PROTOCOL.md` 3.1, 12; F1: what did not survive the reign is new to the heir.
+/// `PROTOCOL.md` 3.1, 12: what did not survive the reign is new to the heir.
 #[test]
 fn a_request_lost_with_its_reign_is_done_by_the_next() {
     let mut w = world(&[A, B]);
@@ -65,7 +65,7 @@ fn a_request_lost_with_its_reign_is_done_by_the_next() {
     assert_eq!(done.version.reign, w.entry().reign);
 }
 
-/// `PROTOCOL.md` 12; F1: an op that was inherited and is not committed yet is waited for, not done again.
+/// `PROTOCOL.md` 12: an op that was inherited and is not committed yet is waited for, not done again.
 #[test]
 fn a_repetition_of_an_inherited_request_is_not_done_again() {
     let mut w = world(&[A, B]);
@@ -81,7 +81,7 @@ fn a_repetition_of_an_inherited_request_is_not_done_again() {
     assert_eq!(w.value(B, "k"), Some(Bytes::from("another life")));
 }
 
-/// `PROTOCOL.md` 6.2, 12; F2: records are part of the state that travels.
+/// `PROTOCOL.md` 6.2, 12: records are part of the state that travels.
 #[test]
 fn a_repetition_at_one_who_caught_up_by_snapshot_is_answered_from_the_record() {
     let mut w = world_with(&[A], Policy::default(), Settings { log_kept: 0, ..Settings::default() });
@@ -94,7 +94,7 @@ fn a_repetition_at_one_who_caught_up_by_snapshot_is_answered_from_the_record() {
     assert_eq!((again.version, again.life), (first.version, first.life));
 }
 
-/// `PROTOCOL.md` 12; F2: below the client's mark nothing is kept, and nothing is done.
+/// `PROTOCOL.md` 12: below the client's mark nothing is kept, and nothing is done.
 #[test]
 fn a_request_below_the_clients_mark_is_unknown() {
     let mut w = world(&[A, B]);
@@ -118,7 +118,7 @@ fn an_expired_answer_is_unknown_also_if_the_client_was_idle() {
     assert_eq!(w.refusal(late), Some(&Refusal::Unknown));
 }
 
-/// `PROTOCOL.md` 12; F2.
+/// `PROTOCOL.md` 12.
 ///
 /// Bug: a client that had many requests out at once, and all answers, was refused until the records expired.
 /// Cause: its next request, which carries the mark that would have dropped them, was refused for them.
@@ -134,7 +134,7 @@ fn answered_requests_do_not_count_against_the_next() {
     w.done(A, request_of(1, 5, 5, blob("k", "v")));
 }
 
-/// `PROTOCOL.md` 3.1; F6: what comes after its deadline is not done.
+/// `PROTOCOL.md` 3.1: what comes after its deadline is not done.
 #[test]
 fn a_call_whose_deadline_has_passed_is_not_done() {
     let mut w = world(&[A]);

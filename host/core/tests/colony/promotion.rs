@@ -11,7 +11,7 @@ use colony_wire::peer::PeerBody;
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, COLONY, world};
 
-/// `PROTOCOL.md` 5.1, 5.3; A1, C38, I4: what was acknowledged is in whichever peer is promoted.
+/// `PROTOCOL.md` 5.1, 5.3; C38, I4: what was acknowledged is in whichever peer is promoted.
 #[test]
 fn a_promotion_keeps_what_was_acknowledged() {
     for heir in [B, C] {
@@ -30,7 +30,7 @@ fn a_promotion_keeps_what_was_acknowledged() {
     }
 }
 
-/// `PROTOCOL.md` 5.3; A1: the suffix may have been acknowledged, so it is proposed again under its positions.
+/// `PROTOCOL.md` 5.3: the suffix may have been acknowledged, so it is proposed again under its positions.
 #[test]
 fn a_suffix_that_was_not_known_to_be_committed_is_kept_with_its_positions() {
     let mut w = world(&[A, B, C]);
@@ -51,7 +51,7 @@ fn a_suffix_that_was_not_known_to_be_committed_is_kept_with_its_positions() {
     assert_eq!(w.found(B, "k").version.reign.0, 1);
 }
 
-/// `PROTOCOL.md` 3.4, 5.4; B5, I3: what the new primary does not have goes, everywhere.
+/// `PROTOCOL.md` 3.4, 5.4; I3: what the new primary does not have goes, everywhere.
 #[test]
 fn a_log_that_diverged_is_truncated_and_follows() {
     let mut w = world(&[A, B, C]);
@@ -68,7 +68,7 @@ fn a_log_that_diverged_is_truncated_and_follows() {
     assert_eq!((at.position.reign, &at.change), (w.entry().reign, &Change::Barrier));
 }
 
-/// `PROTOCOL.md` 3.4; A1, B5: what lies beyond the last matched place is of an earlier reign and may have to go.
+/// `PROTOCOL.md` 3.4: what lies beyond the last matched place is of an earlier reign and may have to go.
 #[test]
 fn a_copy_acknowledges_only_what_it_has_matched() {
     let mut w = world(&[A, B, C]);
@@ -93,7 +93,7 @@ fn a_copy_acknowledges_only_what_it_has_matched() {
     assert_eq!(acknowledged, Some(Seq(w.replica(C).prepared().0 - 1)));
 }
 
-/// `PROTOCOL.md` 3.4; B5, I3: a batch is taken only behind the op that it follows on, place *and* reign.
+/// `PROTOCOL.md` 3.4; I3: a batch is taken only behind the op that it follows on, place *and* reign.
 #[test]
 fn a_batch_behind_an_op_of_another_reign_is_not_taken() {
     let mut w = world(&[A, B, C]);
@@ -127,7 +127,7 @@ fn a_batch_behind_an_op_of_another_reign_is_not_taken() {
     assert_eq!(w.replica(C).history(), w.replica(A).history());
 }
 
-/// `PROTOCOL.md` 3.4, 5.3; B5: twice within one round trip, the first heir's barrier seen by nobody.
+/// `PROTOCOL.md` 3.4, 5.3: twice within one round trip, the first heir's barrier seen by nobody.
 #[test]
 fn two_promotions_in_a_row_keep_what_was_acknowledged() {
     let mut w = world(&[A, B, C]);
@@ -144,7 +144,7 @@ fn two_promotions_in_a_row_keep_what_was_acknowledged() {
     assert_eq!(w.replica(C).reign().0, 3);
 }
 
-/// `PROTOCOL.md` 3.4, 5.4; B5: a late batch of the old reign does not come between.
+/// `PROTOCOL.md` 3.4, 5.4: a late batch of the old reign does not come between.
 #[test]
 fn a_late_batch_of_an_earlier_reign_is_not_taken() {
     let mut w = world(&[A, B, C]);
@@ -176,7 +176,7 @@ fn a_colony_without_a_candidate_is_offline_and_never_empty() {
     assert_eq!(w.refusal(caller), Some(&Refusal::Offline));
 }
 
-/// `PROTOCOL.md` 5.1, 5.2; C5, I5: a copy that catches up is never promoted, however near it is.
+/// `PROTOCOL.md` 5.1, 5.2; I5: a copy that catches up is never promoted, however near it is.
 #[test]
 fn only_an_in_sync_start_is_promoted() {
     let mut w = world(&[A]);

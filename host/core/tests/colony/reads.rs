@@ -19,7 +19,7 @@ fn a_read_sees_what_is_committed_and_nothing_more() {
     assert_eq!(w.value(A, "k"), Some(Bytes::from("new")));
 }
 
-/// `PROTOCOL.md` 4, 5.3; B2: what the reign before it acknowledged may not be committed here yet.
+/// `PROTOCOL.md` 4, 5.3: what the reign before it acknowledged may not be committed here yet.
 #[test]
 fn a_new_primary_reads_nothing_before_its_barrier_is_committed() {
     let mut w = world(&[A, B, C]);

@@ -269,7 +269,7 @@ impl Soup {
     }
 }
 
-/// `PROTOCOL.md` 2 (I2, I3, I4, I9, I12), 3 to 7; A1, B1, B5, C4, D9, F1.
+/// `PROTOCOL.md` 2 (I2, I3, I4, I9, I12), 3 to 7.
 #[test]
 fn whatever_happens_what_was_acknowledged_survives_and_the_colony_serves_again() {
     for seed in 0..SEEDS {

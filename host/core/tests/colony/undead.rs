@@ -9,7 +9,7 @@ use colony_wire::control::Fate;
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, COLONY, World, world};
 
-/// `PROTOCOL.md` 7; C14, E3: from the moment it hears of its death it answers nobody, and drops nothing.
+/// `PROTOCOL.md` 7; C14: from the moment it hears of its death it answers nobody, and drops nothing.
 #[test]
 fn who_is_told_to_be_dead_serves_nobody_and_keeps_its_copies() {
     let mut w = world(&[A, B]);
@@ -181,7 +181,7 @@ fn what_the_last_copy_acknowledged_after_its_death_is_restored_too() {
     assert_eq!(w.value(A, "k"), Some(Bytes::from("unaware")));
 }
 
-/// `PROTOCOL.md` 7; A3.
+/// `PROTOCOL.md` 7.
 ///
 /// Bug: a state that had not heard of a death, or not of the colony, said that the copy may be dropped.
 /// Cause: it was asked of whoever leads, who may not have applied its log yet. Fix: such a state waits.

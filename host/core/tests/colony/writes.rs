@@ -9,7 +9,7 @@ use colony_wire::peer::PeerBody;
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, COLONY, world};
 
-/// `PROTOCOL.md` 3.5, 3.6; A1, C28: the reply waits for every in-sync copy and says how many there are.
+/// `PROTOCOL.md` 3.5, 3.6; C28: the reply waits for every in-sync copy and says how many there are.
 #[test]
 fn a_write_is_answered_once_every_in_sync_copy_holds_it() {
     let mut w = world(&[A, B, C]);
@@ -37,7 +37,7 @@ fn a_secondary_refuses_and_names_the_reign() {
     assert!(w.bag.is_empty());
 }
 
-/// `PROTOCOL.md` 3.4, 3.5; B1, C38: what B acknowledged to A before it followed C counts for nothing after.
+/// `PROTOCOL.md` 3.4, 3.5; C38: what B acknowledged to A before it followed C counts for nothing after.
 #[test]
 fn a_late_ack_of_a_lower_reign_never_commits() {
     let mut w = world(&[A, B, C]);
@@ -59,7 +59,7 @@ fn a_late_ack_of_a_lower_reign_never_commits() {
     assert_eq!((w.replica(A).committed(), w.replica(B).committed()), (committed, committed));
 }
 
-/// `PROTOCOL.md` 3.4; B1: the promoted copy refuses its predecessor, which stops answering.
+/// `PROTOCOL.md` 3.4: the promoted copy refuses its predecessor, which stops answering.
 #[test]
 fn a_deposed_primary_is_refused_and_serves_nobody() {
     let mut w = world(&[A, B]);
@@ -77,7 +77,7 @@ fn a_deposed_primary_is_refused_and_serves_nobody() {
     assert_eq!(w.value(B, "k"), None);
 }
 
-/// `PROTOCOL.md` 3.3, 3.4; A1: loss, doubling and disorder cost time and nothing else.
+/// `PROTOCOL.md` 3.3, 3.4: loss, doubling and disorder cost time and nothing else.
 #[test]
 fn lost_doubled_and_reordered_batches_end_in_one_order() {
     let mut w = world(&[A, B]);
