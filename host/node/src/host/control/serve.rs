@@ -292,6 +292,14 @@ impl Control {
         if !self.is_host_of(peer, now) {
             return refused("this start is not a member");
         }
+        // A copy may be dropped on this answer: a commit of this term makes sure that the state it is given
+        // from is the newest there is.
+        let look = Command::Plan { moves: Vec::new(), reason: "a fate is asked for".to_owned(), inputs: 0 };
+        match self.group.propose(&look, COMMIT_WITHIN).await {
+            Ok(_) => {}
+            Err(ProposeError::NotLeader { .. }) => return self.not_leader(),
+            Err(error) => return refused(error.to_string()),
+        }
         let mut fates = Vec::with_capacity(colonies.len());
         for colony in colonies {
             let state: Arc<State> = self.group.state().borrow().clone();
