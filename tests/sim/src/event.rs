@@ -105,14 +105,20 @@ pub enum Fault {
     Clog,
     /// Takes the group away.
     Groupless,
-    /// Cuts a primary off from one of its peers.
+    /// Declares a primary dead while its peers differ.
     Depose,
+    /// Does so again to the next primary of a colony, this many times.
+    DeposeNext(ColonyId, u32),
     /// Declares this start dead, be it so or not.
     Bury(StartId),
     /// Declares a living host dead.
     Accuse,
     /// Plans copies elsewhere.
     Shuffle,
+    /// Plans a copy away for a moment.
+    Flap,
+    /// Plans this copy back.
+    Want(ColonyId, StartId),
     /// A host's process comes back.
     Restart(usize),
     /// A host's process goes on.

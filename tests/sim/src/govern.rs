@@ -9,8 +9,8 @@ use colony_core::placement::{Even, Planner};
 use colony_wire::control::Fate;
 use colony_wire::{ColonyId, StartId};
 
-use crate::clock::{Micros, SECOND};
-use crate::event::{Event, What};
+use crate::clock::{MS, Micros, SECOND};
+use crate::event::{Event, Fault, What};
 use crate::phase::Phase;
 use crate::seen::Sight;
 use crate::violation::Violation;
@@ -180,6 +180,39 @@ impl World {
         self.commit(&Command::Plan { moves, reason: "too few copies".into(), inputs: 0 }).map(|_| ())
     }
 
+    fn want(&mut self, colony: ColonyId, want: Vec<StartId>) -> Result<(), Violation> {
+        let Some(entry) = self.group.state.table.get(&colony) else { return Ok(()) };
+        let moves = vec![Move { colony, cfg: entry.cfg, want }];
+        self.commit(&Command::Plan { moves, reason: "elsewhere".into(), inputs: 0 }).map(|_| ())
+    }
+
+    /// Does not want one secondary for a moment: its process drops the copy and begins another, perhaps before
+    /// the primary has heard of it.
+    pub(crate) fn flap(&mut self) -> Result<(), Violation> {
+        let colony = self.dice.faults.pick(&self.colonies());
+        let Some(entry) = self.group.state.table.get(&colony) else { return Ok(()) };
+        if entry.want.len() < 2 || !self.group.decides(self.clock.now()) {
+            return Ok(());
+        }
+        let mut want = entry.want.clone();
+        let start = want.remove(1 + self.dice.faults.index(want.len() - 1));
+        let after = self.dice.faults.between(50, 800) * MS;
+        self.clock.after(after, Event::Fault(Fault::Want(colony, start)));
+        self.want(colony, want)
+    }
+
+    /// Wants a copy again.
+    pub(crate) fn want_again(&mut self, colony: ColonyId, start: StartId) -> Result<(), Violation> {
+        let Some(entry) = self.group.state.table.get(&colony) else { return Ok(()) };
+        if entry.is_wanted(start) || !self.group.decides(self.clock.now()) {
+            return Ok(());
+        }
+        let mut want = entry.want.clone();
+        want.truncate(usize::from(self.mix.policy.copies) - 1);
+        want.push(start);
+        self.want(colony, want)
+    }
+
     /// Wants one colony's copies on other hosts, or its primary on another copy.
     pub(crate) fn shuffle_one(&mut self) -> Result<(), Violation> {
         if self.phase != Phase::Faulty || !self.group.decides(self.clock.now()) {
@@ -198,7 +231,6 @@ impl World {
         };
         self.dice.faults.shuffle(&mut hosts);
         hosts.truncate(usize::from(self.mix.policy.copies));
-        let moves = vec![Move { colony, cfg: entry.cfg, want: hosts }];
-        self.commit(&Command::Plan { moves, reason: "elsewhere".into(), inputs: 0 }).map(|_| ())
+        self.want(colony, hosts)
     }
 }

@@ -1,6 +1,6 @@
 //! What goes wrong, and when it ends.
 
-use colony_wire::StartId;
+use colony_wire::{ColonyId, StartId};
 
 use crate::clock::{MS, Micros};
 use crate::event::{Event, Fault};
@@ -23,6 +23,7 @@ impl World {
             Fault::Depose,
             Fault::Accuse,
             Fault::Shuffle,
+            Fault::Flap,
         ] {
             self.schedule_next(fault);
         }
@@ -48,7 +49,14 @@ impl World {
             Fault::Depose => faults.depose,
             Fault::Accuse => faults.accuse,
             Fault::Shuffle => faults.shuffle,
-            Fault::Restart(_) | Fault::Resume(_) | Fault::Mend(_) | Fault::Bury(_) | Fault::HealAll => None,
+            Fault::Flap => faults.flap,
+            Fault::Restart(_)
+            | Fault::Resume(_)
+            | Fault::Mend(_)
+            | Fault::Bury(_)
+            | Fault::DeposeNext(..)
+            | Fault::Want(..)
+            | Fault::HealAll => None,
         }
     }
 
@@ -67,6 +75,11 @@ impl World {
             Fault::Bury(start) => return self.bury(start),
             Fault::HealAll => return self.heal_all(),
             _ if self.phase != Phase::Faulty => return Ok(()),
+            Fault::Want(colony, start) => return self.want_again(colony, start),
+            Fault::DeposeNext(colony, more) => {
+                self.depose(colony, more);
+                return Ok(());
+            }
             _ => {}
         }
         self.schedule_next(fault.clone());
@@ -89,10 +102,15 @@ impl World {
                 let until = self.clock.now() + self.lasting();
                 self.group.leave(until);
             }
-            Fault::Depose => self.depose(),
+            Fault::Depose => {
+                let colony = self.dice.faults.pick(&self.colonies());
+                let more = self.dice.faults.pick(&[0, 1, 2, 3]);
+                self.depose(colony, more);
+            }
             Fault::Accuse => self.accuse(any)?,
             Fault::Shuffle => self.shuffle_one()?,
-            Fault::Restart(_) | Fault::Resume(_) | Fault::Mend(_) | Fault::Bury(_) | Fault::HealAll => {}
+            Fault::Flap => self.flap()?,
+            _ => {}
         }
         Ok(())
     }
@@ -214,18 +232,23 @@ impl World {
     }
 
     /// A primary's ops stop reaching one peer, and before it can propose to go on without that peer it is
-    /// declared dead: the peers differ in what they have prepared.
-    fn depose(&mut self) {
-        let colonies = self.colonies();
-        let colony = self.dice.faults.pick(&colonies);
+    /// declared dead: the peers differ in what they have prepared. With `more`, its heir meets the same before
+    /// it has brought them together, so that three logs differ (KIP-279's fast double failover).
+    fn depose(&mut self, colony: ColonyId, more: u32) {
         let Some(entry) = self.group.state.table.get(&colony) else { return };
         let others: Vec<StartId> =
             entry.in_sync.iter().copied().filter(|start| Some(*start) != entry.primary).collect();
-        let (Some(primary), false) = (entry.primary, others.is_empty()) else { return };
-        let lagging = self.dice.faults.pick(&others);
-        let (Some(from), Some(to)) = (self.homes.get(&primary), self.homes.get(&lagging)) else { return };
-        self.cut(vec![(*from, *to)]);
+        let Some(primary) = entry.primary else { return };
+        if let Some(heir) = others.first().copied() {
+            let lagging = if self.dice.faults.chance(500) { heir } else { self.dice.faults.pick(&others) };
+            let (Some(from), Some(to)) = (self.homes.get(&primary), self.homes.get(&lagging)) else { return };
+            self.cut(vec![(*from, *to)]);
+        }
         let after = self.dice.faults.between(20, 250) * MS;
         self.clock.after(after, Event::Fault(Fault::Bury(primary)));
+        if let Some(more) = more.checked_sub(1) {
+            let next = after + self.dice.faults.between(1, 50) * MS;
+            self.clock.after(next, Event::Fault(Fault::DeposeNext(colony, more)));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The part of a host around its shards: it feeds what happens, and carries out what they want done.
 
 use bytes::Bytes;
-use colony_core::colony::{Caller, Input, Output};
+use colony_core::colony::{Caller, Input, Output, Shard};
 use colony_wire::client::Request;
 use colony_wire::control::Fate;
 use colony_wire::peer::{PeerBody, PeerMessage};
@@ -12,7 +12,7 @@ use crate::event::{Event, What};
 use crate::panics;
 use crate::plugin;
 use crate::seen::Sight;
-use crate::violation::{Rule, Violation};
+use crate::violation::{Rule, Violation, demand};
 use crate::world::World;
 
 impl World {
@@ -133,9 +133,17 @@ impl World {
         let now = self.hosts[host].shows(at);
         self.note_input(host, shard, &input, frame);
         let Some(process) = &mut self.hosts[host].process else { return Ok(()) };
+        let told = match &input {
+            Input::Fate { colony, dead, fate: Fate::Discard | Fate::Restore } => Some((*dead, *colony)),
+            _ => None,
+        };
+        let kept_before = kept(&process.shards[shard]);
         let mut out = Vec::new();
         panics::caught(|| process.shards[shard].handle(now, input, &mut out))
             .map_err(|words| Violation::of(Rule::NoPanic, format!("host {host}.{shard}: {words}")))?;
+        let kept_now = kept(&process.shards[shard]);
+        let dropped = kept_before.into_iter().find(|copy| !kept_now.contains(copy) && Some(*copy) != told);
+        demand(dropped.is_none(), Rule::Kept, || format!("host {host}.{shard} dropped {dropped:?}"))?;
         self.oracle.observe(&self.group.state, &self.hosts, host, shard, touched)?;
         for output in out {
             self.carry_out(host, shard, output)?;
@@ -221,6 +229,11 @@ impl World {
             self.clock.after(span, Event::Answer { caller: to, frame: frame.clone() });
         }
     }
+}
+
+/// The copies a shard keeps, each with the start it was held under.
+fn kept(shard: &Shard) -> Vec<(StartId, ColonyId)> {
+    shard.kept().map(|(dead, replica)| (dead, replica.colony())).collect()
 }
 
 fn input_words(input: &Input) -> String {

@@ -127,6 +127,8 @@ pub struct Faults {
     pub accuse: Option<Micros>,
     /// A colony is to live elsewhere.
     pub shuffle: Option<Micros>,
+    /// A copy is not wanted for a moment, and then again.
+    pub flap: Option<Micros>,
     /// Mean time such a state lasts.
     pub lasting: Micros,
     /// Whether crashes spare the last in-sync copy of every colony.
@@ -159,7 +161,7 @@ impl Mix {
         Self {
             hosts,
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
-            policy: policy(rng),
+            policy: policy(rng, hosts),
             settings: settings(rng, mutant),
             faulty_for: rng.between(15, 60) * SECOND,
             load: load(rng),
@@ -188,9 +190,12 @@ impl Mix {
     }
 }
 
-fn policy(rng: &mut Rng) -> Policy {
+fn policy(rng: &mut Rng, hosts: usize) -> Policy {
+    const COPIES: [u8; 10] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 5];
+    // As many as there may be hosts; four and more let two failovers in a row leave three different logs.
+    let choices = if hosts < 4 { &COPIES[..7] } else { &COPIES };
     Policy {
-        copies: rng.pick(&[1, 2, 2, 3, 3, 3, 4]),
+        copies: rng.pick(choices),
         buckets: rng.pick(&[1, 2, 2, 4]),
         ttl_ms: rng.pick(&[None, Some(3_000), Some(60_000)]),
         on_conflict: rng.pick(&[
@@ -296,6 +301,7 @@ fn faults(rng: &mut Rng) -> Faults {
         depose: some(400, 1, 6),
         accuse: some(400, 3, 15),
         shuffle: some(700, 1, 8).map(|mean| if hurried { mean / 10 } else { mean }),
+        flap: some(350, 1, 4).map(|mean| mean / 2),
         lasting: rng.pick(&[300 * MS, 1500 * MS, 4 * SECOND]),
         merciful: rng.chance(800),
     }

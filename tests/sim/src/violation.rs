@@ -27,6 +27,8 @@ pub enum Rule {
     TrueReads,
     /// I12: replicas at the same position are equal.
     EqualDigests,
+    /// A copy that was kept by a process declared dead stays until the group has said what becomes of it.
+    Kept,
     /// A log has no gap, and what is committed stays.
     WholeLog,
     /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
@@ -54,6 +56,7 @@ impl fmt::Display for Rule {
             Self::AtMostOnce => "I9 at most once",
             Self::TrueReads => "I11 reads are true",
             Self::EqualDigests => "I12 equal digests",
+            Self::Kept => "kept copies stay until their fate is known",
             Self::WholeLog => "a log has no gap",
             Self::Progress => "progress after the heal",
             Self::HonestlyOffline => "honestly offline",
