@@ -198,7 +198,8 @@ impl Cluster {
         Cli::new(self.folder(), self.connect(), self.certs.folder())
     }
 
-    /// The program, through this host only.
+    /// The program, with no other way into the cluster than this host. Its table leads to whoever serves a session;
+    /// what every host knows is asked of any ([`ask`](Self::ask) of this one).
     ///
     /// # Panics
     /// If there is none of that name.

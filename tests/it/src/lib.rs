@@ -5,13 +5,14 @@
 //! through the command line ([`Cli`]) and through the client library. What takes time is waited for as a
 //! condition, with a bound ([`until`]).
 //!
-//! What is *not* known here: anything of a host's inside. Nothing is linked but the client and the link, whose
-//! authority makes certificates and whose transport sends what no well-behaved peer would.
+//! What is *not* known here: anything of a host's inside. Nothing is linked but the client, the messages it speaks,
+//! and the link, whose authority makes certificates and whose transport sends what no well-behaved peer would.
 //!
 //! A cluster takes both cores of a small machine, so that stories take turns ([`Cluster::start`]). When one fails,
 //! it prints the end of every host's log.
 
 mod answer;
+mod ask;
 mod certs;
 mod cli;
 mod cluster;

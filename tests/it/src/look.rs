@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use colony_client::admin::ColonyStatus;
 use serde_json::Value;
 
 use crate::{Cluster, until};
@@ -79,6 +80,26 @@ impl Cluster {
                 colony["primary"].is_null() || in_sync != want || in_sync.len() != copies
             });
             unsettled.map_or(Ok(()), |colony| Err(colony.to_string()))
+        })
+        .await;
+    }
+
+    /// Waits until all hosts that run say the same of where the colonies live, and none of it is of the past.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub async fn until_all_agree(&self) {
+        let names = self.names();
+        until("every host knows the same table", SETTLE_WITHIN, async || {
+            let mut tables = Vec::new();
+            for name in &names {
+                tables.push(self.table_of(name).await?);
+            }
+            let is_settled = |colony: &ColonyStatus| {
+                colony.primary.is_some() && colony.in_sync.iter().chain(&colony.want).all(|host| names.contains(host))
+            };
+            let is_same = tables.windows(2).all(|pair| pair[0] == pair[1]);
+            if is_same && tables.iter().flatten().all(is_settled) { Ok(()) } else { Err(format!("{tables:?}")) }
         })
         .await;
     }
