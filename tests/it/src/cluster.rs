@@ -167,7 +167,8 @@ impl Cluster {
     pub fn assert_all_run(&mut self) {
         for host in self.hosts.values_mut() {
             let ended = host.ended();
-            assert!(ended.is_none(), "{} ended by itself: {ended:?}", host.name());
+            let last = || host.log().lines().next_back().unwrap_or("it said nothing").to_owned();
+            assert!(ended.is_none(), "{} ended by itself, {ended:?}: {}", host.name(), last());
         }
     }
 

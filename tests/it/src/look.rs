@@ -38,10 +38,11 @@ impl Cluster {
     /// Waits until every host that runs is up, and a leader is known.
     ///
     /// # Panics
-    /// If that takes too long.
-    pub async fn until_up(&self) {
+    /// If that takes too long, or a host ends by itself.
+    pub async fn until_up(&mut self) {
         let names = self.names();
         until("every host is up", UP_WITHIN, async || {
+            self.assert_all_run();
             let status = self.status().await?;
             let missing = names.iter().find(|name| up(&status, name).is_none());
             match missing {

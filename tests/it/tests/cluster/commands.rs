@@ -122,7 +122,7 @@ async fn a_session_expires_unless_it_is_touched() {
     cluster.assert_all_run();
 }
 
-/// What scripts read is JSON, one object a line, and says the same to whoever asks.
+/// C41: what scripts read is JSON, one object a line, and every host tells the same of who serves what.
 #[tokio::test]
 async fn every_list_of_the_command_line_is_json_for_programs() {
     let mut cluster = Cluster::start(Shape::of(2)).await;
@@ -150,6 +150,7 @@ async fn every_list_of_the_command_line_is_json_for_programs() {
         let of = cluster.run(&["colonies", "--of", name, "--json"]).await.jsons();
         assert_eq!(of, colonies, "with two copies on two hosts each has them all");
     }
+    cluster.until_all_agree().await;
     cluster.run(&["colonies", "--of", "h9"]).await.refused(1, &["h9"]);
     cluster.assert_all_run();
 }
