@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use colony_core::colony::Mutant;
 use colony_core::group::{Command, Entry, Outcome, State};
 use colony_wire::{ColonyId, Revision, StartId};
 
@@ -20,6 +21,8 @@ pub struct Group {
     pub state: State,
     /// By revision: the entries that the command changed.
     changes: Vec<Vec<(ColonyId, Entry)>>,
+    /// A bug put in on purpose.
+    mutant: Option<Mutant>,
     /// Nothing is committed before this moment.
     gone_until: Micros,
     /// The host that leads.
@@ -40,10 +43,19 @@ pub struct Change {
 }
 
 impl Group {
+    /// A group that agrees on nothing yet, with this bug if any.
+    #[must_use]
+    pub fn new(mutant: Option<Mutant>) -> Self {
+        Self { mutant, ..Self::default() }
+    }
+
     /// Carries a command out.
     pub fn commit(&mut self, command: &Command) -> (Outcome, Vec<Change>) {
         let before = self.state.table.clone();
         let outcome = self.state.apply(command);
+        if self.mutant == Some(Mutant::PromoteCatchingUp) && matches!(command, Command::Dead { .. }) {
+            self.promote_catching_up(&before);
+        }
         let mut changes = Vec::new();
         for (colony, entry) in &self.state.table {
             let old = before.get(colony);
@@ -54,6 +66,19 @@ impl Group {
         let entries = changes.iter().map(|change| (change.colony, change.after.clone()));
         self.changes.push(entries.collect());
         (outcome, changes)
+    }
+
+    /// Where a primary was just replaced, a peer that still catches up takes its place.
+    fn promote_catching_up(&mut self, before: &BTreeMap<ColonyId, Entry>) {
+        let up: Vec<StartId> = self.state.up().map(|member| member.start).collect();
+        for (colony, entry) in &mut self.state.table {
+            let is_replaced = before.get(colony).is_some_and(|old| old.primary != entry.primary);
+            let catches_up = |start: &&StartId| !entry.in_sync.contains(start) && up.contains(start);
+            if is_replaced && let Some(start) = entry.want.iter().find(catches_up).copied() {
+                entry.primary = Some(start);
+                entry.in_sync.insert(0, start);
+            }
+        }
     }
 
     /// The entries that changed after revision `have`, up to `to`, each as it was at `to`.

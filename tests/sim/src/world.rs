@@ -85,7 +85,7 @@ impl World {
             trace: Trace::new(print),
             net: Net::new(mix.net.clone(), mix.hosts, root.fork("net")),
             edge: Net::new(mix.edge.clone(), nodes, root.fork("edge")),
-            group: Group::default(),
+            group: Group::new(mutant),
             hosts: (0..mix.hosts).map(|i| Host::new(i, mix.shards[i], mix.clocks[i])).collect(),
             clients: Vec::new(),
             asked: Vec::new(),

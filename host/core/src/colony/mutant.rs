@@ -8,6 +8,9 @@ use super::settings::Settings;
 pub enum Mutant {
     /// A write is acknowledged before all in-sync peers hold it.
     AckBeforeAllInSync,
+    /// The group promotes a peer that is wanted and still catching up. The simulator's group does it: the
+    /// shards only suffer it.
+    PromoteCatchingUp,
     /// A peer is proposed into the in-sync set as soon as it answers, below the committed position.
     ProposeBelowCommitted,
     /// A peer takes ops of a reign lower than one it knows.
@@ -36,8 +39,9 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AckBeforeAllInSync,
+        Self::PromoteCatchingUp,
         Self::ProposeBelowCommitted,
         Self::AcceptLowerReign,
         Self::SkipStreamedOps,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use colony_core::merge::{Conflict, Resolution, built_in};
 use colony_core::placement::{Even, Placement, Request, Score, Silent};
@@ -11,6 +12,10 @@ use colony_wire::admin::MergeBy;
 
 use super::HostError;
 use crate::config::PluginsConfig;
+
+/// Plugins named in the configuration are compiled before the host serves anybody, and whoever wrote the
+/// configuration chose them: a busy machine may take its time.
+const COMPILE_TIME: Duration = Duration::from_secs(60);
 
 /// What users' plugins decide on this host.
 pub(super) struct Plugins {
@@ -26,7 +31,8 @@ impl Plugins {
         }
         let failed =
             |name: &str, file: &Path, error| HostError::Plugin { name: name.to_owned(), file: file.to_owned(), error };
-        let runtime = Runtime::new(Limits::default()).map_err(HostError::PluginRuntime)?;
+        let limits = Limits { compile_time: COMPILE_TIME, ..Limits::default() };
+        let runtime = Runtime::new(limits).map_err(HostError::PluginRuntime)?;
         let mut merge = BTreeMap::new();
         for (name, path) in &config.merge {
             let plugin = runtime.load_merge_file(path).map_err(|error| failed(name, path, error))?;
