@@ -73,7 +73,6 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
     let calls = Arc::new(Calls::new(transport.clone()));
     let (view, seen) = watch::channel(Arc::default());
     let dialer = Arc::new(control::RaftDialer::new(calls.clone(), seen.clone()));
-    let group = Group::start(storage, dialer, Timing::default()).await?;
     let (proposals, proposed) = mpsc::channel(PROPOSALS);
 
     let mut threads = Vec::new();
@@ -92,6 +91,8 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
         };
         threads.push(shard::spawn(address, seat).await?);
     }
+    // Last, when every port is held: from here on nothing keeps the host from starting.
+    let group = Group::start(storage, dialer, Timing::default()).await?;
     tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
 
     let control = Control::new(config, member, clock, transport, calls, group, plugins, view, threads);
