@@ -29,7 +29,7 @@ use colony_link::quic::QuicTransport;
 use colony_link::sentinel::SentinelListener;
 use colony_raft::Group;
 use colony_wire::StartId;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub(super) use self::calls::Calls;
@@ -61,8 +61,6 @@ pub(super) struct Control {
     leader_hint: Mutex<Option<SocketAddr>>,
     jury: Mutex<Jury>,
     evidence: mpsc::Sender<watching::Evidence>,
-    /// Somebody waits for the state to be fetched or judged anew.
-    nudge: Notify,
     orders: Vec<mpsc::Sender<Order>>,
     shards: Mutex<Vec<ShardThread>>,
     watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
@@ -94,7 +92,6 @@ impl Control {
             leader_hint: Mutex::new(None),
             jury: Mutex::new(Jury::new(colony_core::watch::Config::default())),
             evidence,
-            nudge: Notify::new(),
             orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
             shards: Mutex::new(shards),
             watched: Mutex::new(Some(watched)),

@@ -44,11 +44,9 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
         let votes = control.group.voters().contains(&control.group.id());
         let state = control.state();
         if votes || !state.has_begun() {
-            // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet.
-            tokio::select! {
-                () = control.nudge.notified() => {}
-                () = tokio::time::sleep(ANOTHER_GIVER_AFTER) => {}
-            }
+            // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet. Who votes is not told, so
+            // it is looked at again.
+            tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
             continue;
         }
         turn += 1;
