@@ -10,7 +10,7 @@ use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, 
 use crate::session::check_ttl;
 
 /// What a namespace's sessions are treated by. Equal on all hosts, kept in the group state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Policy {
     /// Copies of each colony, the primary included; 1 to [`MAX_COPIES`].
     pub copies: u8,
@@ -63,7 +63,7 @@ impl Policy {
 }
 
 /// What a save does that meets a change made since its base.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnConflict {
     /// The two are merged.
@@ -76,7 +76,7 @@ pub enum OnConflict {
 }
 
 /// Who merges two versions of a session.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MergeBy {
     /// Built in: of two changes the later one.
     #[default]
@@ -86,7 +86,7 @@ pub enum MergeBy {
 }
 
 /// A person asks a host's control port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AdminRequest {
     /// The state of the cluster in one answer.
     Status,
@@ -123,7 +123,7 @@ impl Message for AdminRequest {
 }
 
 /// The host answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AdminReply {
     /// The state of the cluster.
     Status(ClusterStatus),
@@ -159,7 +159,7 @@ impl Message for AdminReply {
 }
 
 /// The state of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClusterStatus {
     /// Which cluster.
     pub cluster: ClusterId,
@@ -182,7 +182,7 @@ pub struct ClusterStatus {
 }
 
 /// One host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HostStatus {
     /// Its name.
     pub name: String,
@@ -205,7 +205,7 @@ pub struct HostStatus {
 }
 
 /// One colony's entry in the table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ColonyStatus {
     /// Name of its namespace.
     pub namespace: String,
@@ -226,7 +226,7 @@ pub struct ColonyStatus {
 }
 
 /// One namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NamespaceStatus {
     /// Its number.
     pub id: NamespaceId,

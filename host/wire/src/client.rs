@@ -9,7 +9,7 @@ use crate::op::Stamp;
 use crate::session::{Key, Mutation, SessionView};
 
 /// A client's call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Which colony the client takes the key to be in.
     pub colony: ColonyId,
@@ -22,7 +22,7 @@ pub struct Request {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RequestBody {
     /// The committed state of one session.
     Get {
@@ -63,7 +63,7 @@ impl Message for Request {
 }
 
 /// The answer to a [`Request`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reply {
     /// The process that answered.
     pub served_by: StartId,
@@ -78,7 +78,7 @@ impl Message for Reply {
 }
 
 /// The outcome of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReplyBody {
     /// The session as committed.
     Found(SessionView),
@@ -97,7 +97,7 @@ pub enum ReplyBody {
 }
 
 /// A change that is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Done {
     /// The session's version now; where there was nothing to do, the version it has.
     pub version: Position,
@@ -110,7 +110,7 @@ pub struct Done {
 }
 
 /// Why a call was not done. All but [`Refusal::Deposed`] and [`Refusal::Unknown`] leave no trace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// This peer is not the colony's primary. Retryable: refresh the table.
     #[error("not the primary of this colony")]
@@ -216,7 +216,7 @@ impl Refusal {
 }
 
 /// Asks a host's control port for the table that clients route by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RoutesRequest {
     /// The revision the client has; an equal one is answered without the table.
     pub have: Revision,
@@ -227,7 +227,7 @@ impl Message for RoutesRequest {
 }
 
 /// The table that clients route by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Routes {
     /// Which cluster.
     pub cluster: ClusterId,
@@ -242,7 +242,7 @@ pub struct Routes {
 }
 
 /// A host that serves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RouteHost {
     /// The process.
     pub start: StartId,
@@ -255,7 +255,7 @@ pub struct RouteHost {
 }
 
 /// A namespace with its colonies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RouteNamespace {
     /// Its number.
     pub id: NamespaceId,

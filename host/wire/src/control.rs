@@ -11,7 +11,7 @@ use crate::id::{ClusterId, ColonyId, LineageId, RaftId, Revision, StartId, View}
 use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Beacon {
     /// The sending process.
     pub from: StartId,
@@ -31,7 +31,7 @@ impl Message for Beacon {
 }
 
 /// A host asks a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ControlRequest {
     /// Who is there?
     Introduce {
@@ -99,7 +99,7 @@ impl Message for ControlRequest {
 }
 
 /// A host answers a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ControlReply {
     /// Who is there.
     Introduction(Introduction),
@@ -165,7 +165,7 @@ impl Message for ControlReply {
 }
 
 /// What becomes of a copy whose start was declared dead (`PROTOCOL.md` 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fate {
     /// Drop it: whatever it holds beyond the living in-sync copies was never acknowledged.
     Discard,
@@ -176,7 +176,7 @@ pub enum Fate {
 }
 
 /// Who a host is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Introduction {
     /// The process.
     pub start: StartId,

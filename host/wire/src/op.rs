@@ -7,7 +7,7 @@ use crate::id::{Position, RequestId};
 use crate::session::{AttributeChange, Changes, Content, EndKind, Key, Ttl};
 
 /// One entry of a colony's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Op {
     /// Where it stands; kept when a later primary proposes it again.
     pub position: Position,
@@ -21,7 +21,7 @@ pub struct Op {
 }
 
 /// The request an op answers (`PROTOCOL.md` 12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stamp {
     /// Which request.
     pub request: RequestId,
@@ -30,7 +30,7 @@ pub struct Stamp {
 }
 
 /// What an op does to the sessions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Change {
     /// First op of a reign: its commit settles what earlier reigns left.
     Barrier,

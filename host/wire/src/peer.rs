@@ -9,7 +9,7 @@ use crate::limits::{MAX_BATCH_OPS, MAX_EPOCHS, MAX_SNAPSHOT_CHUNKS, SNAPSHOT_CHU
 use crate::op::Op;
 
 /// One message from one copy of a colony to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerMessage {
     /// Which colony.
     pub colony: ColonyId,
@@ -24,7 +24,7 @@ pub struct PeerMessage {
 }
 
 /// What a copy says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PeerBody {
     /// Primary to peer: ops, or only the commit position.
     Append(Append),
@@ -79,7 +79,7 @@ pub enum PeerBody {
 }
 
 /// A batch of ops from the primary; the header once for all of them (`PROTOCOL.md` 3.3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Append {
     /// The sender's reign.
     pub reign: Reign,
@@ -96,7 +96,7 @@ pub struct Append {
 }
 
 /// A part of a snapshot taken at a committed position.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chunk {
     /// The sender's reign.
     pub reign: Reign,

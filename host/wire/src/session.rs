@@ -55,7 +55,7 @@ impl fmt::Display for Key {
 }
 
 /// A session's state: opaque, or a map of attributes that are stamped one by one.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Content {
     /// Opaque bytes, changed as a whole.
     Blob(Bytes),
@@ -101,7 +101,7 @@ impl Content {
 pub type AttributeChange = (String, Option<Bytes>);
 
 /// What a save changes.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Changes {
     /// The whole blob.
     Blob(Bytes),
@@ -173,7 +173,7 @@ pub(crate) fn check_ttl(ttl: Ttl) -> Result<(), DecodeError> {
 }
 
 /// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndKind {
     /// The user ended it.
     Logout,
@@ -182,7 +182,7 @@ pub enum EndKind {
 }
 
 /// What a save was based on: the life it belongs to and the version it saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Base {
     /// Position of the create that began the life.
     pub life: Position,
@@ -191,7 +191,7 @@ pub struct Base {
 }
 
 /// What must hold for a mutation to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Precondition {
     /// Nothing.
     None,
@@ -202,7 +202,7 @@ pub enum Precondition {
 }
 
 /// A change that a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Mutation {
     /// Sets the whole content; begins a life if there is none.
     Put {
@@ -277,7 +277,7 @@ impl Mutation {
 }
 
 /// A session as a reader gets it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionView {
     /// Its state.
     pub content: Content,

@@ -14,7 +14,7 @@ use super::store::Store;
 use crate::Time;
 
 /// What a peer that is not primary knows, in one reign.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Follower {
     /// Up to here the log is known to be the primary's. What it holds beyond that is of earlier reigns and
     /// may have to go; it is not acknowledged.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The path a replica's committed state has taken: per (lineage, reign) the last place it holds, oldest
 /// first (`PROTOCOL.md` 1). One writer a reign makes this a complete description of which ops it holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct History {
     entries: Vec<(LineageId, Reign, Seq)>,
 }

@@ -10,7 +10,7 @@ use super::store::Store;
 use crate::Time;
 
 /// Log and state of one colony.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Holding {
     pub(super) log: Log,
     pub(super) store: Store,

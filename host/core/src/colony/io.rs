@@ -16,7 +16,7 @@ use crate::merge::{Conflict, Resolution, Ticket};
 pub struct Caller(pub u64);
 
 /// What a colony's namespace says of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Space {
     /// The namespace's name.
     pub name: String,
@@ -72,7 +72,7 @@ pub enum Input {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Send a message to another copy. May be lost.
     Send {
@@ -120,7 +120,7 @@ pub enum Output {
 }
 
 /// Bulk never shares replication's congestion window (`PROTOCOL.md` 6.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Ops, acknowledgements, commit positions.
     Replication,

@@ -7,7 +7,7 @@ use colony_wire::op::Op;
 use colony_wire::{Reign, Seq};
 
 /// A contiguous run of ops and the name of the op before it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Log {
     /// The last forgotten op; zero and zero at the beginning of a colony.
     base: (Reign, Seq),

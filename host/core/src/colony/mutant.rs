@@ -4,7 +4,7 @@
 use super::settings::Settings;
 
 /// A bug put in on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mutant {
     /// A write is acknowledged before all in-sync peers hold it.
     AckBeforeAllInSync,

@@ -21,12 +21,12 @@ const MAX_CLIENTS: usize = 65_536;
 const MARK_TTL: Duration = Duration::from_secs(15 * 60);
 
 /// The answers kept in one colony.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Records {
     clients: BTreeMap<ClientId, Client>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Client {
     /// The client has the answers to all ids below, or will never ask for them.
     answered: u64,
@@ -37,7 +37,7 @@ struct Client {
 }
 
 /// What is known of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Known {
     /// Never done here.
     New,
@@ -48,7 +48,7 @@ pub(super) enum Known {
 }
 
 /// The records of one client as they travel in snapshots.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Portable {
     client: ClientId,
     answered: u64,

@@ -37,7 +37,7 @@ macro_rules! desk {
 }
 
 /// One peer.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica {
     me: StartId,
     colony: ColonyId,
@@ -54,14 +54,14 @@ pub struct Replica {
     role: Role,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Role {
     Primary(Box<Primary>),
     Follower(Follower),
 }
 
 /// The part a peer plays by the table it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
     /// It serves.
     Primary,

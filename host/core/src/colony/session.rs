@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 
 /// A session as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Session {
     /// Position of the create that began its life.
     pub life: Position,
@@ -28,7 +28,7 @@ pub struct Session {
 }
 
 /// A state with the stamps that concurrent saves are judged by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stored {
     /// Opaque bytes, changed as a whole with the session.
     Blob(Bytes),
@@ -43,7 +43,7 @@ pub enum Stored {
 }
 
 /// One attribute or its removal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attribute {
     /// Its value; none if it was removed.
     pub value: Option<Bytes>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How a shard replicates. Equal on all hosts of a cluster, but for safety they need not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// How often the shell ticks. All other times are kept to this grain.
     pub tick: Duration,

@@ -17,7 +17,7 @@ use crate::{Now, Time};
 
 /// One shard of a host: its peers and what it knows of the table. See the module's documentation for how
 /// to drive it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     lineage: LineageId,
     start: StartId,
@@ -41,7 +41,7 @@ pub struct Shard {
     serial: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kept {
     dead: StartId,
     replica: Replica,

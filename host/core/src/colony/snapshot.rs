@@ -61,7 +61,7 @@ pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Option<Vec<B
 }
 
 /// A snapshot on its way in.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Assembly {
     reign: Reign,
     transfer: u64,

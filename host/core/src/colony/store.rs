@@ -15,7 +15,7 @@ use super::session::Session;
 use crate::Time;
 
 /// Sessions, answers and history, all at one committed position.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
     deadlines: BTreeSet<(Time, Key)>,

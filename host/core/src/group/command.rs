@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Member;
 
 /// A decision for the group to commit. Variants are only ever appended: they stand in logs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// First command of a lineage.
     Genesis {
@@ -103,7 +103,7 @@ pub enum Command {
 }
 
 /// A next primary that is not the first living start of `in_sync`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deviation {
     /// Which colony.
     pub colony: ColonyId,
@@ -112,7 +112,7 @@ pub struct Deviation {
 }
 
 /// A change of where one colony's copies are to live.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Move {
     /// Which colony.
     pub colony: ColonyId,
@@ -123,7 +123,7 @@ pub struct Move {
 }
 
 /// What came of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// Done, or done before.
     Applied,
@@ -134,7 +134,7 @@ pub enum Outcome {
 }
 
 /// Why a committed command changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// The group has begun already, or has not yet.
     #[error("the group is not at its beginning")]

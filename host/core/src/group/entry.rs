@@ -4,7 +4,7 @@ use colony_wire::{Cfg, Reign, StartId};
 use serde::{Deserialize, Serialize};
 
 /// Who serves a colony, who holds it, and who should.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Time in office of the primary; grows by one with every new one.
     pub reign: Reign,

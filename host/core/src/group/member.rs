@@ -7,7 +7,7 @@ use colony_wire::{RaftId, StartId};
 use serde::{Deserialize, Serialize};
 
 /// One host process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// The process. Every rule speaks of it.
     pub start: StartId,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal};
 
 /// What the hosts of one lineage agree on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     /// Which cluster; zero before Genesis.
     pub cluster: ClusterId,
@@ -34,7 +34,7 @@ pub struct State {
 const MAX_BURIED: usize = 4096;
 
 /// A named set of sessions with one policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Namespace {
     /// Its name.
     pub name: String,

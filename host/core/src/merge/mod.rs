@@ -14,7 +14,7 @@ use colony_wire::session::{AttributeChange, Content};
 pub use settle::{DecidedBy, Settled, Settlement, built_in, settle};
 
 /// Two versions of one session that no rule can join.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conflict {
     /// Name of the session's namespace.
     pub namespace: String,
@@ -31,14 +31,14 @@ pub struct Conflict {
 }
 
 /// How a conflict came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Occasion {
     /// Two saves were based on the same version.
     ConcurrentSave,
 }
 
 /// One version of a session, of attributes only those in conflict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Side {
     /// Its content. An attribute in conflict that is not here was removed.
     pub content: Content,
@@ -51,7 +51,7 @@ pub struct Side {
 }
 
 /// What the merge made of a conflict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
     /// What is stored stays.
     KeepOurs,

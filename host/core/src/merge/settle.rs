@@ -11,7 +11,7 @@ use super::{Conflict, Resolution};
 const MAX_COMPLAINT_BYTES: usize = 200;
 
 /// What a conflict came to, checked and ready to be replicated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settled {
     /// What becomes of what was in conflict. Parts of the save that were not in conflict are not in it: the
     /// primary adds them, and checks the whole session against its limits as it does with every save.
@@ -23,7 +23,7 @@ pub struct Settled {
 }
 
 /// What becomes of what was in conflict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// What is stored stays.
     Keep,
@@ -34,7 +34,7 @@ pub enum Settlement {
 }
 
 /// Who decided a conflict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DecidedBy {
     /// The one that was asked.
     Asked,

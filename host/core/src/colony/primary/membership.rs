@@ -12,7 +12,7 @@ use crate::colony::io::Output;
 use crate::group::Command;
 
 /// A change of the in-sync set whose outcome is not known.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proposed {
     /// The entry it was decided on.
     pub(super) decided: Cfg,
@@ -23,7 +23,7 @@ pub(super) struct Proposed {
 }
 
 /// The reign is being handed to an in-sync peer: nothing new is taken on (`PROTOCOL.md` 6.5).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Handover {
     to: StartId,
     /// Set once everything is held everywhere and the group was asked.

@@ -51,7 +51,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// One reign of one colony.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Primary {
     reign: Reign,
     /// Place of this reign's first op.
@@ -73,14 +73,14 @@ pub(super) struct Primary {
     parked_keys: BTreeMap<Key, Ticket>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Tip {
     session: Option<Session>,
     last: Seq,
 }
 
 /// Who is told when an op is committed.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
     request: RequestId,
     /// None for an op that an earlier reign left: its client asks again.

@@ -8,7 +8,7 @@ use colony_wire::{Cfg, Seq};
 use crate::Time;
 
 /// One peer of this reign.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Progress {
     /// The table entry on which the copy that answers was begun.
     pub(super) begun: Cfg,
@@ -32,7 +32,7 @@ pub(super) struct Progress {
 }
 
 /// How it is sent to.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
     /// Where its log stands is not known: one batch at a time.
     Probing {
@@ -46,7 +46,7 @@ pub(super) enum Stage {
 }
 
 /// A snapshot on its way out.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Transfer {
     pub(super) id: u64,
     /// The committed place it was taken at.

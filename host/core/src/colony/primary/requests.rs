@@ -17,7 +17,7 @@ use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
 
 /// A save that waits for a merge, and what came for the same session meanwhile. The session waits, not the
 /// colony (`PROTOCOL.md` 3.2).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parked {
     key: Key,
     stamp: Stamp,
@@ -31,14 +31,14 @@ pub(super) struct Parked {
 
 /// An answer that was judged by an op that is not committed yet. It counts as under way: a repetition of its
 /// request waits for it and is not judged anew.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Deferred {
     pub(super) caller: Caller,
     pub(super) request: RequestId,
     pub(super) body: ReplyBody,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Queued {
     caller: Caller,
     stamp: Stamp,
