@@ -9,10 +9,10 @@ use crate::plan::Plan;
 use crate::search::{Found, search};
 use crate::violation::Violation;
 
-/// Points that the search of one session may visit beyond one for each operation. A point takes about 150 bytes: a
-/// session that is not decided by then has cost some 300 MB and some seconds. Histories of real stores
-/// take hardly more than one point for each write.
-pub const VISITED_MAX: usize = 2_000_000;
+/// Points that the search of one session may visit beyond one for each operation. A point takes some 350 bytes: a
+/// session that is not decided by then has cost about 200 MB and five seconds. Histories of real stores take hardly
+/// more than one point for each write.
+pub const VISITED_MAX: usize = 500_000;
 /// Sessions that are searched at the same time.
 pub const THREADS: usize = 2;
 

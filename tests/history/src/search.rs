@@ -213,7 +213,8 @@ impl Place {
     /// The steps that may come next, and the first deadline of all that are not placed.
     ///
     /// Steps are in the order of the times from which they can be placed, so nothing after the first one that
-    /// begins after a deadline matters.
+    /// begins after a deadline matters; and no step's deadline is before its own beginning, so none that comes later
+    /// rules out one that came before.
     fn candidates(&self, steps: &[Timed]) -> (Micros, Vec<usize>) {
         let mut deadline = Micros::MAX;
         let mut candidates = Vec::new();
@@ -233,7 +234,6 @@ impl Place {
             candidates.push(index);
             index += 1;
         }
-        candidates.retain(|index| steps[*index].from <= deadline);
         (deadline, candidates)
     }
 
