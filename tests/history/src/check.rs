@@ -10,7 +10,7 @@ use crate::search::{Found, search};
 use crate::violation::Violation;
 
 /// Points that the search of one session may visit beyond one for each operation. A point takes some 350 bytes: a
-/// session that is not decided by then has cost about 200 MB and five seconds. Histories of real stores take hardly
+/// session that is not decided by then has cost about 200 MB and ten seconds. Histories of real stores take hardly
 /// more than one point for each write.
 pub const VISITED_MAX: usize = 500_000;
 /// Sessions that are searched at the same time.

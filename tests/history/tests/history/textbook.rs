@@ -93,8 +93,6 @@ fn a_value_is_seen_before_it_is_written_by_nobody() {
     );
 }
 
-/// The store read at one time and answered another client's write as if it came first: the history of the first
-/// example in Herlihy and Wing that is not linearizable, with a register.
 #[test]
 fn an_overwritten_value_does_not_come_back() {
     assert_violated(
