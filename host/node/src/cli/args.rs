@@ -86,6 +86,9 @@ pub(super) enum Command {
         /// The host whose copy is to be the colony from now on; what it lacks is lost
         #[arg(long, value_name = "HOST", value_parser = config::name)]
         host: Option<String>,
+        /// Also if that host holds no copy: the colony begins empty
+        #[arg(long, requires = "host")]
+        empty: bool,
     },
     /// Create or list namespaces
     #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! `colony accept-stale`: an operator lets a colony that has lost every copy in sync go on from one that may lack
 //! acknowledged writes.
 
+use colony_client::Client;
 use colony_wire::admin::{AdminReply, AdminRequest, StaleCopies};
 use serde_json::{Value, json};
 
@@ -10,27 +11,39 @@ use super::failure::Failure;
 use super::output::Output;
 use super::text::{printable, version};
 
-pub(super) fn run(
-    namespace: String,
-    bucket: u32,
-    host: Option<String>,
-    common: &Common,
-    output: Output,
-) -> Result<(), Failure> {
-    let title = format!("{}/{bucket}", printable(&namespace));
-    let request = match &host {
-        None => AdminRequest::StaleCopies { namespace, bucket },
-        Some(host) => AdminRequest::AcceptStale { namespace, bucket, host: host.clone() },
-    };
-    let doing = if host.is_some() { "accept the stale copy" } else { "list the stale copies" };
+/// What the operator asks for.
+pub(super) struct Wanted {
+    pub(super) namespace: String,
+    pub(super) bucket: u32,
+    /// Whose copy is to be the colony; none only looks.
+    pub(super) host: Option<String>,
+    /// Whether that host may hold none.
+    pub(super) empty: bool,
+}
+
+pub(super) fn run(wanted: &Wanted, common: &Common, output: Output) -> Result<(), Failure> {
+    let Wanted { namespace, bucket, host, empty } = wanted;
+    let title = format!("{}/{bucket}", printable(namespace));
+    let look = AdminRequest::StaleCopies { namespace: namespace.clone(), bucket: *bucket };
     let stale = with_client(common, async |client| {
-        ask(&client, doing, request, |reply| match reply {
-            AdminReply::StaleCopies(stale) | AdminReply::Accepted(stale) => Some(stale),
-            _ => None,
-        })
-        .await
+        let stale = copies(&client, "list the stale copies", look).await?;
+        let Some(host) = host else { return Ok(stale) };
+        if !empty && !stale.copies.iter().any(|copy| copy.host == *host) {
+            let why = format!("host {} holds no copy of {title}: with --empty it begins empty there", printable(host));
+            return Err(Failure::Usage(why));
+        }
+        let accept = AdminRequest::AcceptStale { namespace: namespace.clone(), bucket: *bucket, host: host.clone() };
+        copies(&client, "accept the stale copy", accept).await
     })?;
     output.answer(|| to_json(&stale, host.as_deref()), || to_text(&title, &stale, host.as_deref()))
+}
+
+async fn copies(client: &Client, doing: &'static str, request: AdminRequest) -> Result<StaleCopies, Failure> {
+    ask(client, doing, request, |reply| match reply {
+        AdminReply::StaleCopies(stale) | AdminReply::Accepted(stale) => Some(stale),
+        _ => None,
+    })
+    .await
 }
 
 fn to_json(stale: &StaleCopies, accepted: Option<&str>) -> Value {

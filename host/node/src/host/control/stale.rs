@@ -70,9 +70,6 @@ async fn accept(control: &Control, state: &State, colony: ColonyId, host: &str, 
     let Some(member) = state.up().find(|member| member.name == host) else {
         return refused(format!("no host named {host} is up"), false);
     };
-    if !stale.copies.iter().any(|copy| copy.host == host) {
-        return refused(format!("host {host} holds no copy of this colony"), false);
-    }
     let Some(entry) = state.table.get(&colony) else { return refused("there is no such colony", false) };
     let Ok(lineage) = entropy::u128() else { return refused("the system gives no random numbers", true) };
     let command = Command::AcceptStale { colony, cfg: entry.cfg, to: member.start, lineage: LineageId(lineage) };
