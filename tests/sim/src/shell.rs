@@ -202,6 +202,10 @@ impl World {
                 self.oracle.seen.note(Sight::FetchTable);
                 self.feed(host);
             }
+            Output::TooLarge { colony, to, bytes, limit } => {
+                let what = format!("h{host}.{shard} cannot copy {colony} to {to}: {bytes} of {limit}");
+                return Err(Violation::of(Rule::Progress, what));
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);
@@ -259,6 +263,11 @@ pub(crate) fn sight_of(body: &PeerBody) -> Option<Sight> {
         PeerBody::Mismatch { .. } => Some(Sight::Mismatch),
         PeerBody::Deposed { .. } => Some(Sight::Deposed),
         PeerBody::ChunkRefused { .. } => Some(Sight::ChunkRefused),
-        PeerBody::Append(_) | PeerBody::Appended { .. } | PeerBody::Chunk(_) | PeerBody::ChunkTaken { .. } => None,
+        PeerBody::Append(_)
+        | PeerBody::Appended { .. }
+        | PeerBody::Offer(_)
+        | PeerBody::Wanted { .. }
+        | PeerBody::Chunk(_)
+        | PeerBody::ChunkTaken { .. } => None,
     }
 }

@@ -110,6 +110,18 @@ pub enum Output {
         /// What was wrong with the answer.
         why: String,
     },
+    /// A colony's state is too large to be copied to a peer, which therefore never catches up: for logs and
+    /// alarms. Said again each minute.
+    TooLarge {
+        /// Which colony.
+        colony: ColonyId,
+        /// To which process.
+        to: StartId,
+        /// Its size, or about that.
+        bytes: u64,
+        /// What may be sent.
+        limit: u64,
+    },
     /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
     FetchTable {
         /// Of which colony.

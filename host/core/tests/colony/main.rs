@@ -15,5 +15,6 @@ mod once;
 mod promotion;
 mod reads;
 mod soup;
+mod transfers;
 mod undead;
 mod writes;
