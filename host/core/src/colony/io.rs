@@ -117,7 +117,7 @@ pub enum Output {
         colony: ColonyId,
         /// To which process.
         to: StartId,
-        /// Its size, or about that.
+        /// Its size, or about that: what does not go by key is not counted.
         bytes: u64,
         /// What may be sent.
         limit: u64,

@@ -9,7 +9,7 @@ use colony_wire::peer::PeerBody;
 use colony_wire::session::{Content, Key, Mutation, Precondition};
 use colony_wire::{ClientId, RequestId};
 
-use crate::calls::{blob, delete, key, request};
+use crate::calls::{blob, delete, key, request, request_of};
 use crate::catch_up::{is_bulk, is_chunk};
 use crate::world::{A, B, C, Envelope, World, world_with};
 
@@ -214,14 +214,12 @@ fn a_transfer_outlives_the_loss_of_any_message() {
     for fault in 0..3 {
         for which in 0..60 {
             let mut w = third_joins(forgetful());
-            let mut number = 0;
-            for _ in 0..10_000 {
+            for number in 0..10_000 {
                 if w.bag.is_empty() {
                     break;
                 }
                 let envelope = w.bag.remove(0);
                 let faulty = number == which;
-                number += 1;
                 if faulty && fault > 0 {
                     w.bag.push(envelope.clone());
                 }
@@ -337,6 +335,23 @@ fn a_dead_receiver_does_not_hold_the_slot() {
     assert!(!w.entry().is_in_sync(w.start(C)));
     w.run(3_000);
     assert_equal_copies(&w, A, C);
+}
+
+/// `PROTOCOL.md` 6.2: what does not go by key counts too, and is found only when the state is cut.
+#[test]
+fn a_state_that_is_too_large_by_its_records_is_reported_too() {
+    let mut w = world_with(&[A], Policy::default(), Settings { max_snapshot_bytes: 1_000, ..forgetful() });
+    for client in 1..=100 {
+        w.ask(A, request_of(client, 1, 1, blob("k", "v")));
+    }
+    w.want(&[A, B]);
+    w.tell_all();
+    w.run(50_000);
+    assert_eq!(w.too_large.len(), 1);
+    assert!(!w.entry().is_in_sync(w.start(B)) && w.chunk_bytes[A] == 0);
+    // Until they go by age.
+    w.run(80_000);
+    assert_equal_copies(&w, A, B);
 }
 
 /// `PROTOCOL.md` 6.2.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use colony_wire::limits::MAX_SNAPSHOT_BYTES;
 use colony_wire::peer::{Chunk, Offer, PeerBody};
 use colony_wire::{Reign, Seq, StartId};
 
-use super::progress::{Progress, Stage};
+use super::progress::{Progress, Stage, TooLarge};
 use super::{Desk, Primary};
+use crate::Time;
 use crate::colony::io::{Lane, Output};
 use crate::colony::snapshot;
 use crate::colony::transfer::Transfer;
@@ -61,34 +63,44 @@ impl Primary {
 /// too large, the peer is asked again after a while.
 pub(super) fn begin(desk: &mut Desk<'_>, to: StartId, peer: &mut Progress, next: Seq) {
     let now = desk.now.mono;
-    let may_be_sent = |bytes: u64| bytes <= desk.settings.max_snapshot_bytes;
-    // Encoding a state only to find that it is too large would stall the shard each time.
+    let limit = desk.settings.max_snapshot_bytes.min(MAX_SNAPSHOT_BYTES);
     let about = desk.holding.store.bytes();
-    if !may_be_sent(about) {
+    // Encoding a state only to find that it is too large stalls the shard: that is done once a minute, or when its
+    // sessions have become fewer.
+    let is_known = peer.too_large.is_some_and(|found| about >= found.about && !is_over(found, now));
+    if about > limit || is_known {
         peer.wait_from(next, now);
-        return report(desk, to, peer, about);
+        return report(desk, to, peer, about, limit);
     }
     if !desk.throttle.admit((desk.colony, to), desk.settings, now) {
         return peer.wait_from(next, now);
     }
     let snapshot = snapshot::cut(&desk.holding.store, desk.settings, now);
-    let bytes = snapshot.bytes();
-    if !may_be_sent(bytes) {
+    if snapshot.bytes() > limit {
         peer.wait_from(next, now);
-        return report(desk, to, peer, bytes);
+        return report(desk, to, peer, about, limit);
     }
+    peer.too_large = None;
     let id = desk.next_serial();
     peer.next = snapshot.at.next();
     peer.stage = Stage::Snapshot(Transfer::new(id, snapshot, now, desk.settings.resend_after));
 }
 
-fn report(desk: &mut Desk<'_>, to: StartId, peer: &mut Progress, bytes: u64) {
+fn report(desk: &mut Desk<'_>, to: StartId, peer: &mut Progress, about: u64, limit: u64) {
     let now = desk.now.mono;
-    if peer.reported.is_none_or(|at| now.since(at) >= REPORT_AGAIN_AFTER) {
-        peer.reported = Some(now);
-        let limit = desk.settings.max_snapshot_bytes;
-        desk.out.push(Output::TooLarge { colony: desk.colony, to, bytes, limit });
+    let before = peer.too_large;
+    let is_due = before.is_none_or(|found| is_over(found, now));
+    let reported = before.filter(|_| !is_due).map_or(now, |found| found.reported);
+    let about = before.map_or(about, |found| found.about.min(about));
+    peer.too_large = Some(TooLarge { reported, about });
+    if is_due {
+        desk.out.push(Output::TooLarge { colony: desk.colony, to, bytes: about, limit });
     }
+}
+
+/// Whether it is time to look, and to report, again.
+fn is_over(found: TooLarge, now: Time) -> bool {
+    now.since(found.reported) >= REPORT_AGAIN_AFTER
 }
 
 /// Sends the offer, or as many chunks as the window and the bandwidth allow.

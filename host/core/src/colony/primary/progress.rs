@@ -27,8 +27,18 @@ pub(super) struct Progress {
     pub(super) sent: Time,
     /// It is catching up and near: every commit needs it from here on (`PROTOCOL.md` 6.3).
     pub(super) counted_on: bool,
-    /// When it was last reported that the state is too large for it.
-    pub(super) reported: Option<Time>,
+    /// The state was too large for it.
+    pub(super) too_large: Option<TooLarge>,
+}
+
+/// A state that was not sent for its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TooLarge {
+    /// When that was reported last.
+    pub(super) reported: Time,
+    /// The smallest state found too large, by its sessions: it is not cut again before it is smaller,
+    /// or a minute has passed.
+    pub(super) about: u64,
 }
 
 /// How it is sent to.
@@ -58,7 +68,7 @@ impl Progress {
             owes_since: None,
             sent: now,
             counted_on: false,
-            reported: None,
+            too_large: None,
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Each has a connection of its own, and so a congestion window and a send buffer of its own: states on their
 //! way fill the one and delay nothing on the other (`PROTOCOL.md` 6.2; E2). Which of the two a message goes on,
-//! its kind alone says ([`colony_wire::peer::PeerBody::is_bulk`]). Answers to bulk are small and go on the stream for replication,
-//! in the other direction.
+//! its kind alone says ([`colony_wire::peer::PeerBody::is_bulk`]). Answers to bulk are small and go on the stream
+//! for replication, in the other direction.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
