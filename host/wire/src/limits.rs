@@ -21,8 +21,13 @@ pub const MAX_BATCH_OPS: usize = 256;
 pub const MAX_BATCH_BYTES: usize = 256 * 1024;
 /// Bytes of a snapshot in one chunk.
 pub const SNAPSHOT_CHUNK: usize = 128 * 1024;
-/// Most chunks of one snapshot: with the chunk size, 2 GiB for one colony.
-pub const MAX_SNAPSHOT_CHUNKS: u32 = 16 * 1024;
+/// Largest state of one colony that can be copied: both ends hold it a second time in memory meanwhile.
+pub const MAX_SNAPSHOT_BYTES: u64 = 2 << 30;
+/// Most parts of one snapshot: with their names, 22 bytes each, an offer fits one frame with room to spare.
+/// A power of two and one more.
+pub const MAX_SNAPSHOT_PARTS: usize = 32 * 1024 + 1;
+/// Most chunks of one snapshot: as many as fill the largest, and a shorter one for each part.
+pub const MAX_SNAPSHOT_CHUNKS: usize = MAX_SNAPSHOT_PARTS + 16 * 1024;
 /// Most (reign, last seq) pairs a peer sends to find where two logs part. A peer further behind than that
 /// takes a snapshot.
 pub const MAX_EPOCHS: usize = 64;

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ColonyId, LineageId, Reign, Seq, StartId};
-use crate::limits::{MAX_BATCH_OPS, MAX_EPOCHS, MAX_SNAPSHOT_CHUNKS, SNAPSHOT_CHUNK};
+use crate::limits::{
+    MAX_BATCH_OPS, MAX_EPOCHS, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, SNAPSHOT_CHUNK,
+};
 use crate::op::Op;
 
 /// One message from one copy of a colony to another.
@@ -72,15 +74,27 @@ pub enum PeerBody {
         /// The higher reign.
         reign: Reign,
     },
-    /// Primary to a peer that is too far behind for the log: a part of a snapshot.
+    /// Primary to a peer that is too far behind for the log: what the state consists of.
+    Offer(Offer),
+    /// Peer to primary: which parts of the offered state it does not hold.
+    Wanted {
+        /// The reign of the transfer.
+        reign: Reign,
+        /// Which transfer.
+        transfer: u64,
+        /// One bit for each part of the offer, the first in the lowest bit of the first byte. What is
+        /// missing at the end is not wanted.
+        parts: Bytes,
+    },
+    /// Primary to the same peer: a piece of a wanted part.
     Chunk(Chunk),
-    /// Peer to primary: the parts of this transfer up to `index` have arrived whole.
+    /// Peer to primary: the chunks of this transfer up to `index` have arrived whole.
     ChunkTaken {
         /// The reign of the transfer.
         reign: Reign,
         /// Which transfer.
         transfer: u64,
-        /// Last part taken.
+        /// Last chunk taken.
         index: u32,
     },
     /// Peer to primary: this transfer is of no use, begin anew.
@@ -109,23 +123,59 @@ pub struct Append {
     pub ops: Vec<Op>,
 }
 
-/// A part of a snapshot taken at a committed position.
+/// The state at a committed position, named part by part (`PROTOCOL.md` 6.2).
+///
+/// Every part but the last holds the sessions of one range of the keys' hashes, of ranges that are equal in
+/// size and a power of two in number; the last holds all that does not go by key. Whoever has a part from
+/// elsewhere, be it of another transfer or of another primary, has this one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Offer {
+    /// The sender's reign.
+    pub reign: Reign,
+    /// The sender's table entry.
+    pub cfg: Cfg,
+    /// Which transfer; new for every attempt, and higher than any before it in this reign.
+    pub transfer: u64,
+    /// The committed place at which the state was taken.
+    pub at: Seq,
+    /// Its parts, in order.
+    pub parts: Vec<PartName>,
+}
+
+/// A part of a state, by content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartName {
+    /// XXH3 of its bytes.
+    pub hash: u128,
+    /// How many bytes it has.
+    pub bytes: u32,
+}
+
+/// A piece of the wanted parts of an offer. They are sent in order, each cut into pieces of
+/// [`SNAPSHOT_CHUNK`] bytes, the last one of a part being shorter; no piece holds bytes of two parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chunk {
     /// The sender's reign.
     pub reign: Reign,
     /// The sender's table entry.
     pub cfg: Cfg,
-    /// Which transfer; new for every attempt.
+    /// Which transfer.
     pub transfer: u64,
-    /// Which part, beginning at 0.
+    /// Which piece, counted over all wanted parts, beginning at 0.
     pub index: u32,
-    /// How many parts there are.
-    pub count: u32,
     /// CRC-32 of `bytes`.
     pub crc: u32,
-    /// The part.
+    /// The piece.
     pub bytes: Bytes,
+}
+
+impl PeerBody {
+    /// Whether it travels on the connection for bulk, which it may fill: what a state consists of, and the
+    /// pieces. Everything else is small and must not wait behind them (`PROTOCOL.md` 6.2).
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Offer(_) | Self::Chunk(_))
+    }
 }
 
 impl Message for PeerMessage {
@@ -135,9 +185,18 @@ impl Message for PeerMessage {
         match &self.body {
             PeerBody::Append(append) => within("number of ops", append.ops.len(), MAX_BATCH_OPS),
             PeerBody::Mismatch { epochs, .. } => within("number of epochs", epochs.len(), MAX_EPOCHS),
+            PeerBody::Offer(offer) => {
+                within("number of snapshot parts", offer.parts.len(), MAX_SNAPSHOT_PARTS)?;
+                let bytes: u64 = offer.parts.iter().map(|part| u64::from(part.bytes)).sum();
+                let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+                within("size of a snapshot", len, usize::try_from(MAX_SNAPSHOT_BYTES).unwrap_or(usize::MAX))
+            }
+            PeerBody::Wanted { parts, .. } => {
+                within("bits of wanted snapshot parts", parts.len(), MAX_SNAPSHOT_PARTS.div_ceil(8))
+            }
             PeerBody::Chunk(chunk) => {
                 within("size of a snapshot chunk", chunk.bytes.len(), SNAPSHOT_CHUNK)?;
-                within("number of snapshot chunks", chunk.count as usize, MAX_SNAPSHOT_CHUNKS as usize)
+                within("index of a snapshot chunk", chunk.index as usize, MAX_SNAPSHOT_CHUNKS - 1)
             }
             _ => Ok(()),
         }

@@ -72,6 +72,8 @@ sights! {
     Mismatch => "log mismatch",
     /// A peer was brought up from a snapshot.
     Snapshot => "snapshot installed",
+    /// A peer that had taken a part of a state from one primary needed only the rest from a later one.
+    Resumed => "transfer resumed by a later primary",
     /// A peer called a transfer off.
     ChunkRefused => "snapshot refused",
     /// A peer told a primary that its reign is over.

@@ -210,6 +210,10 @@ impl World {
                 self.oracle.seen.note(Sight::GroupRead);
                 self.read_group(host, shard, colony, nonce);
             }
+            Output::TooLarge { colony, to, bytes, limit } => {
+                let what = format!("h{host}.{shard} cannot copy {colony} to {to}: {bytes} of {limit}");
+                return Err(Violation::of(Rule::Progress, what));
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);
@@ -283,6 +287,8 @@ pub(crate) fn sight_of(body: &PeerBody) -> Option<Sight> {
         PeerBody::Append(_)
         | PeerBody::Appended { .. }
         | PeerBody::Confirmed { .. }
+        | PeerBody::Offer(_)
+        | PeerBody::Wanted { .. }
         | PeerBody::Chunk(_)
         | PeerBody::ChunkTaken { .. } => None,
     }

@@ -162,7 +162,7 @@ impl Mix {
             hosts,
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
             policy: policy(rng, hosts),
-            settings: settings(rng, mutant),
+            settings: transfers(&mut root.fork("transfers"), settings(rng, mutant)),
             faulty_for: rng.between(15, 60) * SECOND,
             load: load(rng),
             net: wire(rng),
@@ -232,6 +232,15 @@ fn settings(rng: &mut Rng, mutant: Option<Mutant>) -> Settings {
         settings.max_expiries = 1;
     }
     settings
+}
+
+/// States that are under way for long, so that much happens meanwhile.
+fn transfers(rng: &mut Rng, settings: Settings) -> Settings {
+    Settings {
+        transfer_bandwidth: rng.pick(&[64 << 20, 1 << 20, 100 << 10]),
+        transfer_parallel: rng.pick(&[1, 2, 4]),
+        ..settings
+    }
 }
 
 fn load(rng: &mut Rng) -> Load {

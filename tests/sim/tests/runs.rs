@@ -49,6 +49,12 @@ fn a_copy_far_behind_catches_up_from_a_snapshot_while_writes_flow() {
     some_seed_sees(0..100, &[Sight::Snapshot, Sight::Addition, Sight::Merge]);
 }
 
+/// A13: what one primary began to send, a later one goes on with.
+#[test]
+fn a_transfer_cut_off_by_a_death_is_resumed_by_the_next_primary() {
+    some_seed_sees(0..400, &[Sight::Resumed]);
+}
+
 /// C18: a call to a colony that lost its copies is answered Offline, and no run breaks a rule on the way.
 #[test]
 fn every_lost_copy_leaves_a_colony_that_says_so() {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use colony_wire::op::Op;
-use colony_wire::peer::{Append, Chunk, PeerBody};
+use colony_wire::peer::{Append, Chunk, Offer, PeerBody};
 use colony_wire::{Cfg, Reign, Seq};
 
 use super::holding::Holding;
 use super::log::Log;
 use super::settings::Settings;
-use super::snapshot::{Assembly, Taken};
 use super::store::Store;
+use super::transfer::{Assembly, Taken};
 use crate::Time;
 
 /// What a peer that is not primary knows, in one reign.
@@ -69,6 +69,10 @@ impl Follower {
         self.matched = self.matched.max(end);
         self.take_buffered(holding);
         holding.commit_to(append.commit.min(self.matched), settings.log_kept, now);
+        if self.assembly.as_ref().is_some_and(|assembly| assembly.at() <= holding.committed()) {
+            self.assembly = None;
+        }
+        holding.held.passed(holding.store.applied());
         Some(self.appended(holding, append.reign))
     }
 
@@ -108,7 +112,39 @@ impl Follower {
         PeerBody::Mismatch { reign, begun: self.begun, prepared: holding.prepared(), epochs: holding.epochs() }
     }
 
-    /// Takes in a part of a snapshot; says what to answer.
+    /// Hears what the primary's state consists of; says what to answer.
+    pub(super) fn offer(
+        &mut self,
+        holding: &mut Holding,
+        settings: &Settings,
+        offer: Offer,
+        now: Time,
+    ) -> Option<PeerBody> {
+        let Offer { reign, transfer, at, .. } = offer;
+        self.named = self.named.max(offer.cfg);
+        if at <= self.matched.max(holding.committed()) {
+            // What is committed here up to there is what is committed there.
+            self.matched = self.matched.max(at);
+            self.take_buffered(holding);
+            return Some(self.appended(holding, reign));
+        }
+        match &self.assembly {
+            // An older offer that came late.
+            Some(assembly) if assembly.transfer() > transfer => return None,
+            Some(assembly) if assembly.transfer() == transfer => {}
+            Some(_) | None => {
+                let Holding { store, held, .. } = holding;
+                self.assembly = Assembly::begin(offer, store, held, now);
+            }
+        }
+        match &self.assembly {
+            Some(assembly) if assembly.is_whole() => Some(self.finish(holding, settings, reign, transfer, now)),
+            Some(assembly) => Some(PeerBody::Wanted { reign, transfer, parts: assembly.wanted() }),
+            None => Some(PeerBody::ChunkRefused { reign, transfer }),
+        }
+    }
+
+    /// Takes in a piece of a state; says what to answer.
     pub(super) fn chunk(
         &mut self,
         holding: &mut Holding,
@@ -118,25 +154,36 @@ impl Follower {
     ) -> Option<PeerBody> {
         let Chunk { reign, transfer, .. } = *chunk;
         self.named = self.named.max(chunk.cfg);
-        if self.assembly.as_ref().is_none_or(|assembly| !assembly.is_of(chunk)) {
-            if chunk.index != 0 {
-                return Some(PeerBody::ChunkRefused { reign, transfer });
-            }
-            self.assembly = Some(Assembly::begin(chunk));
-        }
-        let taken = self.assembly.as_mut()?.take(chunk, now);
-        match taken {
+        let assembly = self.assembly.as_mut().filter(|assembly| assembly.transfer() == transfer);
+        let Some(assembly) = assembly else { return Some(PeerBody::ChunkRefused { reign, transfer }) };
+        match assembly.take(chunk, &mut holding.held) {
             Taken::UpTo(index) => Some(PeerBody::ChunkTaken { reign, transfer, index }),
             Taken::OutOfTurn => None,
+            Taken::All => Some(self.finish(holding, settings, reign, transfer, now)),
             Taken::Unusable => {
                 self.assembly = None;
                 Some(PeerBody::ChunkRefused { reign, transfer })
             }
-            Taken::Whole(store) => {
-                self.assembly = None;
-                self.install(holding, settings, *store);
-                Some(self.appended(holding, reign))
+        }
+    }
+
+    /// Every part is there: the state is put in place.
+    fn finish(
+        &mut self,
+        holding: &mut Holding,
+        settings: &Settings,
+        reign: Reign,
+        transfer: u64,
+        now: Time,
+    ) -> PeerBody {
+        let store = self.assembly.take().and_then(|assembly| assembly.join(&holding.held, now));
+        holding.held.clear();
+        match store {
+            Some(store) => {
+                self.install(holding, settings, store);
+                self.appended(holding, reign)
             }
+            None => PeerBody::ChunkRefused { reign, transfer },
         }
     }
 

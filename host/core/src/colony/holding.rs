@@ -7,13 +7,15 @@ use colony_wire::{Reign, Seq};
 
 use super::log::Log;
 use super::store::Store;
+use super::transfer::Held;
 use crate::Time;
 
-/// Log and state of one colony.
+/// Log and state of one colony, and what has arrived of another state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Holding {
     pub(super) log: Log,
     pub(super) store: Store,
+    pub(super) held: Held,
 }
 
 /// An op that was just committed, and what its client is to be told.

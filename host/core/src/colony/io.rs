@@ -128,6 +128,18 @@ pub enum Output {
         /// Names the question.
         nonce: u64,
     },
+    /// A colony's state is too large to be copied to a peer, which therefore never catches up: for logs and
+    /// alarms. Said again each minute.
+    TooLarge {
+        /// Which colony.
+        colony: ColonyId,
+        /// To which process.
+        to: StartId,
+        /// Its size, or about that: what does not go by key is not counted.
+        bytes: u64,
+        /// What may be sent.
+        limit: u64,
+    },
     /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
     FetchTable {
         /// Of which colony.

@@ -30,7 +30,8 @@
 //!   holding.rs   what a peer holds: log and committed state
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
-//!   records.rs   exactly once                 snapshot.rs  a state as chunks
+//!   records.rs   exactly once                 snapshot.rs  a state as parts
+//!   ranges.rs    how a state is divided       transfer/    a state on its way to a peer
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -55,6 +56,7 @@ mod log;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod primary;
+mod ranges;
 mod records;
 mod replica;
 mod session;
@@ -62,6 +64,7 @@ mod settings;
 mod shard;
 mod snapshot;
 mod store;
+mod transfer;
 
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};

@@ -15,6 +15,7 @@ use super::io::{Caller, Lane, Output, Space};
 use super::primary::{Desk, Held, Primary};
 use super::settings::Settings;
 use super::store::Store;
+use super::transfer::Throttle;
 use crate::Now;
 use crate::group::Entry;
 use crate::merge::{Resolution, Ticket};
@@ -31,6 +32,7 @@ macro_rules! desk {
             settings: &$replica.settings,
             space: &$replica.space,
             serial: &mut *$loan.serial,
+            throttle: &mut *$loan.throttle,
             now: $loan.now,
             out: &mut *$loan.out,
         }
@@ -76,6 +78,7 @@ pub enum Part {
 pub(super) struct Loan<'a> {
     pub(super) now: Now,
     pub(super) serial: &'a mut u64,
+    pub(super) throttle: &'a mut Throttle,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -211,6 +214,7 @@ impl Replica {
     /// Becomes primary if the table says so.
     fn take_part(&mut self, loan: &mut Loan<'_>) {
         if self.entry.primary == Some(self.me) {
+            self.holding.held.clear();
             let mut desk = desk!(self, loan);
             let primary = Primary::begin(&mut desk);
             self.role = Role::Primary(Box::new(primary));
@@ -262,6 +266,14 @@ impl Replica {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
             }
+            PeerBody::Offer(offer) => {
+                if self.follows(from, offer.reign, loan)
+                    && let Role::Follower(follower) = &mut self.role
+                    && let Some(body) = follower.offer(&mut self.holding, &self.settings, offer, loan.now.mono)
+                {
+                    desk!(self, loan).send(from, Lane::Replication, body);
+                }
+            }
             PeerBody::Chunk(chunk) => {
                 if self.follows(from, chunk.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
@@ -283,6 +295,9 @@ impl Replica {
             PeerBody::Mismatch { reign, begun, epochs, .. } if reign == self.entry.reign => {
                 self.as_primary(loan, |primary, desk| primary.mismatch(desk, from, begun, &epochs));
             }
+            PeerBody::Wanted { reign, transfer, parts } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.wanted(desk, from, transfer, &parts));
+            }
             PeerBody::ChunkTaken { reign, transfer, index } if reign == self.entry.reign => {
                 self.as_primary(loan, |primary, desk| primary.chunk_taken(desk, from, transfer, index));
             }
@@ -295,6 +310,7 @@ impl Replica {
             PeerBody::Appended { .. }
             | PeerBody::Confirmed { .. }
             | PeerBody::Mismatch { .. }
+            | PeerBody::Wanted { .. }
             | PeerBody::ChunkTaken { .. }
             | PeerBody::ChunkRefused { .. } => {}
         }
@@ -353,6 +369,14 @@ impl Replica {
             self.holding.store.records.age(loan.now.mono, ttl);
         }
         self.as_primary(loan, |primary, desk| primary.sweep(desk));
+    }
+
+    /// Whether it sends its state to this process.
+    pub(super) fn sends_state_to(&self, start: StartId) -> bool {
+        match &self.role {
+            Role::Primary(primary) => primary.sends_state_to(start),
+            Role::Follower(_) => false,
+        }
     }
 
     /// Whether time alone may give it something to do.

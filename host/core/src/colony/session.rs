@@ -179,6 +179,21 @@ impl Stored {
         }
     }
 
+    /// Bytes of names and values, remembered removals included.
+    pub(super) fn size(&self) -> usize {
+        /// A position and two lengths.
+        const FIXED: usize = 16;
+        match self {
+            Self::Blob(bytes) => bytes.len(),
+            Self::Attributes { map, .. } => {
+                let size = |(name, attribute): (&String, &Attribute)| {
+                    name.len() + attribute.value.as_ref().map_or(0, Bytes::len) + FIXED
+                };
+                map.iter().map(size).sum()
+            }
+        }
+    }
+
     /// The attribute's value now.
     pub(super) fn value(&self, name: &str) -> Option<&Bytes> {
         match self {

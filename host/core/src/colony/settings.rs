@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use colony_wire::limits::MAX_SNAPSHOT_BYTES;
+
 /// How a shard replicates. Equal on all hosts of a cluster, but for safety they need not be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
@@ -36,8 +38,18 @@ pub struct Settings {
     pub max_buffered: usize,
     /// The same in bytes.
     pub max_buffered_bytes: usize,
-    /// Chunks of a snapshot under way to a peer at a time.
+    /// Chunks of a snapshot under way to a peer at a time: at a round trip of 1 ms enough to fill
+    /// `transfer_bandwidth`, and on a slow link not much to lose.
     pub chunk_window: u32,
+    /// Most bytes of snapshots that one shard sends in a second, over all transfers. Ops and acknowledgements
+    /// are not counted and never wait.
+    pub transfer_bandwidth: u64,
+    /// Most snapshots that one shard sends at a time; the others wait for their turn. Each holds a colony's
+    /// state a second time in memory.
+    pub transfer_parallel: usize,
+    /// Largest snapshot that is sent, in bytes. A larger state is reported and not sent; no more than
+    /// [`MAX_SNAPSHOT_BYTES`].
+    pub max_snapshot_bytes: u64,
     /// How long the answer to a mutation is kept for repetitions (`PROTOCOL.md` 12). Twice the longest
     /// deadline.
     pub record_ttl: Duration,
@@ -68,7 +80,10 @@ impl Default for Settings {
             doubt_after: Duration::from_secs(1),
             max_buffered: 8192,
             max_buffered_bytes: 64 << 20,
-            chunk_window: 4,
+            chunk_window: 8,
+            transfer_bandwidth: 64 << 20,
+            transfer_parallel: 4,
+            max_snapshot_bytes: MAX_SNAPSHOT_BYTES,
             record_ttl: Duration::from_secs(60),
             max_records: 512,
             max_expiries: 256,

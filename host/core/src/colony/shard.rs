@@ -11,6 +11,7 @@ use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
+use super::transfer::Throttle;
 use crate::group::{Command, Entry, MAX_DROPPED};
 use crate::merge::Ticket;
 use crate::{Now, Time};
@@ -41,6 +42,8 @@ pub struct Shard {
     earlier: Vec<StartId>,
     tickets: BTreeMap<Ticket, ColonyId>,
     serial: u64,
+    /// The bound of what all peers send in snapshots.
+    throttle: Throttle,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +74,7 @@ impl Shard {
             earlier: Vec::new(),
             tickets: BTreeMap::new(),
             serial: 0,
+            throttle: Throttle::default(),
         }
     }
 
@@ -153,13 +157,14 @@ impl Shard {
         work: impl FnOnce(&mut Replica, &mut Loan<'_>),
     ) {
         let Some(replica) = self.replicas.get_mut(&colony) else { return };
-        let mut loan = Loan { now, serial: &mut self.serial, out };
+        let mut loan = Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out };
         work(replica, &mut loan);
         if replica.is_restless(&mut loan) {
             self.restless.insert(colony);
         } else {
             self.restless.remove(&colony);
         }
+        self.throttle.release(colony, |start| replica.sends_state_to(start));
     }
 
     fn hear(&mut self, now: Now, colony: ColonyId, entry: Entry, space: Arc<Space>, out: &mut Vec<Output>) {
@@ -195,13 +200,14 @@ impl Shard {
         }
         if !entry.concerns(self.start) {
             if let Some(mut replica) = self.replicas.remove(&colony) {
-                replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+                replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
             }
             self.restless.remove(&colony);
+            self.throttle.release(colony, |_| false);
         } else if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
         } else {
-            let mut loan = Loan { now, serial: &mut self.serial, out };
+            let mut loan = Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out };
             let settings = Arc::clone(&self.settings);
             let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
             self.replicas.insert(colony, replica);
@@ -217,8 +223,9 @@ impl Shard {
             return;
         }
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
-        replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+        replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
         self.restless.remove(&colony);
+        self.throttle.release(colony, |_| false);
         if entry.is_unaccounted(self.start) {
             self.kept.insert(colony, Kept { dead: self.start, replica });
         }
@@ -275,9 +282,10 @@ impl Shard {
     fn reborn(&mut self, now: Now, start: StartId, out: &mut Vec<Output>) {
         let dead = std::mem::replace(&mut self.start, start);
         for (colony, mut replica) in std::mem::take(&mut self.replicas) {
-            replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+            replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
             self.kept.insert(colony, Kept { dead, replica });
         }
+        self.throttle = Throttle::default();
         self.restless.clear();
         self.restored.clear();
         self.earlier.push(dead);
@@ -297,7 +305,7 @@ impl Shard {
         let Some(kept) = self.kept.remove(&colony) else { return };
         if fate == Fate::Restore {
             let mut replica = kept.replica;
-            replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, out });
+            replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
             self.replicas.insert(colony, replica);
             self.restored.insert(colony);
         }

@@ -10,6 +10,7 @@ use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::history::History;
+use super::ranges::{self, Ranges};
 use super::records::Records;
 use super::session::Session;
 use crate::Time;
@@ -23,12 +24,23 @@ pub struct Store {
     pub(super) history: History,
     /// Hybrid time of the newest op.
     clock: u64,
+    /// How it is divided when it is copied.
+    ranges: Ranges,
+    /// About the bytes that its sessions take in a copy.
+    bytes: u64,
 }
 
 impl Store {
-    pub(super) fn restored(sessions: BTreeMap<Key, Session>, records: Records, history: History, clock: u64) -> Self {
+    pub(super) fn restored(
+        sessions: BTreeMap<Key, Session>,
+        ranges: Ranges,
+        records: Records,
+        history: History,
+        clock: u64,
+    ) -> Self {
         let deadlines = sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect();
-        Self { sessions, deadlines, records, history, clock }
+        let bytes = ranges::size_of_all(&sessions);
+        Self { sessions, deadlines, records, history, clock, ranges, bytes }
     }
 
     /// The session of this key.
@@ -76,6 +88,16 @@ impl Store {
         self.clock
     }
 
+    /// How it is divided when it is copied.
+    pub(super) fn ranges(&self) -> Ranges {
+        self.ranges
+    }
+
+    /// About the bytes that its sessions take in a copy.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Digest of the logged state: equal in all copies at the same position. Deadlines and the ages of
     /// records are not logged.
     #[must_use]
@@ -106,10 +128,13 @@ impl Store {
 
     fn set(&mut self, key: &Key, session: Option<Session>) {
         let deadline = session.as_ref().and_then(|session| session.deadline);
+        self.bytes += session.as_ref().map_or(0, |session| ranges::size(key, session));
         let before = match session {
             Some(session) => self.sessions.insert(key.clone(), session),
             None => self.sessions.remove(key),
         };
+        self.bytes -= before.as_ref().map_or(0, |session| ranges::size(key, session));
+        self.ranges.fit(self.bytes);
         if let Some(old) = before.and_then(|session| session.deadline) {
             self.deadlines.remove(&(old, key.clone()));
         }

@@ -18,10 +18,15 @@ fn large(name: &'static str) -> Mutation {
     Mutation::Put { key: key(name), content, ttl: None, precondition: Precondition::None }
 }
 
-/// Chunks, and nothing else, travel on a connection of their own (`PROTOCOL.md` 6.2).
-fn is_chunk(envelope: &Envelope) -> bool {
-    assert_eq!(matches!(envelope.body(), PeerBody::Chunk(_)), envelope.lane == Lane::Bulk);
+/// What a state consists of and its pieces, and nothing else, travel on a connection of their own
+/// (`PROTOCOL.md` 6.2).
+pub(crate) fn is_bulk(envelope: &Envelope) -> bool {
+    assert_eq!(envelope.body().is_bulk(), envelope.lane == Lane::Bulk);
     envelope.lane == Lane::Bulk
+}
+
+pub(crate) fn is_chunk(envelope: &Envelope) -> bool {
+    is_bulk(envelope) && matches!(envelope.body(), PeerBody::Chunk(_))
 }
 
 fn is_append(envelope: &Envelope) -> bool {
@@ -42,8 +47,9 @@ fn forgetful() -> World {
 
 /// Until the chunks of a transfer to B are under way.
 fn until_chunks(w: &mut World) {
-    w.deliver(B);
-    w.deliver(A);
+    for host in [B, A, B, A] {
+        w.deliver(host);
+    }
     assert!(w.bag.iter().any(is_chunk));
 }
 
@@ -247,9 +253,9 @@ fn writes_during_a_transfer_do_not_make_it_start_again() {
     for _ in 0..200 {
         write(&mut w);
         // Replication is faster than bulk.
-        let ops = w.take(|e| !is_chunk(e));
+        let ops = w.take(|e| !is_bulk(e));
         ops.into_iter().for_each(|envelope| w.arrive(envelope));
-        if let Some(next) = w.bag.iter().position(is_chunk) {
+        if let Some(next) = w.bag.iter().position(is_bulk) {
             let envelope = w.bag.remove(next);
             if let PeerBody::Chunk(chunk) = envelope.body() {
                 transfers.insert(chunk.transfer);

@@ -18,5 +18,6 @@ mod promotion;
 mod reads;
 mod soup;
 mod stale;
+mod transfers;
 mod undead;
 mod writes;

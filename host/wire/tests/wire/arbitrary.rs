@@ -12,7 +12,7 @@ use colony_wire::client::{
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
-use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
+use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView, Ttl,
 };
@@ -220,9 +220,15 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         })
     });
     let epochs = vec(any::<(u64, u64)>().prop_map(|(r, s)| (Reign(r), Seq(s))), 0..FEW);
-    let chunk = (any::<[u64; 3]>(), any::<[u32; 2]>(), 0..=16 * 1024_u32, blob()).prop_map(
-        |([reign, cfg, transfer], [index, crc], count, bytes)| {
-            PeerBody::Chunk(Chunk { reign: Reign(reign), cfg: Cfg(cfg), transfer, index, count, crc, bytes })
+    let part = (any::<u128>(), 0..1_u32 << 20).prop_map(|(hash, bytes)| PartName { hash, bytes });
+    let offer = (any::<[u64; 4]>(), vec(part, 0..FEW)).prop_map(|([reign, cfg, transfer, at], parts)| {
+        PeerBody::Offer(Offer { reign: Reign(reign), cfg: Cfg(cfg), transfer, at: Seq(at), parts })
+    });
+    let wanted = (any::<[u64; 2]>(), vec(any::<u8>(), 0..FEW))
+        .prop_map(|([reign, transfer], parts)| PeerBody::Wanted { reign: Reign(reign), transfer, parts: parts.into() });
+    let chunk = (any::<[u64; 3]>(), 0..48 * 1024_u32, any::<u32>(), blob()).prop_map(
+        |([reign, cfg, transfer], index, crc, bytes)| {
+            PeerBody::Chunk(Chunk { reign: Reign(reign), cfg: Cfg(cfg), transfer, index, crc, bytes })
         },
     );
     let body = prop_oneof![
@@ -243,6 +249,8 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         any::<u64>().prop_map(|reign| PeerBody::Deposed { reign: Reign(reign) }),
         any::<(u64, u64)>().prop_map(|(reign, nonce)| PeerBody::Confirm { reign: Reign(reign), nonce }),
         any::<(u64, u64)>().prop_map(|(reign, nonce)| PeerBody::Confirmed { reign: Reign(reign), nonce }),
+        offer,
+        wanted,
         chunk,
         (any::<[u64; 2]>(), any::<u32>())
             .prop_map(|([reign, transfer], index)| { PeerBody::ChunkTaken { reign: Reign(reign), transfer, index } }),

@@ -13,7 +13,7 @@ use colony_wire::client::{
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
-use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
+use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView};
 use colony_wire::{
     Cfg, ClientId, ClusterId, ColonyId, LineageId, Message, NamespaceId, Position, RaftId, Reign, RequestId, Revision,
@@ -223,13 +223,26 @@ fn peers() -> Vec<Example> {
         ("peer-confirmed", say(PeerBody::Confirmed { reign: Reign(3), nonce: 99 })),
         ("peer-deposed", say(PeerBody::Deposed { reign: Reign(3) })),
         (
+            "peer-offer",
+            say(PeerBody::Offer(Offer {
+                reign: Reign(2),
+                cfg: Cfg(6),
+                transfer: 0xF00D,
+                at: Seq(40),
+                parts: vec![PartName { hash: 0xAB << 120, bytes: 65_536 }, PartName { hash: 7, bytes: 12 }],
+            })),
+        ),
+        (
+            "peer-wanted",
+            say(PeerBody::Wanted { reign: Reign(2), transfer: 0xF00D, parts: Bytes::from_static(&[0b10]) }),
+        ),
+        (
             "peer-chunk",
             say(PeerBody::Chunk(Chunk {
                 reign: Reign(2),
                 cfg: Cfg(6),
                 transfer: 0xF00D,
                 index: 1,
-                count: 3,
                 crc: 0xDEAD_BEEF,
                 bytes: Bytes::from_static(b"part"),
             })),
@@ -390,7 +403,7 @@ every_variant! {
         WrongContent Unknown NoColony Forbidden Malformed;
     Change: Barrier Put Update Touch End;
     EndKind: Logout Expiry;
-    PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Chunk ChunkTaken ChunkRefused;
+    PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
         Refused;

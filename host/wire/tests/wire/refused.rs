@@ -9,10 +9,10 @@ use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
     MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES, MAX_SESSION,
-    MAX_SNAPSHOT_CHUNKS, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TTL, SNAPSHOT_CHUNK,
 };
 use colony_wire::op::{Change, Op, Stamp};
-use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
+use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::session::{Changes, Content, Key, Mutation, Precondition};
 use colony_wire::{
     ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
@@ -246,19 +246,37 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
             epochs: vec![Default::default(); len],
         })
     });
-    let chunk = |count: usize, len: usize| {
+    let offer = |bytes: Vec<u32>| {
+        let name = |bytes| PartName { hash: u128::MAX, bytes };
+        say(PeerBody::Offer(Offer {
+            reign: colony_wire::Reign(1),
+            cfg: colony_wire::Cfg(1),
+            transfer: 1,
+            at: colony_wire::Seq(1),
+            parts: bytes.into_iter().map(name).collect(),
+        }))
+    };
+    limit("parts", MAX_SNAPSHOT_PARTS, |len| offer(vec![0; len]));
+    // Also where the frame is as large as it gets.
+    assert!(offer(vec![65_535; MAX_SNAPSHOT_PARTS]).to_frame(1).is_ok());
+    limit("bytes", usize::try_from(MAX_SNAPSHOT_BYTES).unwrap(), |len| {
+        offer(vec![1 << 30, u32::try_from(len - (1 << 30)).unwrap()])
+    });
+    limit("bits", MAX_SNAPSHOT_PARTS.div_ceil(8), |len| {
+        say(PeerBody::Wanted { reign: colony_wire::Reign(1), transfer: 1, parts: vec![1; len].into() })
+    });
+    let chunk = |index: usize, len: usize| {
         say(PeerBody::Chunk(Chunk {
             reign: colony_wire::Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
-            index: 0,
-            count: u32::try_from(count).unwrap(),
+            index: u32::try_from(index).unwrap(),
             crc: 0,
             bytes: vec![0; len].into(),
         }))
     };
-    limit("chunk", SNAPSHOT_CHUNK, |len| chunk(1, len));
-    limit("chunks", MAX_SNAPSHOT_CHUNKS as usize, |count| chunk(count, 1));
+    limit("chunk", SNAPSHOT_CHUNK, |len| chunk(0, len));
+    limit("chunks", MAX_SNAPSHOT_CHUNKS - 1, |index| chunk(index, 1));
 }
 
 #[test]

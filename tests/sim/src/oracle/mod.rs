@@ -10,12 +10,14 @@
 //!   model.rs    what its ops make of the sessions
 //!   watch.rs    what each replica holds after each step                      (I1, I2, I4, I12)
 //!   table.rs    what the group decides                                       (I2, I5, I6)
+//!   transfers.rs  which transfers are resumed (counted only)
 //!   replies.rs  what clients are told                                        (I4, I7, I9, I11)
 //! ```
 
 pub mod model;
 mod replies;
 mod table;
+mod transfers;
 mod truth;
 mod watch;
 
@@ -25,6 +27,7 @@ use colony_core::group::State;
 use colony_wire::session::Mutation;
 use colony_wire::{ColonyId, RequestId, Seq, StartId};
 
+use self::transfers::Transfers;
 pub use self::truth::Truth;
 use self::watch::Watched;
 use crate::host::Host;
@@ -46,6 +49,7 @@ pub struct Oracle {
     answered: BTreeSet<(ColonyId, RequestId)>,
     /// Whether every save that counts must add exactly its amount.
     counts_exactly: bool,
+    transfers: Transfers,
 }
 
 impl Oracle {
@@ -59,6 +63,7 @@ impl Oracle {
             asked: BTreeMap::new(),
             answered: BTreeSet::new(),
             counts_exactly: mix.counts_exactly(),
+            transfers: Transfers::default(),
         }
     }
 

@@ -216,6 +216,9 @@ impl Oracle {
         if let Some(sight) = sight_of(&message.body) {
             self.seen.note(sight);
         }
+        if self.transfers.note(message) {
+            self.seen.note(Sight::Resumed);
+        }
         let colony = message.colony;
         let truth = self.truths.entry(colony).or_default();
         match &message.body {

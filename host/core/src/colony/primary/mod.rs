@@ -3,6 +3,7 @@
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
+//!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
 //! ```
@@ -10,6 +11,7 @@
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod catch_up;
 mod confirm;
 mod evaluate;
 mod membership;
@@ -35,6 +37,7 @@ use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
 use super::settings::Settings;
 use super::store;
+use super::transfer::Throttle;
 use crate::group::Entry;
 use crate::merge::Ticket;
 use crate::{Now, Time};
@@ -51,6 +54,7 @@ pub(super) struct Desk<'a> {
     pub(super) space: &'a Space,
     /// Source of numbers for transfers and tickets, never used twice by this process.
     pub(super) serial: &'a mut u64,
+    pub(super) throttle: &'a mut Throttle,
     pub(super) now: Now,
     pub(super) out: &'a mut Vec<Output>,
 }

@@ -1,11 +1,9 @@
 //! What the primary knows of one peer.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use colony_wire::{Cfg, Seq};
 
 use crate::Time;
+use crate::colony::transfer::Transfer;
 
 /// One peer of this reign.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +27,18 @@ pub(super) struct Progress {
     pub(super) sent: Time,
     /// It is catching up and near: every commit needs it from here on (`PROTOCOL.md` 6.3).
     pub(super) counted_on: bool,
+    /// The state was too large for it.
+    pub(super) too_large: Option<TooLarge>,
+}
+
+/// A state that was not sent for its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TooLarge {
+    /// When that was reported last.
+    pub(super) reported: Time,
+    /// The smallest state found too large, by its sessions: it is not cut again before it is smaller,
+    /// or a minute has passed.
+    pub(super) about: u64,
 }
 
 /// How it is sent to.
@@ -45,23 +55,6 @@ pub(super) enum Stage {
     Snapshot(Transfer),
 }
 
-/// A snapshot on its way out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Transfer {
-    pub(super) id: u64,
-    /// The committed place it was taken at.
-    pub(super) at: Seq,
-    pub(super) chunks: Vec<Bytes>,
-    /// How many chunks the peer has.
-    pub(super) taken: u32,
-    /// How many were sent.
-    pub(super) sent: u32,
-    /// When it last went forward.
-    pub(super) moved: Time,
-    /// How long it may stand still before chunks are sent again.
-    pub(super) patience: Duration,
-}
-
 impl Progress {
     pub(super) fn new(next: Seq, now: Time) -> Self {
         Self {
@@ -75,12 +68,20 @@ impl Progress {
             owes_since: None,
             sent: now,
             counted_on: false,
+            too_large: None,
         }
     }
 
     /// Whether it has everything and knows it.
     pub(super) fn is_restless(&self, prepared: Seq, committed: Seq) -> bool {
         self.matched < prepared || self.told < committed.min(self.matched) || !matches!(self.stage, Stage::Streaming)
+    }
+
+    /// It is asked again after a while, and not now.
+    pub(super) fn wait_from(&mut self, next: Seq, now: Time) {
+        self.next = next;
+        self.stage = Stage::Probing { out: true };
+        self.sent = now;
     }
 
     /// Back to one batch at a time, after what it surely has or is said to have.

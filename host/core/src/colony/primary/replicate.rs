@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use colony_wire::peer::{Append, Chunk, PeerBody};
+use colony_wire::peer::{Append, PeerBody};
 use colony_wire::{Cfg, Reign, Seq, StartId};
 
-use super::progress::{Progress, Stage, Transfer};
-use super::{Desk, Primary};
+use super::progress::{Progress, Stage};
+use super::{Desk, Primary, catch_up};
 use crate::colony::io::Lane;
-use crate::colony::snapshot;
-
-/// Longest wait before chunks are sent again: a slow link must not fill with copies of them.
-const PATIENCE_MAX: Duration = Duration::from_secs(5);
 
 /// What a peer says it holds.
 pub(in crate::colony) struct Held {
@@ -38,7 +34,7 @@ impl Primary {
     pub(super) fn send_what_is_due(&mut self, desk: &mut Desk<'_>) {
         for (start, peer) in &mut self.peers {
             send_ops(desk, self.reign, *start, peer);
-            send_chunks(desk, self.reign, *start, peer);
+            catch_up::send(desk, self.reign, *start, peer);
         }
     }
 
@@ -53,11 +49,10 @@ impl Primary {
                 Stage::Streaming if peer.matched < prepared && Self::is_over(now, peer.sent, again) => {
                     peer.probe_from(peer.matched.next());
                 }
-                Stage::Snapshot(transfer) if Self::is_over(now, transfer.moved, transfer.patience) => {
-                    transfer.sent = transfer.taken;
-                    transfer.moved = now;
-                    transfer.patience = (transfer.patience * 2).min(PATIENCE_MAX);
+                Stage::Snapshot(transfer) if transfer.stands_still(now) => {
+                    peer.probe_from(prepared.max(Seq(1)));
                 }
+                Stage::Snapshot(transfer) => transfer.send_again(now),
                 _ => {}
             }
         }
@@ -150,7 +145,6 @@ impl Primary {
     ) {
         let common = desk.holding.common_with(epochs);
         let forgotten = desk.holding.log.base();
-        let committed = desk.holding.committed();
         let now = desk.now.mono;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if begun < peer.begun {
@@ -166,41 +160,9 @@ impl Primary {
         // What it acknowledged in this reign it has; an older answer may say less.
         let next = common.max(peer.matched).next();
         if next <= forgotten {
-            let id = desk.next_serial();
-            let Some(chunks) = snapshot::cut(&desk.holding.store, desk.settings, now) else { return };
-            let patience = desk.settings.resend_after;
-            peer.stage =
-                Stage::Snapshot(Transfer { id, at: committed, chunks, taken: 0, sent: 0, moved: now, patience });
-            peer.next = committed.next();
+            catch_up::begin(desk, from, peer, next);
         } else if peer.next != next || !matches!(peer.stage, Stage::Probing { .. }) {
             peer.probe_from(next);
-        }
-        self.settle(desk);
-    }
-
-    /// A peer took chunks of a snapshot.
-    pub(in crate::colony) fn chunk_taken(&mut self, desk: &mut Desk<'_>, from: StartId, id: u64, index: u32) {
-        let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.heard = desk.now.mono;
-        if let Stage::Snapshot(transfer) = &mut peer.stage
-            && transfer.id == id
-            && index < transfer.sent
-            && index >= transfer.taken
-        {
-            transfer.taken = index + 1;
-            transfer.patience = desk.settings.resend_after.max(desk.now.mono.since(transfer.moved) * 2);
-            transfer.moved = desk.now.mono;
-        }
-        self.settle(desk);
-    }
-
-    /// A peer cannot use a transfer: find out anew where it stands.
-    pub(in crate::colony) fn chunk_refused(&mut self, desk: &mut Desk<'_>, from: StartId, id: u64) {
-        let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.heard = desk.now.mono;
-        // A refusal before anything was taken says only that a later chunk overtook the first.
-        if matches!(&peer.stage, Stage::Snapshot(transfer) if transfer.id == id && transfer.taken > 0) {
-            peer.probe_from(desk.holding.prepared().max(Seq(1)));
         }
         self.settle(desk);
     }
@@ -253,19 +215,4 @@ fn send_batch(desk: &mut Desk<'_>, reign: Reign, to: StartId, peer: &mut Progres
     let append = Append { reign, cfg: desk.entry.cfg, first, prev_reign, commit, ops };
     desk.send(to, Lane::Replication, PeerBody::Append(append));
     sent
-}
-
-/// Sends as many chunks as the window allows.
-fn send_chunks(desk: &mut Desk<'_>, reign: Reign, to: StartId, peer: &mut Progress) {
-    let Stage::Snapshot(transfer) = &mut peer.stage else { return };
-    let count = u32::try_from(transfer.chunks.len()).unwrap_or(u32::MAX);
-    let id = transfer.id;
-    let cfg = desk.entry.cfg;
-    while transfer.sent < count && transfer.sent < transfer.taken + desk.settings.chunk_window {
-        let Some(bytes) = transfer.chunks.get(transfer.sent as usize).cloned() else { return };
-        let index = transfer.sent;
-        transfer.sent += 1;
-        let crc = crc32fast::hash(&bytes);
-        desk.send(to, Lane::Bulk, PeerBody::Chunk(Chunk { reign, cfg, transfer: id, index, count, crc, bytes }));
-    }
 }

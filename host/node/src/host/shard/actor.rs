@@ -143,6 +143,9 @@ impl Actor {
             Output::FellBack { ticket, why } => {
                 tracing::warn!(ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
             }
+            Output::TooLarge { colony, to, bytes, limit } => {
+                tracing::error!(%colony, peer = %to, bytes, limit, "a state is too large to be copied to a peer");
+            }
             // The table is pushed here as soon as this host has it; there is nothing to fetch it from sooner.
             Output::FetchTable { colony, reign } => tracing::debug!(%colony, %reign, "a newer reign is heard of"),
         }

@@ -1,4 +1,9 @@
 //! Streams to the shards of other hosts: opened when first needed, one for replication and one for bulk.
+//!
+//! Each has a connection of its own, and so a congestion window and a send buffer of its own: states on their
+//! way fill the one and delay nothing on the other (`PROTOCOL.md` 6.2; E2). Which of the two a message goes on,
+//! its kind alone says ([`colony_wire::peer::PeerBody::is_bulk`]). Answers to bulk are small and go on the stream
+//! for replication, in the other direction.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -11,7 +16,7 @@ use colony_core::group::{Member, MemberState, State};
 use colony_link::quic::QuicTransport;
 use colony_link::{Connection, Expect, FrameSender, Transport};
 use colony_wire::StartId;
-use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::peer::PeerMessage;
 use tokio::time::Instant;
 
 use super::actor::Shared;
@@ -73,7 +78,7 @@ impl Links {
 
     /// A peer opened a stream to us: answers go back on it.
     pub(super) fn learn(&mut self, from: StartId, shard: u16, message: &PeerMessage, stream: &FrameSender) {
-        let lane = if matches!(message.body, PeerBody::Chunk(_)) { Lane::Bulk } else { Lane::Replication };
+        let lane = if message.body.is_bulk() { Lane::Bulk } else { Lane::Replication };
         let place = (from, shard, lane);
         let is_open = matches!(self.links.get(&place), Some(Link::Open { stream, .. }) if stream.is_open());
         if !is_open && !matches!(self.links.get(&place), Some(Link::Opening(_))) {
