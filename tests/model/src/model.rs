@@ -1,8 +1,8 @@
 //! The model that the checker walks.
 
 use colony_core::colony::Part;
-use colony_wire::peer::PeerBody;
 use colony_wire::Reign;
+use colony_wire::peer::PeerBody;
 use stateright::{Model, Property};
 
 use crate::scope::Scope;
@@ -56,9 +56,9 @@ impl Model for Colony {
         if bounds.deaths > 0 {
             properties.push(Property::sometimes("a deposed primary is refused", |_, world: &World| {
                 world.net.messages().any(|message| match message.body {
-                    PeerBody::Deposed { reign } => world
-                        .replicas()
-                        .any(|(start, replica)| start == message.to && replica.part() == Part::Primary && replica.reign() < reign),
+                    PeerBody::Deposed { reign } => world.replicas().any(|(start, replica)| {
+                        start == message.to && replica.part() == Part::Primary && replica.reign() < reign
+                    }),
                     _ => false,
                 })
             }));
@@ -69,8 +69,16 @@ impl Model for Colony {
             }));
         }
         if bounds.joins > 0 && bounds.deaths + bounds.crashes > 0 && self.0.copies < crate::world::HOSTS {
-            properties.push(Property::sometimes("a joined copy is promoted and serves", |model: &Self, world: &World| {
-                world.replicas().any(|(start, replica)| !model.0.is_founder(start) && replica.is_serving())
+            properties.push(Property::sometimes(
+                "a joined copy is promoted and serves",
+                |model: &Self, world: &World| {
+                    world.replicas().any(|(start, replica)| !model.0.is_founder(start) && replica.is_serving())
+                },
+            ));
+        }
+        if bounds.joins > 0 && self.0.log_kept < 2 {
+            properties.push(Property::sometimes("a joined copy needs a snapshot", |_, world: &World| {
+                world.net.messages().any(|message| matches!(message.body, PeerBody::Chunk(_)))
             }));
         }
         if bounds.rebirths > 0 {

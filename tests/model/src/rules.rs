@@ -22,8 +22,7 @@ impl World {
             return;
         }
         let was_in_sync = after.primary.is_some_and(|start| before.is_in_sync(start));
-        let is_restored =
-            matches!(command, Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now));
+        let is_restored = matches!(command, Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now));
         let is_entitled = (was_in_sync || is_restored) && after.reign > before.reign;
         self.check(if is_entitled { Ok(()) } else { Err(Rule::Entitled) });
     }

@@ -49,10 +49,10 @@ pub struct Scope {
 }
 
 /// What the clock of a host goes on by at a time.
-pub const STEP: Duration = Duration::from_millis(100);
+pub(crate) const STEP: Duration = Duration::from_millis(100);
 
 /// After so many steps a peer counts as silent.
-pub const STEPS_TO_SILENCE: u8 = 3;
+pub(crate) const STEPS_TO_SILENCE: u8 = 3;
 
 impl Scope {
     /// Whether a start has a copy from the beginning.

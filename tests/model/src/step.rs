@@ -241,7 +241,9 @@ impl World {
     fn want(&mut self, host: usize) {
         let entry = self.entry();
         let mut want = entry.want.clone();
-        want.push(self.hosts[host].start(host));
+        // Second choice: should the first one die, placement wants the joined copy to reign, and another heir hands
+        // over to it.
+        want.insert(1, self.hosts[host].start(host));
         let moves = vec![Move { colony: COLONY, cfg: entry.cfg, want }];
         self.decide(&Command::Plan { moves, reason: "a join".into(), inputs: 0 });
     }

@@ -28,24 +28,23 @@ pub enum Rule {
 
 /// An op as the rules see it: its reign, and the request that it carries out, none for a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// Reign that gave the op its place.
-    pub reign: Reign,
+    pub(crate) reign: Reign,
     /// Number of its request.
-    pub request: Option<u8>,
+    pub(crate) request: Option<u8>,
 }
 
 /// The one committed log of the colony, and what clients were told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Truth {
+pub(crate) struct Truth {
     log: Vec<Fact>,
     /// Per reign that acknowledged anything: the last place that it acknowledged.
     acked: Vec<(Reign, Seq)>,
 }
 
 /// The value that a request writes: its number, so that a state tells which request made it.
-#[must_use]
-pub fn value(request: u8) -> Content {
+pub(crate) fn value(request: u8) -> Content {
     Content::Blob(Bytes::from(vec![request]))
 }
 
@@ -54,7 +53,7 @@ impl Fact {
     ///
     /// # Errors
     /// [`Rule::SamePosition`] if it does not do what its request asked.
-    pub fn of(op: &Op) -> Result<Self, Rule> {
+    pub(crate) fn of(op: &Op) -> Result<Self, Rule> {
         let reign = op.position.reign;
         match (&op.change, op.stamp) {
             (Change::Barrier, None) => Ok(Self { reign, request: None }),
@@ -70,14 +69,12 @@ impl Fact {
 
 impl Truth {
     /// Place of the last op that was committed anywhere.
-    #[must_use]
-    pub fn end(&self) -> Seq {
+    pub(crate) fn end(&self) -> Seq {
         Seq(self.log.len() as u64)
     }
 
     /// What was committed there.
-    #[must_use]
-    pub fn at(&self, seq: Seq) -> Option<Fact> {
+    pub(crate) fn at(&self, seq: Seq) -> Option<Fact> {
         self.log.get(usize::try_from(seq.0.checked_sub(1)?).ok()?).copied()
     }
 
@@ -85,23 +82,21 @@ impl Truth {
     ///
     /// # Errors
     /// [`Rule::AtMostOnce`] if its request has an op already.
-    pub fn extend(&mut self, fact: Fact) -> Result<(), Rule> {
+    pub(crate) fn extend(&mut self, fact: Fact) -> Result<(), Rule> {
         let repeats = fact.request.is_some() && self.log.iter().any(|known| known.request == fact.request);
         self.log.push(fact);
         if repeats { Err(Rule::AtMostOnce) } else { Ok(()) }
     }
 
     /// The last write up to a place: where it stands and which request made it.
-    #[must_use]
-    pub fn last_write(&self, upto: Seq) -> Option<(Seq, Reign, u8)> {
+    pub(crate) fn last_write(&self, upto: Seq) -> Option<(Seq, Reign, u8)> {
         let upto = usize::try_from(upto.0).ok()?.min(self.log.len());
         let write = |(seq, fact): (u64, &Fact)| Some((Seq(seq), fact.reign, fact.request?));
         (1..).zip(&self.log[..upto]).filter_map(write).last()
     }
 
     /// Where the op of a request stands.
-    #[must_use]
-    pub fn place_of(&self, request: u8) -> Option<(Seq, Reign)> {
+    pub(crate) fn place_of(&self, request: u8) -> Option<(Seq, Reign)> {
         let place = self.log.iter().position(|fact| fact.request == Some(request))?;
         Some((Seq(place as u64 + 1), self.log[place].reign))
     }
@@ -110,7 +105,7 @@ impl Truth {
     ///
     /// # Errors
     /// [`Rule::NothingLost`] if nobody has committed it, [`Rule::AtMostOnce`] if the answer is not that of its op.
-    pub fn acknowledge(&mut self, by: Reign, request: u8, version: Position) -> Result<(), Rule> {
+    pub(crate) fn acknowledge(&mut self, by: Reign, request: u8, version: Position) -> Result<(), Rule> {
         let (seq, reign) = self.place_of(request).ok_or(Rule::NothingLost)?;
         match self.acked.iter_mut().find(|(acker, _)| *acker == by) {
             Some((_, last)) => *last = seq.max(*last),
@@ -120,14 +115,12 @@ impl Truth {
     }
 
     /// The last place that was acknowledged by this reign or an earlier one.
-    #[must_use]
-    pub fn promised(&self, upto: Reign) -> Seq {
+    pub(crate) fn promised(&self, upto: Reign) -> Seq {
         self.acked.iter().filter(|(by, _)| *by <= upto).map(|(_, seq)| *seq).max().unwrap_or_default()
     }
 
     /// Whether a reign acknowledged a write.
-    #[must_use]
-    pub fn has_acknowledged(&self, is_one: impl Fn(Reign) -> bool) -> bool {
+    pub(crate) fn has_acknowledged(&self, is_one: impl Fn(Reign) -> bool) -> bool {
         self.acked.iter().any(|(by, _)| is_one(*by))
     }
 }

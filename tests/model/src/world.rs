@@ -23,10 +23,10 @@ use crate::scope::{Bounds, STEP, Scope};
 use crate::truth::{Rule, Truth, value};
 
 /// How many hosts there are.
-pub const HOSTS: usize = 3;
+pub(crate) const HOSTS: usize = 3;
 
 /// The one colony.
-pub const COLONY: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
+pub(crate) const COLONY: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
 
 const LINEAGE: LineageId = LineageId(7);
 /// What every clock shows at the beginning: no timer has begun before.
