@@ -75,15 +75,17 @@ fn plugin_tests(places: &Places) -> Result<(), Failure> {
 
 /// Unit, suite, story and whole-cluster tests, the never-rules, and the examples in the documentation.
 ///
-/// The simulator stands apart: cargo builds one core for everything it builds together, and the simulator's has
-/// the mutants compiled in. This way the core under test is the one that ships, and is compiled once.
+/// The simulator and the model check stand apart: cargo builds one core for everything it builds together, and theirs
+/// has the mutants compiled in. This way the core under test is the one that ships, and is compiled once.
 fn tests(places: &Places) -> Result<(), Failure> {
-    let mut command = tool::cargo(places, &["test", "--workspace", "--exclude", "colony-sim", "--no-fail-fast"]);
+    let apart = ["--exclude", "colony-sim", "--exclude", "colony-model"];
+    let mut command = tool::cargo(places, &["test", "--workspace", "--no-fail-fast"]);
+    command.args(apart);
     command.env(PROGRAM_VARIABLE, places.program("colony"));
     command.env(COMPONENTS_VARIABLE, places.components());
     tool::run(&mut command)
 }
 
 fn simulator_tests(places: &Places) -> Result<(), Failure> {
-    tool::run(&mut tool::cargo(places, &["test", "-p", "colony-sim"]))
+    tool::run(&mut tool::cargo(places, &["test", "-p", "colony-sim", "-p", "colony-model"]))
 }
