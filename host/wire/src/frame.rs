@@ -200,6 +200,12 @@ pub enum DecodeError {
         /// Bytes left over.
         len: usize,
     },
+    /// A part says what its sender may not say.
+    #[error("{what} is not for the sender to say")]
+    NotYours {
+        /// What it says.
+        what: &'static str,
+    },
     /// A part exceeds its named limit.
     #[error("{what} is {len}, the limit is {limit}")]
     Limit {

@@ -172,11 +172,14 @@ pub(crate) fn check_ttl(ttl: Ttl) -> Result<(), DecodeError> {
     within("time to live in ms", millis, usize::try_from(MAX_TTL.as_millis()).unwrap_or(usize::MAX))
 }
 
-/// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use.
+/// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use
+/// (`PROTOCOL.md` 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndKind {
-    /// The user ended it.
+    /// Its user ended it.
     Logout,
+    /// Somebody else ended it for its user: an administrator, a change of password.
+    Revoke,
     /// The primary found its time to live over.
     Expiry,
 }
@@ -242,6 +245,8 @@ pub enum Mutation {
         key: Key,
         /// What must hold.
         precondition: Precondition,
+        /// Why. [`EndKind::Expiry`] is for the primary alone to say.
+        kind: EndKind,
     },
 }
 
@@ -254,10 +259,10 @@ impl Mutation {
         }
     }
 
-    /// Refuses a mutation whose parts exceed their limits.
+    /// Refuses a mutation whose parts exceed their limits, or that says what only a primary may say.
     ///
     /// # Errors
-    /// [`DecodeError::Limit`] names the limit.
+    /// [`DecodeError::Limit`] names the limit, [`DecodeError::NotYours`] what it may not say.
     pub fn check(&self) -> Result<(), DecodeError> {
         self.key().check()?;
         match self {
@@ -271,7 +276,10 @@ impl Mutation {
                 base_values.as_deref().map_or(Ok(()), check_base_values)
             }
             Self::Touch { ttl, .. } => check_ttl(*ttl),
-            Self::Delete { .. } => Ok(()),
+            Self::Delete { kind: EndKind::Expiry, .. } => {
+                Err(DecodeError::NotYours { what: "the expiry of a session" })
+            }
+            Self::Delete { kind: EndKind::Logout | EndKind::Revoke, .. } => Ok(()),
         }
     }
 }

@@ -76,6 +76,10 @@ fn precondition() -> impl Strategy<Value = Precondition> {
     prop_oneof![Just(Precondition::None), Just(Precondition::Absent), position().prop_map(Precondition::Version),]
 }
 
+fn end_kind() -> impl Strategy<Value = EndKind> {
+    prop_oneof![Just(EndKind::Logout), Just(EndKind::Revoke), Just(EndKind::Expiry)]
+}
+
 fn mutation() -> impl Strategy<Value = Mutation> {
     let base = (position(), position()).prop_map(|(life, version)| Base { life, version });
     prop_oneof![
@@ -85,7 +89,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
             |(key, base, changes, ttl, base_values)| { Mutation::Save { key, base, changes, ttl, base_values } }
         ),
         (key(), ttl()).prop_map(|(key, ttl)| Mutation::Touch { key, ttl }),
-        (key(), precondition()).prop_map(|(key, precondition)| Mutation::Delete { key, precondition }),
+        (key(), precondition(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Revoke)])
+            .prop_map(|(key, precondition, kind)| Mutation::Delete { key, precondition, kind }),
     ]
 }
 
@@ -192,8 +197,7 @@ fn op() -> impl Strategy<Value = Op> {
             merged
         }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
-        (key(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Expiry)])
-            .prop_map(|(key, kind)| Change::End { key, kind }),
+        (key(), end_kind()).prop_map(|(key, kind)| Change::End { key, kind }),
     ];
     (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
         position,

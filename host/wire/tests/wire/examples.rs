@@ -57,6 +57,7 @@ pub(crate) fn all() -> Vec<Example> {
 fn requests() -> Vec<Example> {
     let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body });
     let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation });
+    let delete = |kind| mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)), kind });
     vec![
         ("request-get", request(RequestBody::Get { key: key() })),
         (
@@ -79,7 +80,8 @@ fn requests() -> Vec<Example> {
             }),
         ),
         ("request-touch", mutate(Mutation::Touch { key: key(), ttl: None })),
-        ("request-delete", mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)) })),
+        ("request-delete", delete(EndKind::Logout)),
+        ("request-revoke", delete(EndKind::Revoke)),
     ]
 }
 
@@ -345,7 +347,7 @@ every_variant! {
     Refusal: NotPrimary Deposed NotReady Offline Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed;
     Change: Barrier Put Update Touch End;
-    EndKind: Logout Expiry;
+    EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Deposed Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed Accuse Fates;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands Noted Fates NotLeader Refused;

@@ -176,7 +176,7 @@ fn is_what_was_asked(change: &Change, mutation: &Mutation) -> bool {
             key == asked && (*merged || changes == wanted)
         }
         (Change::Touch { key, ttl }, Mutation::Touch { key: asked, ttl: lives }) => key == asked && ttl == lives,
-        (Change::End { key, kind: EndKind::Logout }, Mutation::Delete { key: asked, .. }) => key == asked,
+        (Change::End { key, kind }, Mutation::Delete { key: asked, kind: why, .. }) => key == asked && kind == why,
         _ => false,
     }
 }

@@ -53,7 +53,7 @@ impl Bench<'_> {
                 Some(_) => Ok(Verdict::Log(Change::Touch { key, ttl })),
                 None => Err(Refusal::NotFound),
             },
-            Mutation::Delete { key, precondition } => self.delete(key, precondition),
+            Mutation::Delete { key, precondition, kind } => self.delete(key, precondition, kind),
         };
         judged.unwrap_or_else(|refusal| Verdict::Answer(ReplyBody::Refused(refusal)))
     }
@@ -63,12 +63,12 @@ impl Bench<'_> {
         Ok(Verdict::Log(Change::Put { key, content, ttl }))
     }
 
-    fn delete(&self, key: Key, precondition: Precondition) -> Result<Verdict, Refusal> {
+    fn delete(&self, key: Key, precondition: Precondition, kind: EndKind) -> Result<Verdict, Refusal> {
         self.check(precondition)?;
         if self.current.is_none() {
             return Err(Refusal::NotFound);
         }
-        Ok(Verdict::Log(Change::End { key, kind: EndKind::Logout }))
+        Ok(Verdict::Log(Change::End { key, kind }))
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
