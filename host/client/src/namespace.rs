@@ -260,7 +260,7 @@ fn named(key: impl AsRef<str>) -> Result<(String, Key), CallError> {
 fn found(changed: Result<Saved, CallError>) -> Result<bool, CallError> {
     match changed {
         Ok(_) => Ok(true),
-        Err(CallError::Refused(Refusal::NotFound)) => Ok(false),
+        Err(CallError::Refused(Refusal::NotFound | Refusal::Gone { .. })) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -60,7 +60,7 @@ impl Session {
     pub(super) fn after(current: Option<&Self>, op: &Op, now: Time) -> Option<Self> {
         let at = op.position;
         match (&op.change, current) {
-            (Change::Barrier, current) => current.cloned(),
+            (Change::Barrier | Change::Forget { .. }, current) => current.cloned(),
             (Change::End { .. }, _) => None,
             (Change::Put { content, ttl, .. }, current) => {
                 let mut session = Self {

@@ -10,6 +10,7 @@ use colony_wire::session::Key;
 use colony_wire::{Position, Reign};
 use serde::{Deserialize, Serialize};
 
+use super::ends::{self, Ends};
 use super::history::History;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
@@ -23,6 +24,7 @@ struct Body {
     history: History,
     clock: u64,
     sessions: Vec<PortableSession>,
+    ends: ends::Portable,
     records: Vec<Portable>,
 }
 
@@ -52,6 +54,7 @@ pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Option<Vec<B
         history: store.history.clone(),
         clock: store.clock(),
         sessions: store.sessions().map(portable).collect(),
+        ends: store.ends().to_portable(),
         records: if mutant!(settings, SnapshotWithoutRecords) { Vec::new() } else { store.records.to_portable() },
     };
     let whole = Bytes::from(postcard::to_stdvec(&body).expect("a state always encodes"));
@@ -124,5 +127,6 @@ fn join(parts: &[Bytes], now: Time) -> Option<Store> {
         (key, Session { life, version, written_at, stored, ttl, deadline })
     };
     let sessions: BTreeMap<Key, Session> = body.sessions.into_iter().map(session).collect();
-    Some(Store::restored(sessions, Records::from_portable(body.records, now), body.history, body.clock))
+    let ends = Ends::from_portable(body.ends)?;
+    Some(Store::restored(sessions, ends, Records::from_portable(body.records, now), body.history, body.clock))
 }

@@ -9,16 +9,18 @@ use colony_wire::session::Key;
 use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::ends::{Ends, KeyHash, Tombstone};
 use super::history::History;
 use super::records::Records;
 use super::session::Session;
 use crate::Time;
 
-/// Sessions, answers and history, all at one committed position.
+/// Sessions, ended lives, answers and history, all at one committed position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
     deadlines: BTreeSet<(Time, Key)>,
+    ends: Ends,
     pub(super) records: Records,
     pub(super) history: History,
     /// Hybrid time of the newest op.
@@ -26,9 +28,15 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn restored(sessions: BTreeMap<Key, Session>, records: Records, history: History, clock: u64) -> Self {
+    pub(super) fn restored(
+        sessions: BTreeMap<Key, Session>,
+        ends: Ends,
+        records: Records,
+        history: History,
+        clock: u64,
+    ) -> Self {
         let deadlines = sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect();
-        Self { sessions, deadlines, records, history, clock }
+        Self { sessions, deadlines, ends, records, history, clock }
     }
 
     /// The session of this key.
@@ -52,6 +60,12 @@ impl Store {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// What stays of lives that have ended.
+    #[must_use]
+    pub fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// Place of the last op in the state.
@@ -85,6 +99,7 @@ impl Store {
             let logged = (key, session.life, session.version, session.written_at, &session.stored, session.ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
+        hasher.update(&postcard::to_stdvec(&self.ends.logged()).expect("logged state always encodes"));
         hasher.digest()
     }
 
@@ -93,6 +108,14 @@ impl Store {
         let before = op.change.key().and_then(|key| self.sessions.get(key));
         let after = Session::after(before, op, now);
         let done = answer(op, before, after.as_ref());
+        match (&op.change, before) {
+            (Change::End { key, kind }, Some(session)) => {
+                let (key, life, ended) = (KeyHash::of(key), session.life, op.position);
+                self.ends.bury(Tombstone { key, life, ended, kind: *kind });
+            }
+            (Change::Forget { upto }, _) => self.ends.forget(*upto),
+            _ => {}
+        }
         if let Some(key) = op.change.key() {
             self.set(key, after);
         }

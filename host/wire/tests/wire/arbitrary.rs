@@ -116,7 +116,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Behind),
         position().prop_map(|version| Refusal::Exists { version }),
         position().prop_map(|version| Refusal::Changed { version }),
-        Just(Refusal::Gone),
+        of(end_kind()).prop_map(|ended| Refusal::Gone { ended }),
         Just(Refusal::NotFound),
         Just(Refusal::Late),
         TEXT.prop_map(|what| Refusal::Busy { what }),
@@ -198,6 +198,7 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
         (key(), end_kind()).prop_map(|(key, kind)| Change::End { key, kind }),
+        any::<u64>().prop_map(|upto| Change::Forget { upto: Seq(upto) }),
     ];
     (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
         position,

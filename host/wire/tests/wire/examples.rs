@@ -119,7 +119,10 @@ fn replies() -> Vec<Example> {
         ("refused-behind", refused(Refusal::Behind)),
         ("refused-exists", refused(Refusal::Exists { version: at(1, 4) })),
         ("refused-changed", refused(Refusal::Changed { version: at(2, 9) })),
-        ("refused-gone", refused(Refusal::Gone)),
+        ("refused-gone", refused(Refusal::Gone { ended: None })),
+        ("refused-logged-out", refused(Refusal::Gone { ended: Some(EndKind::Logout) })),
+        ("refused-revoked", refused(Refusal::Gone { ended: Some(EndKind::Revoke) })),
+        ("refused-expired", refused(Refusal::Gone { ended: Some(EndKind::Expiry) })),
         ("refused-not-found", refused(Refusal::NotFound)),
         ("refused-late", refused(Refusal::Late)),
         ("refused-busy", refused(Refusal::Busy { what: "queue".to_owned() })),
@@ -174,6 +177,7 @@ fn peers() -> Vec<Example> {
             None,
             Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None, merged: false },
         ),
+        op(15, None, Change::Forget { upto: Seq(13) }),
     ];
     vec![
         (
@@ -346,7 +350,7 @@ every_variant! {
     ReplyBody: Found Absent Done NeedBase Refused;
     Refusal: NotPrimary Deposed NotReady Offline Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed;
-    Change: Barrier Put Update Touch End;
+    Change: Barrier Put Update Touch End Forget;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Deposed Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed Accuse Fates;

@@ -77,6 +77,12 @@ impl Oracle {
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
             })?;
+            let modelled = truth.model.ends_at(at);
+            let stored: Vec<_> =
+                replica.store().ends().tombstones().map(|stays| (stays.life, stays.ended, stays.kind)).collect();
+            demand(modelled == stored, Rule::TrueReads, || {
+                format!("{colony} at {at} has tombstones {stored:?}, its log leaves {modelled:?}")
+            })?;
         }
         Ok(())
     }
@@ -94,7 +100,7 @@ fn sight_of(body: &ReplyBody) -> Option<Sight> {
         ReplyBody::Refused(Refusal::Behind) => Sight::Behind,
         ReplyBody::Refused(Refusal::Busy { .. }) => Sight::Busy,
         ReplyBody::Refused(Refusal::Exists { .. } | Refusal::Changed { .. }) => Sight::Refused,
-        ReplyBody::Refused(Refusal::Gone) => Sight::Gone,
+        ReplyBody::Refused(Refusal::Gone { .. }) => Sight::Gone,
         ReplyBody::Refused(Refusal::Unknown) => Sight::Unknown,
         _ => return None,
     })
@@ -154,7 +160,11 @@ fn refused_truly(
 ) -> Result<(), Violation> {
     let judged = matches!(
         refusal,
-        Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone | Refusal::NotFound | Refusal::WrongContent
+        Refusal::Exists { .. }
+            | Refusal::Changed { .. }
+            | Refusal::Gone { .. }
+            | Refusal::NotFound
+            | Refusal::WrongContent
     );
     let done_before =
         truth.effect(request).filter(|(seq, ..)| replica.is_some_and(|replica| replica.committed() >= *seq));

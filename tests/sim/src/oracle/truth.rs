@@ -122,7 +122,10 @@ impl Truth {
         counts_exactly: bool,
     ) -> Result<(), Violation> {
         let Some(stamp) = op.stamp else {
-            let own = matches!(op.change, Change::Barrier | Change::End { kind: EndKind::Expiry, .. });
+            let own = matches!(
+                op.change,
+                Change::Barrier | Change::Forget { .. } | Change::End { kind: EndKind::Expiry, .. }
+            );
             return demand(own, Rule::AtMostOnce, || format!("nobody asked for {op:?}"));
         };
         let seq = op.position.seq;

@@ -8,6 +8,7 @@ use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
 use colony_wire::{Position, Seq};
 
+use super::super::ends::Ends;
 use super::super::history::History;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
@@ -40,6 +41,10 @@ pub(super) struct Bench<'a> {
     pub(super) history: &'a History,
     /// The session as the newest prepared op leaves it.
     pub(super) current: Option<&'a Session>,
+    /// How lives ended.
+    pub(super) ends: &'a Ends,
+    /// The lives of this key that ops end which are not committed yet, oldest first.
+    pub(super) ending: &'a [(Position, EndKind)],
 }
 
 impl Bench<'_> {
@@ -49,10 +54,7 @@ impl Bench<'_> {
             Mutation::Save { key, base, changes, ttl, base_values } => {
                 self.save(key, base, changes, ttl, base_values.as_deref())
             }
-            Mutation::Touch { key, ttl } => match self.current {
-                Some(_) => Ok(Verdict::Log(Change::Touch { key, ttl })),
-                None => Err(Refusal::NotFound),
-            },
+            Mutation::Touch { key, ttl } => self.touch(key, ttl),
             Mutation::Delete { key, precondition, kind } => self.delete(key, precondition, kind),
         };
         judged.unwrap_or_else(|refusal| Verdict::Answer(ReplyBody::Refused(refusal)))
@@ -69,6 +71,21 @@ impl Bench<'_> {
             return Err(Refusal::NotFound);
         }
         Ok(Verdict::Log(Change::End { key, kind }))
+    }
+
+    fn touch(&self, key: Key, ttl: Ttl) -> Result<Verdict, Refusal> {
+        if self.current.is_some() {
+            return Ok(Verdict::Log(Change::Touch { key, ttl }));
+        }
+        // A touch names no life: if the key had one, it is meant.
+        let newest = self.ending.last().map(|(_, kind)| *kind).or_else(|| self.ends.newest_of(&key));
+        Err(newest.map_or(Refusal::NotFound, |kind| Refusal::Gone { ended: Some(kind) }))
+    }
+
+    /// The refusal of a change of a life that is not the current one.
+    fn gone(&self, key: &Key, life: Position) -> Refusal {
+        let ending = self.ending.iter().find(|(ended, _)| *ended == life).map(|(_, kind)| *kind);
+        Refusal::Gone { ended: ending.or_else(|| self.ends.of_life(key, life)) }
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
@@ -89,7 +106,8 @@ impl Bench<'_> {
         ttl: Option<Ttl>,
         base_values: Option<&[AttributeChange]>,
     ) -> Result<Verdict, Refusal> {
-        let session = self.current.filter(|session| session.life == base.life).ok_or(Refusal::Gone)?;
+        let current = self.current.filter(|session| session.life == base.life);
+        let session = current.ok_or_else(|| self.gone(&key, base.life))?;
         let in_conflict = self.conflicts(session, base.version, &changes)?;
         if in_conflict.is_empty() {
             check_room(session, &changes)?;

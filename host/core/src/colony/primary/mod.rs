@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
+//!   ends.rs        sessions whose time is over, tombstones of no more use
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //! ```
@@ -9,6 +10,7 @@
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod ends;
 mod evaluate;
 mod membership;
 mod progress;
@@ -71,12 +73,16 @@ pub(super) struct Primary {
     parked: BTreeMap<Ticket, Parked>,
     /// Which sessions wait for a merge.
     parked_keys: BTreeMap<Key, Ticket>,
+    /// Up to here this reign has logged that tombstones go.
+    forgotten: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Tip {
     session: Option<Session>,
     last: Seq,
+    /// Lives that ended on the way, each with its kind: no tombstone says so yet.
+    ended: Vec<(Position, EndKind)>,
 }
 
 /// Who is told when an op is committed.
@@ -125,6 +131,7 @@ impl Primary {
             deferred: BTreeMap::new(),
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
+            forgotten: Seq(0),
         };
         primary.inherit(desk);
         desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
@@ -147,8 +154,17 @@ impl Primary {
     fn remember(&mut self, desk: &Desk<'_>, op: &Op, caller: Option<Caller>) {
         let seq = op.position.seq;
         if let Some(key) = op.change.key() {
-            let session = Session::after(self.current(desk, key), op, desk.now.mono);
-            self.tips.insert(key.clone(), Tip { session, last: seq });
+            let before = self.current(desk, key);
+            let ended = match (&op.change, before) {
+                (Change::End { kind, .. }, Some(session)) => Some((session.life, *kind)),
+                _ => None,
+            };
+            let session = Session::after(before, op, desk.now.mono);
+            let tip =
+                self.tips.entry(key.clone()).or_insert_with(|| Tip { session: None, last: seq, ended: Vec::new() });
+            tip.session = session;
+            tip.last = seq;
+            tip.ended.extend(ended);
         }
         if let Some(stamp) = op.stamp {
             self.in_flight.insert(stamp.request, seq);
@@ -208,21 +224,15 @@ impl Primary {
         self.tell_news(desk);
     }
 
-    /// Slow work, done for every colony in turn: sessions whose time is over end, old records go.
+    /// Slow work, done for every colony in turn: sessions whose time is over end, old records and tombstones
+    /// go.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>) {
         desk.holding.store.records.age(desk.now.mono, desk.settings.record_ttl);
         if !self.is_settled(desk.holding) || self.handover.is_some() {
             return;
         }
-        let due = desk.holding.store.expired(desk.now.mono).take(desk.settings.max_expiries);
-        let due: Vec<Key> = due.cloned().collect();
-        for key in due {
-            // A session with a change under way is in use; what the change leaves is looked at next time.
-            let busy = self.tips.contains_key(&key) || self.parked_keys.contains_key(&key);
-            if !busy && self.has_room(desk) {
-                self.append(desk, Change::End { key, kind: EndKind::Expiry }, None);
-            }
-        }
+        self.end_what_is_over(desk);
+        self.forget_ends(desk);
         self.settle(desk);
     }
 

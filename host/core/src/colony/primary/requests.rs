@@ -121,6 +121,8 @@ impl Primary {
             space: desk.space,
             history: &desk.holding.store.history,
             current: self.current(desk, &key),
+            ends: desk.holding.store.ends(),
+            ending: self.tips.get(&key).map_or(&[], |tip| &tip.ended),
         };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
