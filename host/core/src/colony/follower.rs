@@ -6,12 +6,12 @@ use colony_wire::op::Op;
 use colony_wire::peer::{Append, Chunk, PeerBody};
 use colony_wire::{Cfg, Reign, Seq};
 
+use super::clock::Moment;
 use super::holding::Holding;
 use super::log::Log;
 use super::settings::Settings;
 use super::snapshot::{Assembly, Taken};
 use super::store::Store;
-use crate::Time;
 
 /// What a peer that is not primary knows, in one reign.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl Follower {
         holding: &mut Holding,
         settings: &Settings,
         append: Append,
-        now: Time,
+        now: Moment,
     ) -> Option<PeerBody> {
         if !is_contiguous(&append) {
             return None;
@@ -114,7 +114,7 @@ impl Follower {
         holding: &mut Holding,
         settings: &Settings,
         chunk: &Chunk,
-        now: Time,
+        now: Moment,
     ) -> Option<PeerBody> {
         let Chunk { reign, transfer, .. } = *chunk;
         self.named = self.named.max(chunk.cfg);

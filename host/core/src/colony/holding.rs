@@ -5,9 +5,9 @@ use colony_wire::limits::MAX_EPOCHS;
 use colony_wire::op::Op;
 use colony_wire::{Reign, Seq};
 
+use super::clock::Moment;
 use super::log::Log;
 use super::store::Store;
-use crate::Time;
 
 /// Log and state of one colony.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ impl Holding {
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.
-    pub(super) fn commit_to(&mut self, seq: Seq, kept: usize, now: Time) -> Vec<Committed> {
+    pub(super) fn commit_to(&mut self, seq: Seq, kept: usize, now: Moment) -> Vec<Committed> {
         let mut committed = Vec::new();
         while self.committed() < seq {
             let Some(op) = self.log.get(self.committed().next()).cloned() else { break };

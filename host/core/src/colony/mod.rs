@@ -31,7 +31,7 @@
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
 //!   ends.rs      lives that have ended        records.rs   exactly once
-//!   snapshot.rs  a state as chunks
+//!   snapshot.rs  a state as chunks            clock.rs     what sessions live by
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -48,6 +48,7 @@ macro_rules! mutant {
     }};
 }
 
+mod clock;
 mod ends;
 mod follower;
 mod history;
@@ -65,6 +66,7 @@ mod shard;
 mod snapshot;
 mod store;
 
+pub use clock::SessionTime;
 pub use ends::{Ends, KeyHash, Tombstone};
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};

@@ -7,6 +7,7 @@ use colony_wire::op::Op;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
+use super::clock::{Moment, SessionTime};
 use super::follower::Follower;
 use super::history::History;
 use super::holding::Holding;
@@ -31,6 +32,7 @@ macro_rules! desk {
             space: &$replica.space,
             serial: &mut *$loan.serial,
             now: $loan.now,
+            session_time: $loan.session_time,
             out: &mut *$loan.out,
         }
     };
@@ -74,8 +76,15 @@ pub enum Part {
 /// What the shard lends to its peers for one input.
 pub(super) struct Loan<'a> {
     pub(super) now: Now,
+    pub(super) session_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) out: &'a mut Vec<Output>,
+}
+
+impl Loan<'_> {
+    fn moment(&self) -> Moment {
+        Moment { mono: self.now.mono, sessions: self.session_time }
+    }
 }
 
 impl Replica {
@@ -256,7 +265,7 @@ impl Replica {
             PeerBody::Append(append) => {
                 if self.follows(from, append.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.now.mono)
+                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.moment())
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -264,7 +273,7 @@ impl Replica {
             PeerBody::Chunk(chunk) => {
                 if self.follows(from, chunk.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.now.mono)
+                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.moment())
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }

@@ -8,7 +8,7 @@ use colony_wire::session::{Changes, Content, SessionView};
 use colony_wire::{Position, Seq};
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
+use super::clock::SessionTime;
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +23,8 @@ pub struct Session {
     pub stored: Stored,
     /// Its time to live in milliseconds, as logged.
     pub ttl: Option<u64>,
-    /// When it ends, by this host's clock. Not logged: every copy counts for itself.
-    pub deadline: Option<Time>,
+    /// When it ends, by this shard's clock for sessions. Not logged: every copy counts for itself.
+    pub deadline: Option<SessionTime>,
 }
 
 /// A state with the stamps that concurrent saves are judged by.
@@ -57,7 +57,7 @@ const MAX_REMOVALS: usize = 64;
 
 impl Session {
     /// What becomes of a session by an op that names its key.
-    pub(super) fn after(current: Option<&Self>, op: &Op, now: Time) -> Option<Self> {
+    pub(super) fn after(current: Option<&Self>, op: &Op, now: SessionTime) -> Option<Self> {
         let at = op.position;
         match (&op.change, current) {
             (Change::Barrier | Change::Forget { .. }, current) => current.cloned(),
@@ -93,13 +93,13 @@ impl Session {
         }
     }
 
-    fn live_for(&mut self, ttl: Option<u64>, now: Time) {
+    fn live_for(&mut self, ttl: Option<u64>, now: SessionTime) {
         self.ttl = ttl;
         self.deadline = ttl.map(|ms| now + std::time::Duration::from_millis(ms));
     }
 
     /// As a reader gets it.
-    pub(super) fn view(&self, now: Time) -> SessionView {
+    pub(super) fn view(&self, now: SessionTime) -> SessionView {
         SessionView {
             content: self.stored.content(),
             version: self.version,
@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Milliseconds until it ends, if it does.
-    pub(super) fn expires_in(&self, now: Time) -> Option<u64> {
+    pub(super) fn expires_in(&self, now: SessionTime) -> Option<u64> {
         self.deadline.map(|deadline| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -225,10 +225,10 @@ mod tests {
     /// Cause: removals are bounded. Fix: forgetting one raises a floor that absent attributes answer with.
     #[test]
     fn a_forgotten_removal_still_conflicts_with_older_saves() {
-        let mut session = Session::after(None, &empty(), Time(0)).unwrap();
+        let mut session = Session::after(None, &empty(), SessionTime(0)).unwrap();
         for seq in 0..=MAX_REMOVALS as u64 {
             let name = format!("a{seq}");
-            session = Session::after(Some(&session), &update(2 + seq, &name, None), Time(0)).unwrap();
+            session = Session::after(Some(&session), &update(2 + seq, &name, None), SessionTime(0)).unwrap();
         }
         let Stored::Attributes { map, .. } = &session.stored else { panic!("attributes stay attributes") };
         assert_eq!(map.len(), MAX_REMOVALS);
@@ -237,20 +237,20 @@ mod tests {
 
     #[test]
     fn a_put_over_a_life_keeps_the_life_and_removes_what_it_does_not_name() {
-        let before = Session::after(None, &empty(), Time(0)).unwrap();
-        let before = Session::after(Some(&before), &update(2, "old", Some("1")), Time(0)).unwrap();
+        let before = Session::after(None, &empty(), SessionTime(0)).unwrap();
+        let before = Session::after(Some(&before), &update(2, "old", Some("1")), SessionTime(0)).unwrap();
         let values = BTreeMap::from([("new".to_owned(), Bytes::from("2"))]);
         let put = Change::Put { key: Key::new("k").unwrap(), content: Content::Attributes(values), ttl: None };
-        let after = Session::after(Some(&before), &op(3, put), Time(0)).unwrap();
+        let after = Session::after(Some(&before), &op(3, put), SessionTime(0)).unwrap();
         assert_eq!((after.life.seq, after.version.seq), (Seq(1), Seq(3)));
         assert_eq!((after.stored.value("old"), after.stored.changed("old")), (None, Seq(3)));
     }
 
     #[test]
     fn a_touch_moves_the_deadline_and_not_the_version() {
-        let before = Session::after(None, &empty(), Time(0)).unwrap();
+        let before = Session::after(None, &empty(), SessionTime(0)).unwrap();
         let touch = op(2, Change::Touch { key: Key::new("k").unwrap(), ttl: Some(5) });
-        let after = Session::after(Some(&before), &touch, Time(10)).unwrap();
-        assert_eq!((after.version, after.deadline), (before.version, Some(Time(5_010))));
+        let after = Session::after(Some(&before), &touch, SessionTime(10)).unwrap();
+        assert_eq!((after.version, after.deadline), (before.version, Some(SessionTime(5_010))));
     }
 }

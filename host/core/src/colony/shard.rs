@@ -8,6 +8,7 @@ use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{ColonyId, LineageId, StartId};
 
+use super::clock::SessionClock;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
@@ -33,6 +34,8 @@ pub struct Shard {
     swept: Option<ColonyId>,
     /// Copies that were restored, and the entry that says so not heard yet: an older one does not drop them.
     restored: BTreeSet<ColonyId>,
+    /// What its sessions live by.
+    clock: SessionClock,
     /// When the last tick came.
     ticked: Option<Time>,
     /// The starts this process had and lost while it kept a copy, oldest first.
@@ -64,6 +67,7 @@ impl Shard {
             restless: BTreeSet::new(),
             swept: None,
             restored: BTreeSet::new(),
+            clock: SessionClock::default(),
             ticked: None,
             earlier: Vec::new(),
             tickets: BTreeMap::new(),
@@ -104,6 +108,7 @@ impl Shard {
     /// Something happened; what is to be done is put behind what `out` holds.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         let begin = out.len();
+        self.clock.follow(now.mono);
         self.forgive_after_sleep(now, out);
         match input {
             Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
@@ -143,7 +148,7 @@ impl Shard {
         work: impl FnOnce(&mut Replica, &mut Loan<'_>),
     ) {
         let Some(replica) = self.replicas.get_mut(&colony) else { return };
-        let mut loan = Loan { now, serial: &mut self.serial, out };
+        let mut loan = Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out };
         work(replica, &mut loan);
         if replica.is_restless(&mut loan) {
             self.restless.insert(colony);
@@ -181,13 +186,13 @@ impl Shard {
         self.restored.remove(&colony);
         if !entry.concerns(self.start) {
             if let Some(mut replica) = self.replicas.remove(&colony) {
-                replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+                replica.step_down(&mut Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out });
             }
             self.restless.remove(&colony);
         } else if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
         } else {
-            let mut loan = Loan { now, serial: &mut self.serial, out };
+            let mut loan = Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out };
             let settings = Arc::clone(&self.settings);
             let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
             self.replicas.insert(colony, replica);
@@ -227,7 +232,7 @@ impl Shard {
     fn reborn(&mut self, now: Now, start: StartId, out: &mut Vec<Output>) {
         let dead = std::mem::replace(&mut self.start, start);
         for (colony, mut replica) in std::mem::take(&mut self.replicas) {
-            replica.step_down(&mut Loan { now, serial: &mut self.serial, out });
+            replica.step_down(&mut Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out });
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.restless.clear();
@@ -247,7 +252,8 @@ impl Shard {
         let Some(kept) = self.kept.remove(&colony) else { return };
         if fate == Fate::Restore {
             let mut replica = kept.replica;
-            replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, out });
+            replica
+                .rebind(self.start, &mut Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out });
             self.replicas.insert(colony, replica);
             self.restored.insert(colony);
         }

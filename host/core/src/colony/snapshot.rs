@@ -10,13 +10,13 @@ use colony_wire::session::Key;
 use colony_wire::{Position, Reign};
 use serde::{Deserialize, Serialize};
 
+use super::clock::{Moment, SessionTime};
 use super::ends::{self, Ends};
 use super::history::History;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
 use super::settings::Settings;
 use super::store::Store;
-use crate::Time;
 
 /// Everything a copy needs (`PROTOCOL.md` 6.2). Deadlines travel as time remaining (`PROTOCOL.md` 11).
 #[derive(Serialize, Deserialize)]
@@ -40,7 +40,7 @@ struct PortableSession {
 }
 
 /// The state in chunks; none if it is larger than a transfer may be.
-pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Option<Vec<Bytes>> {
+pub(super) fn cut(store: &Store, settings: &Settings, now: SessionTime) -> Option<Vec<Bytes>> {
     let portable = |(key, session): (&Key, &Session)| PortableSession {
         key: key.clone(),
         life: session.life,
@@ -93,7 +93,7 @@ impl Assembly {
         self.reign == chunk.reign && self.transfer == chunk.transfer && self.count == chunk.count
     }
 
-    pub(super) fn take(&mut self, chunk: &Chunk, now: Time) -> Taken {
+    pub(super) fn take(&mut self, chunk: &Chunk, now: Moment) -> Taken {
         let next = self.parts.len() as u32;
         if chunk.index < next {
             return Taken::UpTo(next - 1);
@@ -115,18 +115,18 @@ impl Assembly {
     }
 }
 
-fn join(parts: &[Bytes], now: Time) -> Option<Store> {
+fn join(parts: &[Bytes], now: Moment) -> Option<Store> {
     let (body, rest) =
         postcard::take_from_bytes::<Body>(&parts.concat()).map(|(body, rest)| (body, rest.len())).ok()?;
     if rest != 0 {
         return None;
     }
     let session = |one: PortableSession| {
-        let deadline = one.remaining_ms.map(|ms| now + Duration::from_millis(ms));
+        let deadline = one.remaining_ms.map(|ms| now.sessions + Duration::from_millis(ms));
         let PortableSession { key, life, version, written_at, stored, ttl, .. } = one;
         (key, Session { life, version, written_at, stored, ttl, deadline })
     };
     let sessions: BTreeMap<Key, Session> = body.sessions.into_iter().map(session).collect();
     let ends = Ends::from_portable(body.ends)?;
-    Some(Store::restored(sessions, ends, Records::from_portable(body.records, now), body.history, body.clock))
+    Some(Store::restored(sessions, ends, Records::from_portable(body.records, now.mono), body.history, body.clock))
 }

@@ -9,17 +9,17 @@ use colony_wire::session::Key;
 use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::clock::{Moment, SessionTime};
 use super::ends::{Ends, KeyHash, Tombstone};
 use super::history::History;
 use super::records::Records;
 use super::session::Session;
-use crate::Time;
 
 /// Sessions, ended lives, answers and history, all at one committed position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
-    deadlines: BTreeSet<(Time, Key)>,
+    deadlines: BTreeSet<(SessionTime, Key)>,
     ends: Ends,
     pub(super) records: Records,
     pub(super) history: History,
@@ -104,9 +104,9 @@ impl Store {
     }
 
     /// Takes in the next committed op; says what its client is to be told.
-    pub(super) fn apply(&mut self, op: &Op, now: Time) -> Done {
+    pub(super) fn apply(&mut self, op: &Op, now: Moment) -> Done {
         let before = op.change.key().and_then(|key| self.sessions.get(key));
-        let after = Session::after(before, op, now);
+        let after = Session::after(before, op, now.sessions);
         let done = answer(op, before, after.as_ref());
         match (&op.change, before) {
             (Change::End { key, kind }, Some(session)) => {
@@ -120,7 +120,7 @@ impl Store {
             self.set(key, after);
         }
         if let Some(stamp) = op.stamp {
-            self.records.note(stamp, done, now);
+            self.records.note(stamp, done, now.mono);
         }
         self.history.extend(op.position);
         self.clock = self.clock.max(op.written_at);
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// Sessions whose time to live is over, the longest overdue first.
-    pub(super) fn expired(&self, now: Time) -> impl Iterator<Item = &Key> {
+    pub(super) fn expired(&self, now: SessionTime) -> impl Iterator<Item = &Key> {
         self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
     }
 

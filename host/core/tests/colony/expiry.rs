@@ -84,3 +84,23 @@ fn a_promotion_pads_deadlines_and_still_ends_what_is_over() {
     let touch = w.ask(B, request(2, Mutation::Touch { key: key("k"), ttl: None }));
     assert_eq!(w.refusal(touch), Some(&Refusal::NotFound));
 }
+
+/// `PROTOCOL.md` 11; D5: a host that was stopped, or whose clock leaps, has aged no session by it; protocol
+/// timers go by the monotonic clock and see the leap.
+#[test]
+fn a_clock_that_leaps_ages_no_session() {
+    let mut w = world(&[A, B]);
+    let content = Content::Blob(Bytes::from("v"));
+    w.done(
+        A,
+        request(1, Mutation::Put { key: key("k"), content, ttl: Some(10_000), precondition: Precondition::None }),
+    );
+    w.pass(3_600_000);
+    w.run(200);
+    let left = w.found(A, "k").expires_in.unwrap();
+    assert!((8_000..=9_000).contains(&left), "an hour counts for a second: {left} ms are left");
+    w.run(8_500);
+    assert!(is_held(&w, A));
+    w.run(500);
+    assert!(!is_held(&w, A), "and it ends by the time that was lived through");
+}

@@ -10,7 +10,7 @@ use super::{Desk, Primary};
 impl Primary {
     /// Logs the end of sessions whose time to live is over.
     pub(super) fn end_what_is_over(&mut self, desk: &mut Desk<'_>) {
-        let due = desk.holding.store.expired(desk.now.mono).take(desk.settings.max_expiries);
+        let due = desk.holding.store.expired(desk.session_time).take(desk.settings.max_expiries);
         let due: Vec<Key> = due.cloned().collect();
         for key in due {
             // A session with a change under way is in use; what the change leaves is looked at next time.

@@ -8,12 +8,13 @@ use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
 use colony_wire::{Position, Seq};
 
+use super::super::clock::SessionTime;
 use super::super::ends::Ends;
 use super::super::history::History;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
+use crate::Now;
 use crate::merge::{Conflict, Occasion, Side};
-use crate::{Now, Time};
 
 /// What is to happen.
 pub(super) enum Verdict {
@@ -37,6 +38,7 @@ pub(super) struct Asked {
 /// What a mutation is judged by.
 pub(super) struct Bench<'a> {
     pub(super) now: Now,
+    pub(super) session_time: SessionTime,
     pub(super) space: &'a Space,
     pub(super) history: &'a History,
     /// The session as the newest prepared op leaves it.
@@ -188,7 +190,6 @@ impl Bench<'_> {
                 (content_of(theirs), others)
             }
         };
-        let now: Time = self.now.mono;
         let conflict = Conflict {
             namespace: self.space.name.clone(),
             occasion: Occasion::ConcurrentSave,
@@ -198,7 +199,7 @@ impl Bench<'_> {
                 content: ours,
                 version: session.version,
                 written_at: session.written_at,
-                expires_in: session.expires_in(now),
+                expires_in: session.expires_in(self.session_time),
             },
             theirs: Side {
                 content: theirs,

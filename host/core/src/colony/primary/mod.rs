@@ -29,6 +29,7 @@ use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Ack;
 use self::requests::{Deferred, Parked};
+use super::clock::{Moment, SessionTime};
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
@@ -49,6 +50,8 @@ pub(super) struct Desk<'a> {
     /// Source of numbers for transfers and tickets, never used twice by this process.
     pub(super) serial: &'a mut u64,
     pub(super) now: Now,
+    /// What sessions live by: their deadlines, and nothing else.
+    pub(super) session_time: SessionTime,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -159,7 +162,7 @@ impl Primary {
                 (Change::End { kind, .. }, Some(session)) => Some((session.life, *kind)),
                 _ => None,
             };
-            let session = Session::after(before, op, desk.now.mono);
+            let session = Session::after(before, op, desk.session_time);
             let tip =
                 self.tips.entry(key.clone()).or_insert_with(|| Tip { session: None, last: seq, ended: Vec::new() });
             tip.session = session;
@@ -245,7 +248,8 @@ impl Primary {
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
-        for committed in desk.holding.commit_to(everywhere, log_kept, desk.now.mono) {
+        let now = Moment { mono: desk.now.mono, sessions: desk.session_time };
+        for committed in desk.holding.commit_to(everywhere, log_kept, now) {
             let seq = committed.op.position.seq;
             if let Some(key) = committed.op.change.key()
                 && self.tips.get(key).is_some_and(|tip| tip.last <= seq)

@@ -164,7 +164,7 @@ impl Primary {
         let next = common.max(peer.matched).next();
         if next <= forgotten {
             let id = desk.next_serial();
-            let Some(chunks) = snapshot::cut(&desk.holding.store, desk.settings, now) else { return };
+            let Some(chunks) = snapshot::cut(&desk.holding.store, desk.settings, desk.session_time) else { return };
             let patience = desk.settings.resend_after;
             peer.stage =
                 Stage::Snapshot(Transfer { id, at: committed, chunks, taken: 0, sent: 0, moved: now, patience });

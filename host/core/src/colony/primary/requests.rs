@@ -101,7 +101,7 @@ impl Primary {
         }
         let session =
             if mutant!(desk.settings, ReadUncommitted) { self.current(desk, key) } else { desk.holding.store.get(key) };
-        session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.now.mono)))
+        session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.session_time)))
     }
 
     fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
@@ -118,6 +118,7 @@ impl Primary {
         let key = asked.mutation.key().clone();
         let bench = Bench {
             now: desk.now,
+            session_time: desk.session_time,
             space: desk.space,
             history: &desk.holding.store.history,
             current: self.current(desk, &key),
