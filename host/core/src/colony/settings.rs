@@ -40,7 +40,8 @@ pub struct Settings {
     pub max_records: usize,
     /// Most sessions that expire in one tick of one colony: a mass expiry must not stall writes.
     pub max_expiries: usize,
-    /// Added to deadlines at a promotion: clocks differ, and an early expiry cannot be undone.
+    /// Added to deadlines at a promotion, beside a tenth of the time to live for touches that were not logged:
+    /// clocks differ, and an early expiry cannot be undone.
     pub promotion_pad: Duration,
     /// A bug put in on purpose.
     #[cfg(feature = "mutants")]

@@ -124,7 +124,8 @@ fn join(parts: &[Bytes], now: Moment) -> Option<Store> {
     let session = |one: PortableSession| {
         let deadline = one.remaining_ms.map(|ms| now.sessions + Duration::from_millis(ms));
         let PortableSession { key, life, version, written_at, stored, ttl, .. } = one;
-        (key, Session { life, version, written_at, stored, ttl, deadline })
+        let session = Session { life, version, written_at, stored, ttl, deadline: None, logged: None };
+        (key, session.revived(deadline))
     };
     let sessions: BTreeMap<Key, Session> = body.sessions.into_iter().map(session).collect();
     let ends = Ends::from_portable(body.ends)?;

@@ -35,7 +35,7 @@ impl Store {
         history: History,
         clock: u64,
     ) -> Self {
-        let deadlines = sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect();
+        let deadlines = dated(&sessions);
         Self { sessions, deadlines, ends, records, history, clock }
     }
 
@@ -146,12 +146,22 @@ impl Store {
         self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
     }
 
-    /// Moves every deadline by `pad`: this host's clock is another than the one they were counted by.
-    pub(super) fn pad_deadlines(&mut self, pad: Duration) {
-        self.deadlines = std::mem::take(&mut self.deadlines).into_iter().map(|(at, key)| (at + pad, key)).collect();
-        for session in self.sessions.values_mut() {
-            session.deadline = session.deadline.map(|deadline| deadline + pad);
+    /// Moves the deadline of one session. It is no logged state.
+    pub(super) fn put_off(&mut self, key: &Key, deadline: SessionTime) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if let Some(before) = session.deadline.replace(deadline) {
+            self.deadlines.remove(&(before, key.clone()));
         }
+        self.deadlines.insert((deadline, key.clone()));
+    }
+
+    /// Moves every deadline on for a promotion: this host's clock is another than the one they were counted
+    /// by, and `pad` is what the two may differ by.
+    pub(super) fn pad_deadlines(&mut self, pad: Duration) {
+        for session in self.sessions.values_mut() {
+            session.deadline = session.padded_deadline(pad);
+        }
+        self.deadlines = dated(&self.sessions);
     }
 
     /// As if everything up to here had been taken in.
@@ -159,6 +169,11 @@ impl Store {
     pub(super) fn pretend(&mut self, position: Position) {
         self.history.extend(position);
     }
+}
+
+/// The sessions that end, by their deadlines.
+fn dated(sessions: &BTreeMap<Key, Session>) -> BTreeSet<(SessionTime, Key)> {
+    sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect()
 }
 
 /// What the client of an op is told. The number of copies is known only when it is told.

@@ -1,17 +1,27 @@
 //! Time to live (`PROTOCOL.md` 11): one decides, by an op; nobody trusts a clock.
 
 use bytes::Bytes;
+use colony_core::colony::Settings;
 use colony_wire::Seq;
+use colony_wire::admin::Policy;
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::op::Change;
 use colony_wire::session::{Content, EndKind, Mutation, Precondition};
 
-use crate::calls::{key, request};
-use crate::world::{A, B, C, World, world};
+use crate::calls::{key, request, request_of};
+use crate::world::{A, B, C, World, world, world_with};
+
+fn living(name: &'static str, ttl: Option<u64>) -> Mutation {
+    let content = Content::Blob(Bytes::from("v"));
+    Mutation::Put { key: key(name), content, ttl, precondition: Precondition::None }
+}
 
 fn for_a_second(name: &'static str) -> Mutation {
-    let content = Content::Blob(Bytes::from("v"));
-    Mutation::Put { key: key(name), content, ttl: Some(1_000), precondition: Precondition::None }
+    living(name, Some(1_000))
+}
+
+fn touch(ttl: Option<u64>) -> Mutation {
+    Mutation::Touch { key: key("k"), ttl }
 }
 
 fn is_held(w: &World, host: usize) -> bool {
@@ -58,7 +68,7 @@ fn a_touch_puts_the_end_off() {
     w.done(A, request(1, for_a_second("k")));
     for number in 2..=5 {
         w.run(800);
-        w.done(A, request(number, Mutation::Touch { key: key("k"), ttl: Some(1_000) }));
+        w.done(A, request(number, touch(Some(1_000))));
     }
     assert!(is_held(&w, A));
     w.kill(A);
@@ -81,7 +91,7 @@ fn a_promotion_pads_deadlines_and_still_ends_what_is_over() {
     assert!(matches!(w.read(B, "k"), ReplyBody::Found(_)));
     w.run(2_000);
     assert_eq!(w.read(B, "k"), ReplyBody::Absent);
-    let touch = w.ask(B, request(2, Mutation::Touch { key: key("k"), ttl: None }));
+    let touch = w.ask(B, request(2, touch(None)));
     assert_eq!(w.refusal(touch), Some(&Refusal::NotFound));
 }
 
@@ -103,4 +113,72 @@ fn a_clock_that_leaps_ages_no_session() {
     assert!(is_held(&w, A));
     w.run(500);
     assert!(!is_held(&w, A), "and it ends by the time that was lived through");
+}
+
+/// `PROTOCOL.md` 11: a touch that moves the end by less than a tenth of the time to live is done at the primary
+/// alone; those that add up to a tenth are logged.
+#[test]
+fn touches_are_coalesced() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, living("k", Some(10_000))));
+    w.run(900);
+    let before = w.replica(A).prepared();
+    let done = w.done(A, request(2, touch(Some(10_000))));
+    let view = w.found(A, "k");
+    assert_eq!(w.replica(A).prepared(), before, "it is not logged");
+    assert_eq!((done.version, done.life, done.copies), (view.version, view.life, 2));
+    assert_eq!(view.expires_in, Some(10_000));
+    w.run(200);
+    w.done(A, request(3, touch(Some(10_000))));
+    assert_eq!(w.replica(A).prepared(), before.next(), "1.1 s after the last one that was logged");
+    w.done(A, request(4, touch(Some(9_999))));
+    assert_eq!(w.replica(A).prepared(), before.next().next(), "another time to live is always logged");
+}
+
+/// `PROTOCOL.md` 11: to touch what never ends changes nothing.
+#[test]
+fn a_touch_of_a_session_that_never_ends_is_not_logged() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, living("k", None)));
+    let before = w.replica(A).prepared();
+    w.done(A, request(2, touch(None)));
+    assert_eq!(w.replica(A).prepared(), before);
+}
+
+/// `PROTOCOL.md` 11: what a touch promised holds, also if the primary that did not log it is gone.
+#[test]
+fn a_promoted_copy_keeps_what_touches_promised_that_were_not_logged() {
+    let settings = Settings { promotion_pad: std::time::Duration::ZERO, ..Settings::default() };
+    let mut w = world_with(&[A, B], Policy::default(), settings);
+    w.done(A, request(1, living("k", Some(10_000))));
+    w.run(960);
+    w.done(A, request(2, touch(Some(10_000))));
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell_all();
+    w.run(9_900);
+    assert!(is_held(&w, B), "10.86 s after it was made, 9.9 s after it was touched");
+    let before = w.replica(B).prepared();
+    w.done(B, request(3, touch(Some(10_000))));
+    assert_eq!(w.replica(B).prepared(), before.next(), "the first touch of a reign is logged");
+}
+
+/// `PROTOCOL.md` 4, 11: a touch that is not logged is done on the word of a change that may yet be lost, so its
+/// answer waits for that.
+#[test]
+fn a_touch_of_what_is_not_committed_waits() {
+    let mut w = world(&[A, B]);
+    w.ask(A, request(1, living("k", Some(10_000))));
+    let before = w.replica(A).prepared();
+    let first = w.ask(A, request_of(2, 1, 1, touch(Some(10_000))));
+    assert_eq!((w.answer(first), w.replica(A).prepared()), (None, before));
+    w.quiet();
+    assert!(w.is_done(first));
+
+    w.ask(A, request(2, living("k", Some(20_000))));
+    let second = w.ask(A, request_of(2, 2, 2, touch(Some(20_000))));
+    w.lose_to(B);
+    w.declare_dead(A);
+    w.tell_all();
+    assert!(matches!(w.refusal(second), Some(Refusal::NotPrimary { .. })));
 }

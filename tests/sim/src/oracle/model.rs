@@ -73,6 +73,12 @@ impl Model {
         states.get(later.checked_sub(1)?)?.1.as_ref()
     }
 
+    /// Whatever the session was as of the op at `seq` or an earlier one.
+    pub fn up_to(&self, key: &Key, seq: Seq) -> impl Iterator<Item = &Kept> {
+        let states = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        states.iter().take_while(move |(changed, _)| *changed <= seq).filter_map(|(_, kept)| kept.as_ref())
+    }
+
     /// Life, end and kind of every life that had ended as of the op at `seq` and was to be remembered.
     #[must_use]
     pub fn ends_at(&self, seq: Seq) -> Vec<(Position, Position, EndKind)> {

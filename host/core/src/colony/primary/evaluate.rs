@@ -6,7 +6,7 @@ use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::limits::{MAX_ATTRIBUTES, MAX_SESSION};
 use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
-use colony_wire::{Position, Seq};
+use colony_wire::{Position, Reign, Seq};
 
 use super::super::clock::SessionTime;
 use super::super::ends::Ends;
@@ -20,6 +20,8 @@ use crate::merge::{Conflict, Occasion, Side};
 pub(super) enum Verdict {
     /// Log this change; the client hears when it is committed.
     Log(Change),
+    /// A touch that is not logged: the deadline moves here only, and the client is told that it is done.
+    PutOff,
     /// Answer at once; nothing changes.
     Answer(ReplyBody),
     /// Ask whoever merges.
@@ -39,6 +41,8 @@ pub(super) struct Asked {
 pub(super) struct Bench<'a> {
     pub(super) now: Now,
     pub(super) session_time: SessionTime,
+    /// Whose reign it is.
+    pub(super) reign: Reign,
     pub(super) space: &'a Space,
     pub(super) history: &'a History,
     /// The session as the newest prepared op leaves it.
@@ -76,8 +80,9 @@ impl Bench<'_> {
     }
 
     fn touch(&self, key: Key, ttl: Ttl) -> Result<Verdict, Refusal> {
-        if self.current.is_some() {
-            return Ok(Verdict::Log(Change::Touch { key, ttl }));
+        if let Some(session) = self.current {
+            let absorbed = session.absorbs_touch(ttl, self.reign, self.session_time);
+            return Ok(if absorbed { Verdict::PutOff } else { Verdict::Log(Change::Touch { key, ttl }) });
         }
         // A touch names no life: if the key had one, it is meant.
         let newest = self.ending.last().map(|(_, kind)| *kind).or_else(|| self.ends.newest_of(&key));

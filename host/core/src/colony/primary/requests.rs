@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use colony_wire::RequestId;
-use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Stamp};
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
 
@@ -119,6 +119,7 @@ impl Primary {
         let bench = Bench {
             now: desk.now,
             session_time: desk.session_time,
+            reign: self.reign,
             space: desk.space,
             history: &desk.holding.store.history,
             current: self.current(desk, &key),
@@ -129,6 +130,12 @@ impl Primary {
             Verdict::Log(change) => {
                 self.append(desk, change, Some((asked.stamp, asked.caller)));
             }
+            Verdict::PutOff => {
+                let request = asked.stamp.request;
+                if let Some(body) = self.put_off(desk, &key) {
+                    self.answer(desk, &key, Deferred { caller: asked.caller, request, body });
+                }
+            }
             Verdict::Answer(body) => {
                 let request = asked.stamp.request;
                 self.answer(desk, &key, Deferred { caller: asked.caller, request, body });
@@ -137,6 +144,20 @@ impl Primary {
                 self.park(desk, key, asked.stamp, asked.caller, asked.deadline, *question);
             }
         }
+    }
+
+    /// Restarts a session's time to live here only (`PROTOCOL.md` 11); says what its client is told. No record
+    /// is made: a repetition does the same again. Where a change of the session is under way, that restarts the
+    /// time to live by itself once it is committed, which is not before now.
+    fn put_off(&self, desk: &mut Desk<'_>, key: &Key) -> Option<ReplyBody> {
+        let session = self.current(desk, key)?;
+        let (version, life) = (session.version, session.life);
+        let deadline = session.ttl.map(|ms| desk.session_time + Duration::from_millis(ms));
+        if let Some(deadline) = deadline.filter(|_| !self.tips.contains_key(key)) {
+            desk.holding.store.put_off(key, deadline);
+        }
+        let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
+        Some(ReplyBody::Done(Done { version, life, copies, merged: false }))
     }
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
@@ -165,7 +186,7 @@ impl Primary {
             match desk.holding.store.records.look(request) {
                 Known::Done(done) => {
                     let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
-                    return Some(Some(ReplyBody::Done(colony_wire::client::Done { copies, ..done })));
+                    return Some(Some(ReplyBody::Done(Done { copies, ..done })));
                 }
                 Known::Forgotten => return refuse(Refusal::Unknown),
                 Known::New => {}
