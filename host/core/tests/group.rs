@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use colony_core::group::{CodecError, Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, State};
+use colony_core::group::{
+    CodecError, Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, State, Unaccounted,
+};
 use colony_wire::admin::Policy;
 use colony_wire::control::Fate;
 use colony_wire::limits::{MAX_HOSTS, MAX_LABELS, MAX_NAME};
@@ -25,6 +27,7 @@ fn member(start: StartId, name: &str) -> Member {
         shards: 2,
         labels: BTreeMap::new(),
         raft: RaftId(start.0),
+        earlier: Vec::new(),
         state: MemberState::Up,
     }
 }
@@ -197,6 +200,8 @@ fn the_first_in_sync_start_takes_over() {
         primary: Some(B),
         want: vec![B, C],
         in_sync: vec![B, C],
+        unaccounted: vec![Unaccounted { start: A, ahead: false }],
+        ..before
     };
     assert_eq!(*cart(&state), after);
     assert_eq!(state.view, View(state.revision.0));
@@ -274,6 +279,7 @@ fn the_last_copy_is_restored() {
         primary: Some(A_AGAIN),
         want: vec![A_AGAIN],
         in_sync: vec![A_AGAIN],
+        ..before
     };
     assert_eq!(*cart(&state), after);
     assert!(matches!(assert_refused(&mut state, &restore), Refusal::Stale { .. }), "once");
@@ -312,13 +318,128 @@ fn nobody_else_is_restored() {
     assert_eq!(state.apply(&command), Outcome::Applied);
 }
 
+// ---- The least number of copies. ----
+
+/// A colony on these hosts whose namespace asks for at least `min` copies in sync.
+fn strict(want: &[StartId], min: u8) -> State {
+    let mut state = State::default();
+    for command in [genesis(), join(B, "b"), join(C, "c")] {
+        state.apply(&command);
+    }
+    let policy = Policy { min_in_sync: min, ..policy(3) };
+    let create = Command::CreateNamespace { name: "cart".into(), policy, placement: vec![want.to_vec()] };
+    assert_eq!(state.apply(&create), Outcome::Created(NamespaceId(1)));
+    state
+}
+
+/// `PROTOCOL.md` 3.8: no change leaves fewer than the least, but a colony that has fewer may grow.
+#[test]
+fn no_change_goes_below_the_least() {
+    let mut state = strict(&[A, B], 2);
+    let command = change(&state, None, &[B]);
+    assert_eq!(assert_refused(&mut state, &command), Refusal::BelowMinimum { colony: CART, min: 2 });
+    state.apply(&plan(&state, &[A, C]));
+    let exchange = change(&state, Some(C), &[B]);
+    assert_eq!(state.apply(&exchange), Outcome::Applied);
+    assert_eq!(cart(&state).in_sync, [A, C]);
+
+    let mut few = strict(&[A], 2);
+    few.apply(&plan(&few, &[A, B]));
+    let grow = change(&few, Some(B), &[]);
+    assert_eq!(few.apply(&grow), Outcome::Applied);
+}
+
+/// `PROTOCOL.md` 3.8: a dead start stays a member, so that nothing is acknowledged with fewer copies; a process
+/// that only seemed dead holds its copy under its new start again, whoever is primary.
+#[test]
+fn a_dead_start_stays_when_no_fewer_are_allowed() {
+    let mut state = strict(&[A, B], 2);
+    state.apply(&dead(A));
+    assert_eq!((cart(&state).primary, &cart(&state).in_sync), (Some(B), &vec![B, A]));
+    state.apply(&Command::Join { member: Member { earlier: vec![A], ..member(A_AGAIN, "a") }, deviations: Vec::new() });
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Restore);
+    let restore = state.restoration(CART, &[A], A_AGAIN).expect("it is in the set");
+    let reign = cart(&state).reign;
+    assert_eq!(state.apply(&restore), Outcome::Applied);
+    assert_eq!((cart(&state).primary, &cart(&state).in_sync), (Some(B), &vec![B, A_AGAIN]));
+    assert_eq!(cart(&state).reign, reign, "B goes on");
+}
+
+// ---- Copies that left the set. ----
+
+/// `PROTOCOL.md` 8: a copy that left the set is accounted for once it is back in it, said to be dropped, or gone
+/// with its process.
+#[test]
+fn a_copy_that_left_is_unaccounted_for_until_it_is_known_to_be_gone() {
+    let unaccounted = |state: &State| cart(state).unaccounted.iter().map(|one| one.start).collect::<Vec<_>>();
+    let mut state = group(&[A, B, C]);
+    state.apply(&change(&state, None, &[B, C]));
+    assert_eq!(unaccounted(&state), [B, C]);
+    state.apply(&change(&state, Some(C), &[]));
+    assert_eq!(unaccounted(&state), [B], "C is back");
+
+    let dropped = |state: &State| Command::Dropped { start: B, colonies: vec![(CART, cart(state).cfg)] };
+    let old = dropped(&state);
+    state.apply(&plan(&state, &[A, C]));
+    state.apply(&old);
+    assert_eq!(unaccounted(&state), [B], "said of an older entry");
+    state.apply(&dropped(&state));
+    assert_eq!(unaccounted(&state), []);
+
+    state.apply(&dead(C));
+    assert_eq!(unaccounted(&state), [C]);
+    let c_again = StartId(0xc2);
+    let reborn = Member { earlier: vec![C], ..member(c_again, "c") };
+    state.apply(&Command::Join { member: reborn, deviations: Vec::new() });
+    assert_eq!(unaccounted(&state), [C], "the same process");
+    assert!(state.members.contains_key(&C), "and it is remembered");
+    state.apply(&join(StartId(0xc3), "c"));
+    assert_eq!(unaccounted(&state), [], "another process");
+    assert!(!state.members.contains_key(&C));
+}
+
+/// C2: a colony with no copy in sync is given to a stale one by an operator only, in a lineage of its own, and
+/// every other copy is kept: it may hold what was acknowledged.
+#[test]
+fn a_stale_copy_is_accepted_by_an_operator_only() {
+    let accept =
+        |state: &State, to| Command::AcceptStale { colony: CART, cfg: cart(state).cfg, to, lineage: LineageId(8) };
+    let mut state = group(&[A, B]);
+    let early = accept(&state, C);
+    assert_eq!(assert_refused(&mut state, &early), Refusal::NotEntitled { colony: CART, start: C });
+    state.apply(&dead(B));
+    state.apply(&dead(A));
+    assert_eq!((cart(&state).primary, &cart(&state).in_sync), (None, &vec![A]));
+    let reign = cart(&state).reign;
+    let gone = accept(&state, B);
+    assert_refused(&mut state, &gone);
+    let accepted = accept(&state, C);
+    assert_eq!(state.apply(&accepted), Outcome::Applied);
+    let entry = cart(&state);
+    assert_eq!((entry.primary, &entry.in_sync, entry.lineage), (Some(C), &vec![C], LineageId(8)));
+    assert_eq!(entry.reign, Reign(reign.0 + 1));
+    let ahead = |start| Unaccounted { start, ahead: true };
+    assert_eq!(entry.unaccounted, [ahead(B), ahead(A)]);
+    let reborn = Member { earlier: vec![A], ..member(A_AGAIN, "a") };
+    state.apply(&Command::Join { member: reborn, deviations: Vec::new() });
+    assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Wait, "it may be ahead");
+}
+
 // ---- Namespaces and plans. ----
 
 /// C31, C21: a new colony is served at once, by the first of its hosts, and all its empty copies are in sync.
 #[test]
 fn a_new_colony_begins_in_sync() {
     let state = group(&[B, A]);
-    let entry = Entry { reign: Reign(1), cfg: Cfg(1), primary: Some(B), want: vec![B, A], in_sync: vec![B, A] };
+    let entry = Entry {
+        lineage: state.lineage,
+        reign: Reign(1),
+        cfg: Cfg(1),
+        primary: Some(B),
+        want: vec![B, A],
+        in_sync: vec![B, A],
+        unaccounted: Vec::new(),
+    };
     assert_eq!(*cart(&state), entry);
     assert_eq!(state.namespace("cart").map(|(id, _)| id), Some(NamespaceId(1)));
 }
@@ -472,7 +593,7 @@ fn foreign_bytes_are_no_command() {
     assert_eq!(Command::decode(&[]), Err(CodecError::Empty));
     let mut other_version = encoded.to_vec();
     other_version[0] = 9;
-    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 1 }));
+    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 2 }));
     let mut longer = encoded.to_vec();
     longer.push(0);
     assert_eq!(Command::decode(&longer), Err(CodecError::Trailing(1)));
@@ -505,13 +626,14 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
     };
     let deviations = if z % 3 == 0 { vec![Deviation { colony, primary: pick(&starts, y) }] } else { Vec::new() };
     let fresh = StartId(1000 + state.revision.0);
-    match kind % 12 {
+    match kind % 14 {
         0 => Command::Join { member: member(fresh, &format!("h{}", x % 6)), deviations },
         1 => Command::Join { member: member(start(x), &format!("h{}", y % 6)), deviations },
         2 => Command::Dead { start: start(y), deviations },
         3 => {
-            let policy =
-                Policy { copies: 1 + u8::try_from(x % 3).unwrap_or_default(), buckets: 2, ..Policy::default() };
+            let copies = 1 + u8::try_from(x % 3).unwrap_or_default();
+            let min_in_sync = 1 + u8::try_from(z % u64::from(copies)).unwrap_or_default();
+            let policy = Policy { copies, min_in_sync, buckets: 2, ..Policy::default() };
             Command::CreateNamespace { name: format!("n{}", y % 3), policy, placement: vec![set(y), set(z)] }
         }
         4 | 5 => {
@@ -528,9 +650,15 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
         8 => Command::Swap { colony, cfg, from: primary.unwrap_or_default(), to: in_sync(y) },
         9 => Command::Promote { colony, cfg, to: in_sync(y) },
         10 => Command::Restore { colony, cfg, dead: in_sync(y), now: start(z) },
+        11 => Command::AcceptStale { colony, cfg, to: start(y), lineage: LineageId(u128::from(z)) },
+        12 => {
+            let gone = entry.and_then(|entry| entry.unaccounted.first());
+            let start = gone.map_or(start(y), |one| one.start);
+            Command::Dropped { start, colonies: vec![(colony, cfg)] }
+        }
         // A dead process comes back and asks for its own.
         _ => {
-            let lost = state.table.iter().find(|(_, entry)| entry.primary.is_none() && entry.in_sync.len() == 1);
+            let lost = state.table.iter().find(|(_, entry)| entry.primary.is_none());
             let came_back = lost.and_then(|(colony, entry)| {
                 let dead = state.members.get(entry.in_sync.first()?)?;
                 let now = state.up().find(|member| member.name == dead.name)?;
@@ -551,6 +679,7 @@ fn assert_sound(state: &State) {
         let copies = usize::from(state.policy(*colony).expect("its namespace is there").copies);
         assert!(!entry.in_sync.is_empty(), "{colony}: somebody holds it");
         assert_eq!(names(state, &entry.in_sync).len(), entry.in_sync.len(), "{colony}: members, one a host");
+        assert!(!entry.unaccounted.iter().any(|one| entry.is_in_sync(one.start)), "{colony}: in the set or not");
         assert_eq!(names(state, &entry.want).len(), entry.want.len(), "{colony}: members, one a host");
         assert!(entry.want.iter().all(|start| state.is_up(*start)), "{colony}: targets run");
         assert!(entry.want.len() <= copies, "{colony}: no more than the policy asks for");
@@ -559,7 +688,8 @@ fn assert_sound(state: &State) {
             None => assert!(!entry.in_sync.is_empty()),
         }
         let running = entry.in_sync.iter().filter(|start| state.is_up(**start)).count();
-        assert!(running == entry.in_sync.len() || entry.in_sync.len() == 1, "{colony}: only the last may be dead");
+        let may_be_dead = state.least_in_sync(*colony) > 1 || entry.in_sync.len() == 1;
+        assert!(running == entry.in_sync.len() || may_be_dead, "{colony}: only the last may be dead");
     }
     let up: Vec<&str> = state.up().map(|member| member.name.as_str()).collect();
     assert_eq!(up.iter().collect::<BTreeSet<_>>().len(), up.len(), "one process of a name runs");
@@ -579,8 +709,11 @@ fn assert_forward(before: &State, after: &State, outcome: &Outcome) {
         assert!(new == old || new.cfg > old.cfg, "{colony}: every change is counted");
         if let (Some(primary), true) = (new.primary, new.primary != old.primary) {
             assert!(new.reign > old.reign, "{colony}: a new primary is a new reign");
-            let is_restored = old.in_sync.len() == 1 && !after.is_up(old.in_sync[0]);
-            assert!(old.is_in_sync(primary) || is_restored, "I5, {colony}: it was in sync before");
+            let name = |start: &StartId| before.members.get(start).map(|member| member.name.clone());
+            let held_before = old.in_sync.iter().filter(|start| !after.is_up(**start)).map(name);
+            let is_restored = held_before.clone().any(|held| held == name(&primary));
+            let is_accepted = new.lineage != old.lineage;
+            assert!(old.is_in_sync(primary) || is_restored || is_accepted, "I5, {colony}: it was in sync before");
         }
     }
     for (start, member) in &before.members {

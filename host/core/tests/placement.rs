@@ -52,6 +52,7 @@ impl Town {
             shards: 1,
             labels: labels.iter().map(|(label, value)| ((*label).to_owned(), value.clone())).collect(),
             raft: RaftId(start.0),
+            earlier: Vec::new(),
             state: MemberState::Up,
         };
         let command = if self.state.has_begun() {

@@ -78,6 +78,7 @@ async fn a_failed_sync_is_fatal_and_nothing_is_acknowledged() {
         shards: 1,
         labels: Default::default(),
         raft: RaftId(1),
+        earlier: Vec::new(),
         state: MemberState::Up,
     };
     let genesis = Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
-use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Reign, Revision, StartId};
+use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES};
 use crate::session::check_ttl;
 
@@ -14,6 +14,9 @@ use crate::session::check_ttl;
 pub struct Policy {
     /// Copies of each colony, the primary included; 1 to [`MAX_COPIES`].
     pub copies: u8,
+    /// Below so many copies in sync a colony acknowledges nothing and says so; 1 to `copies`
+    /// (`PROTOCOL.md` 3.8).
+    pub min_in_sync: u8,
     /// Number of colonies, a power of two up to [`MAX_BUCKETS`]; fixed when the namespace is created.
     pub buckets: u32,
     /// Time to live of a session for which the client names none, in milliseconds.
@@ -29,6 +32,7 @@ impl Default for Policy {
         const HALF_AN_HOUR_MS: u64 = 30 * 60 * 1000;
         Self {
             copies: 2,
+            min_in_sync: 1,
             buckets: 64,
             ttl_ms: Some(HALF_AN_HOUR_MS),
             on_conflict: OnConflict::Merge,
@@ -47,6 +51,13 @@ impl Policy {
         within("number of buckets", self.buckets as usize, MAX_BUCKETS as usize)?;
         if self.copies == 0 {
             return Err(DecodeError::Limit { what: "number of copies (at least 1)", len: 0, limit: MAX_COPIES.into() });
+        }
+        if self.min_in_sync == 0 || self.min_in_sync > self.copies {
+            return Err(DecodeError::Limit {
+                what: "least number of copies in sync (1 to copies)",
+                len: self.min_in_sync.into(),
+                limit: self.copies.into(),
+            });
         }
         if !self.buckets.is_power_of_two() {
             return Err(DecodeError::Limit {
@@ -104,6 +115,23 @@ pub enum AdminRequest {
         /// Its policy.
         policy: Policy,
     },
+    /// Which copies are there of a colony that has none in sync? Needs the admin right.
+    StaleCopies {
+        /// Name of the namespace.
+        namespace: String,
+        /// The colony's bucket.
+        bucket: u32,
+    },
+    /// Lets such a colony go on from one of them. What was acknowledged and is not in that copy is lost to it.
+    /// Needs the admin right (`PROTOCOL.md` 5.5).
+    AcceptStale {
+        /// Name of the namespace.
+        namespace: String,
+        /// The colony's bucket.
+        bucket: u32,
+        /// Name of the host with the copy.
+        host: String,
+    },
 }
 
 impl Message for AdminRequest {
@@ -117,6 +145,11 @@ impl Message for AdminRequest {
             Self::CreateNamespace { name, policy } => {
                 within("length of the namespace's name", name.len(), MAX_NAME)?;
                 policy.check()
+            }
+            Self::StaleCopies { namespace, .. } => within("length of the namespace's name", namespace.len(), MAX_NAME),
+            Self::AcceptStale { namespace, host, .. } => {
+                within("length of the namespace's name", namespace.len(), MAX_NAME)?;
+                within("length of the host name", host.len(), MAX_NAME)
             }
         }
     }
@@ -136,6 +169,10 @@ pub enum AdminReply {
         /// Its number.
         id: NamespaceId,
     },
+    /// The copies of a colony that has none in sync.
+    StaleCopies(StaleCopies),
+    /// The colony goes on from the copy; what was known of it and of the lost ones before.
+    Accepted(StaleCopies),
     /// Not done.
     Refused {
         /// What, why and what to do, for people.
@@ -153,6 +190,10 @@ impl Message for AdminReply {
             Self::Status(status) => within("number of hosts", status.hosts.len(), MAX_HOSTS),
             Self::Colonies(colonies) => within("number of colonies", colonies.len(), MAX_COLONIES),
             Self::Namespaces(namespaces) => within("number of namespaces", namespaces.len(), MAX_NAMESPACES),
+            Self::StaleCopies(stale) | Self::Accepted(stale) => {
+                within("number of copies", stale.copies.len(), MAX_HOSTS)?;
+                within("number of lost copies", stale.lost.len(), MAX_HOSTS)
+            }
             Self::Created { .. } | Self::Refused { .. } => Ok(()),
         }
     }
@@ -223,6 +264,28 @@ pub struct ColonyStatus {
     pub cfg: Cfg,
     /// What is not as it should be.
     pub problem: Option<String>,
+}
+
+/// What is left of a colony that has no copy in sync.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StaleCopies {
+    /// Hosts whose copies were in sync: whatever was acknowledged is on each of them, and they do not run.
+    pub lost: Vec<String>,
+    /// The reign that was served last.
+    pub reign: Reign,
+    /// The copies that running hosts hold, the newest first.
+    pub copies: Vec<StaleCopy>,
+}
+
+/// A copy that may lack what was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StaleCopy {
+    /// Name of its host.
+    pub host: String,
+    /// Position of its last committed op; none if it is empty.
+    pub position: Option<Position>,
+    /// Sessions in it.
+    pub sessions: u64,
 }
 
 /// One namespace.

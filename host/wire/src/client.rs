@@ -28,6 +28,8 @@ pub enum RequestBody {
     Get {
         /// Which session.
         key: Key,
+        /// What the answer must hold.
+        read: Read,
     },
     /// A change, applied once however often it is sent.
     Mutate {
@@ -35,7 +37,36 @@ pub enum RequestBody {
         stamp: Stamp,
         /// What it does.
         mutation: Mutation,
+        /// What must be done before it is answered.
+        ack: Ack,
     },
+}
+
+/// What a read's answer must hold (`PROTOCOL.md` 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Read {
+    /// Everything this client has seen before.
+    #[default]
+    Token,
+    /// Everything that was acknowledged to anybody before the read was asked: it is linearizable. Costs a round
+    /// trip between the copies.
+    Confirm,
+    /// Whatever the host holds, even if it is older than what the client has seen.
+    Any,
+}
+
+/// What must be done before a change is answered (`PROTOCOL.md` 3.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ack {
+    /// Every in-sync copy holds it.
+    #[default]
+    InSync,
+    /// The primary alone holds it. It is lost if that host dies before the others have it.
+    Primary,
+    /// Every in-sync copy has it on disk. Refused: sessions are kept in memory.
+    Durable,
 }
 
 impl RequestBody {
@@ -43,7 +74,7 @@ impl RequestBody {
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
-            Self::Get { key } => key,
+            Self::Get { key, .. } => key,
             Self::Mutate { mutation, .. } => mutation.key(),
         }
     }
@@ -56,7 +87,7 @@ impl Message for Request {
         let limit = usize::try_from(MAX_DEADLINE.as_millis()).unwrap_or(usize::MAX);
         within("deadline in ms", self.deadline_ms as usize, limit)?;
         match &self.body {
-            RequestBody::Get { key } => key.check(),
+            RequestBody::Get { key, .. } => key.check(),
             RequestBody::Mutate { mutation, .. } => mutation.check(),
         }
     }
@@ -107,6 +138,8 @@ pub struct Done {
     pub copies: u8,
     /// Whether a merge decided the result, so that the client's own values may not be what is stored.
     pub merged: bool,
+    /// What was done before this was said. With [`Ack::Primary`] nothing but the primary holds the change yet.
+    pub ack: Ack,
 }
 
 /// Why a call was not done. All but [`Refusal::Deposed`] and [`Refusal::Unknown`] leave no trace.
@@ -129,6 +162,22 @@ pub enum Refusal {
     /// Nobody may serve the colony: no in-sync copy runs here.
     #[error("the colony is offline: no in-sync copy is running")]
     Offline,
+    /// Fewer copies answer than the namespace asks for. Retryable: a host may come back, or another take its
+    /// place.
+    #[error("{have} copies answer, the namespace asks for at least {min} in sync")]
+    TooFewCopies {
+        /// How many do.
+        have: u8,
+        /// How many must.
+        min: u8,
+    },
+    /// What the client has seen is lost: an operator let the colony go on from an older copy. Said once: ask
+    /// again without the token.
+    #[error("the colony went on from an older copy: what this client has seen of it may be lost")]
+    LineageLost,
+    /// Level `durable` was asked for.
+    #[error("sessions are kept in memory: level durable is not offered")]
+    NotDurable,
     /// The replica has not seen what the client has seen. Retryable elsewhere.
     #[error("the replica is behind what this client has seen")]
     Behind,
@@ -221,6 +270,7 @@ impl Refusal {
                 | Self::Deposed
                 | Self::NotReady
                 | Self::Offline
+                | Self::TooFewCopies { .. }
                 | Self::Behind
                 | Self::Busy { .. }
                 | Self::NoColony

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
-use crate::id::{ClusterId, ColonyId, LineageId, RaftId, Revision, StartId, View};
+use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
 use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
@@ -65,6 +65,14 @@ pub enum ControlRequest {
         lineage: LineageId,
         /// The asker's revision.
         have: Revision,
+    },
+    /// Up to which revision must a state go that shows all that was decided before now? The leader makes sure
+    /// with a quorum that it still leads; others name the leader.
+    ReadIndex,
+    /// What copies of a colony does the asked host hold?
+    Copies {
+        /// Of which colony.
+        colony: ColonyId,
     },
     /// An observer holds a host for dead. For the leader.
     Accuse {
@@ -130,6 +138,16 @@ pub enum ControlReply {
         /// The commands, as the core encodes them.
         commands: Vec<Bytes>,
     },
+    /// Everything decided before the question was asked is in the state of this revision.
+    ReadIndex {
+        /// The revision.
+        revision: Revision,
+    },
+    /// The copies of a colony that the host holds.
+    Copies {
+        /// One for each start it holds one under.
+        copies: Vec<HeldCopy>,
+    },
     /// The accusation is noted.
     Noted,
     /// What becomes of the copies, in the order asked.
@@ -159,9 +177,21 @@ impl Message for ControlReply {
             Self::Introduction(introduction) => introduction.check(),
             Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
+            Self::Copies { copies } => within("number of copies on a host", copies.len(), MAX_EARLIER_STARTS),
             _ => Ok(()),
         }
     }
+}
+
+/// A copy of a colony, in sync or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HeldCopy {
+    /// The start it is held under: the process's, or one that was declared dead.
+    pub held_as: StartId,
+    /// Position of its last committed op; none if it is empty.
+    pub position: Option<Position>,
+    /// Sessions in it.
+    pub sessions: u64,
 }
 
 /// What becomes of a copy whose start was declared dead (`PROTOCOL.md` 7).

@@ -53,6 +53,20 @@ pub enum PeerBody {
         /// The newest reigns of its log, each with its last place, oldest first.
         epochs: Vec<(Reign, Seq)>,
     },
+    /// Primary to an in-sync peer: do you know of no higher reign? (`PROTOCOL.md` 4)
+    Confirm {
+        /// The sender's reign.
+        reign: Reign,
+        /// Names the question; never used twice by one process.
+        nonce: u64,
+    },
+    /// Peer to primary: no higher reign is known here.
+    Confirmed {
+        /// The reign that was asked about.
+        reign: Reign,
+        /// The question's.
+        nonce: u64,
+    },
     /// Peer to a sender whose reign is over: a higher one is known here.
     Deposed {
         /// The higher reign.

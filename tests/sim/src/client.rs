@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::client::{Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
@@ -100,22 +100,25 @@ impl Client {
             (4, Some(view)) => delete(key.clone(), view, rng),
             // What was never read is created if it is not there.
             (2, None) if rng.chance(300) => put(key.clone(), content(index, number, load.bulk), None, rng),
-            _ => return self.open(number, RequestBody::Get { key }, None, now + load.patience),
+            _ => {
+                let read = if rng.chance(300) { Read::Confirm } else { Read::Token };
+                return self.open(number, RequestBody::Get { key, read }, None, now + load.patience);
+            }
         };
         let stamp = self.stamp();
         let base = known.map(|view| view.content);
-        self.open(number, RequestBody::Mutate { stamp, mutation }, base, now + load.patience);
+        self.open(number, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, base, now + load.patience);
     }
 
     /// Opens a call for `mutation`.
     pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
         let stamp = self.stamp();
-        self.open(number, RequestBody::Mutate { stamp, mutation }, None, ends);
+        self.open(number, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, None, ends);
     }
 
     /// Opens a read of `key`.
     pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
-        self.open(number, RequestBody::Get { key }, None, ends);
+        self.open(number, RequestBody::Get { key, read: Read::Token }, None, ends);
     }
 
     fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {

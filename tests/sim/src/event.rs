@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use colony_core::colony::Caller;
-use colony_core::group::Command;
+use colony_core::group::{Command, Entry};
 use colony_core::merge::{Resolution, Ticket};
 use colony_wire::control::Fate;
 use colony_wire::{ColonyId, Revision, StartId};
@@ -72,6 +72,17 @@ pub enum What {
         ticket: Ticket,
         /// The decision.
         answer: Result<Resolution, String>,
+    },
+    /// A colony's entry by a linearizable read.
+    GroupRead {
+        /// On which shard.
+        shard: usize,
+        /// Of which colony.
+        colony: ColonyId,
+        /// The question's.
+        nonce: u64,
+        /// The entry.
+        entry: Option<Entry>,
     },
     /// The group declared this start dead.
     Died(StartId),

@@ -1,6 +1,6 @@
 //! A simulated host: a name, and perhaps a process that holds real shards.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use colony_core::colony::{Replica, Settings, Shard};
 use colony_core::{Now, Time};
@@ -56,6 +56,14 @@ impl Host {
     pub fn shows(&self, now: Micros) -> Now {
         let mono = self.ahead + now * self.rate / 1000;
         Now { mono: Time(mono), wall_ms: WALL_ORIGIN_MS + mono / 1000 }
+    }
+
+    /// The starts its process had and lost.
+    #[must_use]
+    pub fn earlier(&self) -> Vec<StartId> {
+        let shards = self.process.iter().flat_map(|process| &process.shards);
+        let starts: BTreeSet<StartId> = shards.flat_map(|shard| shard.earlier().iter().copied()).collect();
+        starts.into_iter().collect()
     }
 
     /// Whether it runs and is not stopped.

@@ -56,6 +56,10 @@ sights! {
     Removal => "removal from in_sync",
     /// A peer was added to the in-sync set.
     Addition => "addition to in_sync",
+    /// A primary asked its peers whether it still reigns.
+    Confirm => "reign confirmed by peers",
+    /// A primary without peers asked the group whether it still reigns.
+    GroupRead => "reign confirmed by the group",
     /// A process went on under a new start.
     Reborn => "reborn",
     /// A kept copy was discarded.

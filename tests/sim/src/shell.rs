@@ -56,6 +56,9 @@ impl World {
             What::Merged { shard, ticket, answer } => {
                 self.handle(host, shard, Input::Merged { ticket, answer }, None, None)
             }
+            What::GroupRead { shard, colony, nonce, entry } => {
+                self.handle(host, shard, Input::GroupRead { colony, nonce, entry }, Some(colony), None)
+            }
             What::Died(start) => self.be_reborn(host, start),
             What::Fate { colony, dead, now, fate } => self.take_fate(host, colony, dead, now, fate),
         }
@@ -202,12 +205,29 @@ impl World {
                 self.oracle.seen.note(Sight::FetchTable);
                 self.feed(host);
             }
+            Output::ReadGroup { colony, nonce } => {
+                self.trace.words(at, format_args!("h{host}.{shard} reads the entry of {colony} for {nonce}"));
+                self.oracle.seen.note(Sight::GroupRead);
+                self.read_group(host, shard, colony, nonce);
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);
             }
         }
         Ok(())
+    }
+
+    /// A linearizable read of the table: answered only while the group decides.
+    fn read_group(&mut self, host: usize, shard: usize, colony: ColonyId, nonce: u64) {
+        if !self.group_hears(host) || !self.group.decides(self.clock.now()) {
+            return;
+        }
+        let entry = self.group.state.table.get(&colony).cloned();
+        let span = self.dice.group.around(self.mix.group.commit);
+        let what = What::GroupRead { shard, colony, nonce, entry };
+        let process = self.hosts[host].process.as_ref().map(|process| process.number);
+        self.clock.after(span, Event::Host { host, process, what });
     }
 
     /// Messages go to a host; which process of it takes them is its own business.
@@ -259,6 +279,11 @@ pub(crate) fn sight_of(body: &PeerBody) -> Option<Sight> {
         PeerBody::Mismatch { .. } => Some(Sight::Mismatch),
         PeerBody::Deposed { .. } => Some(Sight::Deposed),
         PeerBody::ChunkRefused { .. } => Some(Sight::ChunkRefused),
-        PeerBody::Append(_) | PeerBody::Appended { .. } | PeerBody::Chunk(_) | PeerBody::ChunkTaken { .. } => None,
+        PeerBody::Confirm { .. } => Some(Sight::Confirm),
+        PeerBody::Append(_)
+        | PeerBody::Appended { .. }
+        | PeerBody::Confirmed { .. }
+        | PeerBody::Chunk(_)
+        | PeerBody::ChunkTaken { .. } => None,
     }
 }

@@ -196,6 +196,7 @@ fn policy(rng: &mut Rng, hosts: usize) -> Policy {
     let choices = if hosts < 4 { &COPIES[..7] } else { &COPIES };
     Policy {
         copies: rng.pick(choices),
+        min_in_sync: 1,
         buckets: rng.pick(&[1, 2, 2, 4]),
         ttl_ms: rng.pick(&[None, Some(3_000), Some(60_000)]),
         on_conflict: rng.pick(&[

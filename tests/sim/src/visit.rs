@@ -48,7 +48,7 @@ impl World {
         self.clock.after(self.mix.load.retry, Event::Retry { client, call, attempt });
         let Some(host) = to.and_then(|start| self.homes.get(&start).copied()) else { return Ok(()) };
         let from = Caller(self.asked.len() as u64);
-        if let RequestBody::Mutate { stamp, mutation } = &request.body {
+        if let RequestBody::Mutate { stamp, mutation, .. } = &request.body {
             self.oracle.asks(stamp.request, mutation);
         }
         let frame = request

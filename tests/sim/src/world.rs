@@ -182,6 +182,7 @@ impl World {
             shards: self.hosts[host].shards,
             labels: BTreeMap::new(),
             raft: RaftId(start.0),
+            earlier: self.hosts[host].earlier(),
             state: MemberState::Up,
         }
     }

@@ -9,7 +9,7 @@ use colony_sim::host::{Host, Process};
 use colony_sim::oracle::{Oracle, Truth};
 use colony_sim::swarm::Mix;
 use colony_sim::violation::{Rule, Violation};
-use colony_wire::client::{Done, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Done, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::session::{Content, EndKind, Key, Mutation, Precondition};
 use colony_wire::{Cfg, ClientId, ColonyId, LineageId, NamespaceId, Position, Reign, RequestId, Seq, StartId};
@@ -113,7 +113,15 @@ fn two_writers_in_a_reign_are_refused() {
 
 fn entry(reign: u64, cfg: u64, primary: u64, in_sync: &[u64]) -> Entry {
     let in_sync: Vec<StartId> = in_sync.iter().copied().map(StartId).collect();
-    Entry { reign: Reign(reign), cfg: Cfg(cfg), primary: Some(StartId(primary)), want: in_sync.clone(), in_sync }
+    Entry {
+        lineage: LineageId(1),
+        reign: Reign(reign),
+        cfg: Cfg(cfg),
+        primary: Some(StartId(primary)),
+        want: in_sync.clone(),
+        in_sync,
+        unaccounted: Vec::new(),
+    }
 }
 
 fn decided(before: Entry, after: Entry) -> Result<(), Violation> {
@@ -149,18 +157,21 @@ fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Opt
 fn an_acknowledgement_of_what_was_not_committed_is_refused() {
     let (request, mutation) = asks(1, "a");
     let stamp = Stamp { request, lowest_unanswered: 1 };
-    let done = Done { version: at(1, 1), life: at(1, 1), copies: 2, merged: false };
-    let rule = answered(RequestBody::Mutate { stamp, mutation }, ReplyBody::Done(done), None);
+    let done = Done { version: at(1, 1), life: at(1, 1), copies: 2, merged: false, ack: Ack::InSync };
+    let rule = answered(RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, ReplyBody::Done(done), None);
     assert_eq!(rule, Some(Rule::NothingLost));
 }
 
 #[test]
 fn a_position_that_was_never_committed_is_refused() {
-    let get = RequestBody::Get { key: key() };
+    let get = RequestBody::Get { key: key(), read: Read::Token };
     assert_eq!(answered(get, ReplyBody::Absent, Some(at(1, 1))), Some(Rule::NothingLost));
 }
 
 #[test]
 fn a_read_without_a_copy_is_refused() {
-    assert_eq!(answered(RequestBody::Get { key: key() }, ReplyBody::Absent, None), Some(Rule::TrueReads));
+    assert_eq!(
+        answered(RequestBody::Get { key: key(), read: Read::Token }, ReplyBody::Absent, None),
+        Some(Rule::TrueReads)
+    );
 }

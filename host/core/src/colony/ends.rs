@@ -47,13 +47,17 @@ pub struct Tombstone {
     pub kind: EndKind,
 }
 
+/// A life by the place of its create, which says how old it is on the colony's own path, then by the whole
+/// position of that.
+type Life = (Seq, Position);
+
 /// The tombstones of one colony.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ends {
     /// By the place of the op that left it: the order in which they go.
     by_place: BTreeMap<Seq, Tombstone>,
-    /// The places of them, by key and life.
-    by_life: BTreeMap<(KeyHash, Position), Seq>,
+    /// The places of them, by key and life; the lives of one key by age.
+    by_life: BTreeMap<(KeyHash, Life), Seq>,
     floor: Option<Position>,
 }
 
@@ -64,11 +68,17 @@ pub(super) struct Portable {
     floor: Option<Position>,
 }
 
+impl Tombstone {
+    fn name(&self) -> (KeyHash, Life) {
+        (self.key, (self.life.seq, self.life))
+    }
+}
+
 impl Ends {
     /// How this life of the key ended, if that is remembered.
     #[must_use]
     pub fn of_life(&self, key: &Key, life: Position) -> Option<EndKind> {
-        let place = self.by_life.get(&(KeyHash::of(key), life))?;
+        let place = self.by_life.get(&(KeyHash::of(key), (life.seq, life)))?;
         self.by_place.get(place).map(|tombstone| tombstone.kind)
     }
 
@@ -77,7 +87,8 @@ impl Ends {
     pub fn newest_of(&self, key: &Key) -> Option<EndKind> {
         let key = KeyHash::of(key);
         let last = Position { lineage: LineageId(u128::MAX), reign: Reign(u64::MAX), seq: Seq(u64::MAX) };
-        let (_, place) = self.by_life.range((key, Position::default())..=(key, last)).next_back()?;
+        let lives = (key, (Seq(0), Position::default()))..=(key, (Seq(u64::MAX), last));
+        let (_, place) = self.by_life.range(lives).next_back()?;
         self.by_place.get(place).map(|tombstone| tombstone.kind)
     }
 
@@ -101,7 +112,7 @@ impl Ends {
     /// A life ended. The oldest tombstones make room for it if they must.
     pub(super) fn bury(&mut self, tombstone: Tombstone) {
         let place = tombstone.ended.seq;
-        self.by_life.insert((tombstone.key, tombstone.life), place);
+        self.by_life.insert(tombstone.name(), place);
         self.by_place.insert(place, tombstone);
         while self.by_place.len() > MAX_TOMBSTONES {
             let Some(dropped) = self.drop_first() else { return };
@@ -118,7 +129,7 @@ impl Ends {
 
     fn drop_first(&mut self) -> Option<Tombstone> {
         let (place, tombstone) = self.by_place.pop_first()?;
-        let life = (tombstone.key, tombstone.life);
+        let life = tombstone.name();
         if self.by_life.get(&life) == Some(&place) {
             self.by_life.remove(&life);
         }
@@ -137,7 +148,7 @@ impl Ends {
     /// None if there are more than any copy may hold.
     pub(super) fn from_portable(portable: Portable) -> Option<Self> {
         let Portable { by_place, floor } = portable;
-        let by_life = by_place.iter().map(|(place, one)| ((one.key, one.life), *place)).collect();
+        let by_life = by_place.iter().map(|(place, one)| (one.name(), *place)).collect();
         (by_place.len() <= MAX_TOMBSTONES).then_some(Self { by_place, by_life, floor })
     }
 }

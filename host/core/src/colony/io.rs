@@ -67,6 +67,16 @@ pub enum Input {
         /// What becomes of it.
         fate: Fate,
     },
+    /// The answer to [`Output::ReadGroup`]: the colony's entry by a linearizable read of the table that began
+    /// after it was asked for.
+    GroupRead {
+        /// Of which colony.
+        colony: ColonyId,
+        /// The question's.
+        nonce: u64,
+        /// The entry, if there is one.
+        entry: Option<Entry>,
+    },
     /// Time has passed.
     Tick,
 }
@@ -109,6 +119,14 @@ pub enum Output {
         ticket: Ticket,
         /// What was wrong with the answer.
         why: String,
+    },
+    /// Read the colony's entry linearizably, from now on or later, and hand it back as [`Input::GroupRead`]: no
+    /// peer is in sync that could tell whether this reign is over. May be lost.
+    ReadGroup {
+        /// Of which colony.
+        colony: ColonyId,
+        /// Names the question.
+        nonce: u64,
     },
     /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
     FetchTable {

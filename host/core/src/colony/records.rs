@@ -152,6 +152,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use colony_wire::Position;
+    use colony_wire::client::Ack;
 
     use super::*;
 
@@ -162,7 +163,7 @@ mod tests {
     }
 
     fn done() -> Done {
-        Done { version: Position::default(), life: Position::default(), copies: 2, merged: false }
+        Done { version: Position::default(), life: Position::default(), copies: 2, merged: false, ack: Ack::InSync }
     }
 
     #[test]

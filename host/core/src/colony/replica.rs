@@ -1,6 +1,7 @@
 //! One peer of one colony: what it holds and which part it plays.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use colony_wire::client::{Refusal, ReplyBody, Request};
 use colony_wire::op::Op;
@@ -12,7 +13,7 @@ use super::follower::Follower;
 use super::history::History;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
-use super::primary::{Ack, Desk, Primary};
+use super::primary::{Desk, Held, Primary};
 use super::settings::Settings;
 use super::store::Store;
 use crate::Now;
@@ -278,10 +279,15 @@ impl Replica {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
             }
+            PeerBody::Confirm { reign, nonce } => {
+                if self.follows(from, reign, loan) {
+                    desk!(self, loan).send(from, Lane::Replication, PeerBody::Confirmed { reign, nonce });
+                }
+            }
             PeerBody::Deposed { reign } => self.hear(reign, loan),
             PeerBody::Appended { reign, cfg, begun, prepared, committed } if reign == self.entry.reign => {
-                let ack = Ack { cfg, begun, prepared, committed };
-                self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
+                let held = Held { cfg, begun, prepared, committed };
+                self.as_primary(loan, |primary, desk| primary.appended(desk, from, held));
             }
             PeerBody::Mismatch { reign, begun, epochs, .. } if reign == self.entry.reign => {
                 self.as_primary(loan, |primary, desk| primary.mismatch(desk, from, begun, &epochs));
@@ -292,7 +298,11 @@ impl Replica {
             PeerBody::ChunkRefused { reign, transfer } if reign == self.entry.reign => {
                 self.as_primary(loan, |primary, desk| primary.chunk_refused(desk, from, transfer));
             }
+            PeerBody::Confirmed { reign, nonce } if reign == self.entry.reign => {
+                self.as_primary(loan, |primary, desk| primary.confirmed(desk, from, nonce));
+            }
             PeerBody::Appended { .. }
+            | PeerBody::Confirmed { .. }
             | PeerBody::Mismatch { .. }
             | PeerBody::ChunkTaken { .. }
             | PeerBody::ChunkRefused { .. } => {}
@@ -330,9 +340,14 @@ impl Replica {
         self.as_primary(loan, |primary, desk| primary.merged(desk, ticket, answer));
     }
 
+    /// The group's entry by a linearizable read.
+    pub(super) fn group_read(&mut self, nonce: u64, entry: Option<&Entry>, loan: &mut Loan<'_>) {
+        self.as_primary(loan, |primary, desk| primary.group_read(desk, nonce, entry));
+    }
+
     /// This host's own clock was stopped: nobody else is to blame for what was not heard meanwhile.
-    pub(super) fn forgive(&mut self, loan: &mut Loan<'_>) {
-        self.as_primary(loan, |primary, desk| primary.forgive(desk));
+    pub(super) fn forgive(&mut self, slept: Duration, loan: &mut Loan<'_>) {
+        self.as_primary(loan, |primary, desk| primary.forgive(desk, slept));
     }
 
     pub(super) fn tick(&mut self, loan: &mut Loan<'_>) {

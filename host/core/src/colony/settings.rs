@@ -27,6 +27,11 @@ pub struct Settings {
     pub max_uncommitted: usize,
     /// Most saves waiting for one merge each, in one colony, and most requests queued behind them.
     pub max_parked: usize,
+    /// Most linearizable reads waiting for one colony.
+    pub max_confirms: usize,
+    /// A host whose own timers ran late by more than this has perhaps been replaced: it answers nothing before
+    /// its peers have confirmed its reigns (`PROTOCOL.md` 4). The group's time to suspect a silent host.
+    pub doubt_after: Duration,
     /// Most ops a peer keeps while a snapshot arrives. What exceeds it is asked for again.
     pub max_buffered: usize,
     /// The same in bytes.
@@ -60,6 +65,8 @@ impl Default for Settings {
             log_kept: 1024,
             max_uncommitted: 4096,
             max_parked: 256,
+            max_confirms: 1024,
+            doubt_after: Duration::from_secs(1),
             max_buffered: 8192,
             max_buffered_bytes: 64 << 20,
             chunk_window: 4,

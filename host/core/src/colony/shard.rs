@@ -6,13 +6,13 @@ use std::sync::Arc;
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
-use colony_wire::{ColonyId, LineageId, StartId};
+use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::clock::SessionClock;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
-use crate::group::Entry;
+use crate::group::{Command, Entry, MAX_DROPPED};
 use crate::merge::Ticket;
 use crate::{Now, Time};
 
@@ -32,6 +32,8 @@ pub struct Shard {
     restless: BTreeSet<ColonyId>,
     /// Where the round of slow work goes on.
     swept: Option<ColonyId>,
+    /// Ticks until the table is looked through again.
+    ticks_to_look: usize,
     /// Copies that were restored, and the entry that says so not heard yet: an older one does not drop them.
     restored: BTreeSet<ColonyId>,
     /// What its sessions live by.
@@ -66,6 +68,7 @@ impl Shard {
             kept: BTreeMap::new(),
             restless: BTreeSet::new(),
             swept: None,
+            ticks_to_look: SWEEP_TICKS,
             restored: BTreeSet::new(),
             clock: SessionClock::default(),
             ticked: None,
@@ -119,6 +122,9 @@ impl Shard {
                     self.with(now, colony, out, |replica, loan| replica.merged(ticket, answer, loan));
                 }
             }
+            Input::GroupRead { colony, nonce, entry } => {
+                self.with(now, colony, out, |replica, loan| replica.group_read(nonce, entry.as_ref(), loan));
+            }
             Input::Reborn { start } => self.reborn(now, start, out),
             Input::Fate { colony, dead, fate } => self.fate(now, colony, dead, fate, out),
             Input::Tick => self.tick(now, out),
@@ -129,13 +135,17 @@ impl Shard {
     /// A shard that was not ticked in time slept: whatever comes first now, nobody else is to blame for what
     /// was not heard meanwhile.
     fn forgive_after_sleep(&mut self, now: Now, out: &mut Vec<Output>) {
-        let slept = self.ticked.is_some_and(|last| now.mono.since(last) > self.settings.replica_timeout / 2);
-        if !slept {
+        let slept = self.ticked.map(|last| now.mono.since(last)).unwrap_or_default();
+        if slept <= self.settings.replica_timeout / 2 {
             return;
         }
         self.ticked = Some(now.mono);
-        for colony in self.restless.clone() {
-            self.with(now, colony, out, |replica, loan| replica.forgive(loan));
+        // A long sleep concerns every reign, a short one only who waits for something.
+        let is_long = slept > self.settings.doubt_after;
+        let concerned: Vec<ColonyId> =
+            if is_long { self.replicas.keys().copied().collect() } else { self.restless.iter().copied().collect() };
+        for colony in concerned {
+            self.with(now, colony, out, |replica, loan| replica.forgive(slept, loan));
         }
     }
 
@@ -184,6 +194,10 @@ impl Shard {
             }
         }
         self.restored.remove(&colony);
+        self.leave_another_path(now, colony, &entry, out);
+        if self.kept.contains_key(&colony) {
+            return;
+        }
         if !entry.concerns(self.start) {
             if let Some(mut replica) = self.replicas.remove(&colony) {
                 replica.step_down(&mut Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out });
@@ -197,6 +211,40 @@ impl Shard {
             let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
             self.replicas.insert(colony, replica);
             self.with(now, colony, out, |_, _| {});
+        }
+    }
+
+    /// An operator let the colony go on from another copy: what this one holds is not the colony's path any
+    /// more. If it may be ahead of that copy it is kept, for it may hold what was acknowledged.
+    fn leave_another_path(&mut self, now: Now, colony: ColonyId, entry: &Entry, out: &mut Vec<Output>) {
+        let is_of_another = |replica: &Replica| replica.entry().lineage != entry.lineage;
+        if entry.primary == Some(self.start) || !self.replicas.get(&colony).is_some_and(is_of_another) {
+            return;
+        }
+        let Some(mut replica) = self.replicas.remove(&colony) else { return };
+        replica.step_down(&mut Loan { now, session_time: self.clock.shows(), serial: &mut self.serial, out });
+        self.restless.remove(&colony);
+        if entry.is_unaccounted(self.start) {
+            self.kept.insert(colony, Kept { dead: self.start, replica });
+        }
+    }
+
+    /// Tells the group which copies are gone that it cannot account for (`PROTOCOL.md` 8).
+    fn account_for_dropped_copies(&self, out: &mut Vec<Output>) {
+        let mut dropped: BTreeMap<StartId, Vec<(ColonyId, Cfg)>> = BTreeMap::new();
+        for (colony, (entry, _)) in &self.table {
+            for start in entry.unaccounted.iter().map(|one| one.start) {
+                let holds_it = start == self.start && self.replicas.contains_key(colony);
+                let was_here = start == self.start || self.earlier.contains(&start);
+                if was_here && !holds_it && !self.kept.contains_key(colony) {
+                    dropped.entry(start).or_default().push((*colony, entry.cfg));
+                }
+            }
+        }
+        for (start, colonies) in dropped {
+            for colonies in colonies.chunks(MAX_DROPPED) {
+                out.push(Output::Propose(Command::Dropped { start, colonies: colonies.to_vec() }));
+            }
         }
     }
 
@@ -237,11 +285,13 @@ impl Shard {
         }
         self.restless.clear();
         self.restored.clear();
-        if self.kept.is_empty() {
-            self.earlier.clear();
-        } else {
-            self.earlier.push(dead);
-        }
+        self.earlier.push(dead);
+        // What no copy and no entry hangs on is forgotten.
+        let (kept, table) = (&self.kept, &self.table);
+        self.earlier.retain(|start| {
+            let is_named = |entry: &Entry| entry.concerns(*start) || entry.is_unaccounted(*start);
+            !kept.is_empty() || table.values().any(|(entry, _)| is_named(entry))
+        });
     }
 
     fn fate(&mut self, now: Now, colony: ColonyId, dead: StartId, fate: Fate, out: &mut Vec<Output>) {
@@ -264,6 +314,11 @@ impl Shard {
         self.ticked = Some(now.mono);
         for colony in self.restless.clone() {
             self.with(now, colony, out, |replica, loan| replica.tick(loan));
+        }
+        self.ticks_to_look -= 1;
+        if self.ticks_to_look == 0 {
+            self.ticks_to_look = SWEEP_TICKS;
+            self.account_for_dropped_copies(out);
         }
         for _ in 0..self.replicas.len().div_ceil(SWEEP_TICKS) {
             let next = match self.swept {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use colony_wire::client::Done;
+use colony_wire::client::{Ack, Done};
 use colony_wire::op::{Change, Op};
 use colony_wire::session::Key;
 use colony_wire::{Position, Reign, Seq};
@@ -181,5 +181,5 @@ pub(super) fn answer(op: &Op, before: Option<&Session>, after: Option<&Session>)
     let merged = matches!(op.change, Change::Update { merged: true, .. });
     let version = after.map_or(op.position, |session| session.version);
     let life = after.or(before).map_or(op.position, |session| session.life);
-    Done { version, life, copies: 0, merged }
+    Done { version, life, copies: 0, merged, ack: Ack::InSync }
 }

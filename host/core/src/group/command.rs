@@ -88,8 +88,8 @@ pub enum Command {
         /// Who serves from now on.
         to: StartId,
     },
-    /// A process that was declared dead kept the last in-sync copy and serves it under its new start
-    /// (`PROTOCOL.md` 7).
+    /// A process that was declared dead kept an in-sync copy: it holds it under its new start from now on,
+    /// and serves it if nobody does (`PROTOCOL.md` 7).
     Restore {
         /// Which colony.
         colony: ColonyId,
@@ -100,7 +100,31 @@ pub enum Command {
         /// The start that process has now.
         now: StartId,
     },
+    /// A process says that it holds no copy of these colonies any more under a start that once was in sync.
+    /// A colony whose entry has changed since is passed over: the process will say it again.
+    Dropped {
+        /// The start.
+        start: StartId,
+        /// The colonies, each with the entry it was decided on; at most [`MAX_DROPPED`].
+        colonies: Vec<(ColonyId, Cfg)>,
+    },
+    /// An operator gives a colony that has no in-sync copy to a copy that may lack acknowledged writes. It
+    /// begins a lineage of its own, so that nobody takes its positions for those that were lost
+    /// (`PROTOCOL.md` 5.5).
+    AcceptStale {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// Who holds the copy.
+        to: StartId,
+        /// The lineage that begins: drawn at random by whoever proposes.
+        lineage: LineageId,
+    },
 }
+
+/// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
+pub const MAX_DROPPED: usize = 1024;
 
 /// A next primary that is not the first living start of `in_sync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -160,6 +184,14 @@ pub enum Refusal {
         /// Which start.
         start: StartId,
     },
+    /// Too few copies would be left: the namespace asks for `min`.
+    #[error("{colony} would be left with fewer than {min} copies in sync")]
+    BelowMinimum {
+        /// Which colony.
+        colony: ColonyId,
+        /// The least number.
+        min: u8,
+    },
     /// The start is not a member that is up.
     #[error("start {0} is not up")]
     NotUp(StartId),
@@ -208,7 +240,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 1;
+const ENCODING: u8 = 2;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

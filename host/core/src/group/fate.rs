@@ -10,11 +10,12 @@ impl State {
     /// lost, `now` is the one it has: a restoration may have been committed for any of them without the
     /// process having heard of it.
     ///
-    /// - `Restore` if it is the last in-sync copy ([`State::restoration`] is the command that does it), or
-    ///   if that is done already.
+    /// - `Restore` if its start is in the set still, because it was the last or because a namespace allows no
+    ///   fewer ([`State::restoration`] is the command that does it), or if that is done already.
     /// - `Discard` if the set went on without it and one of those copies runs: whatever it holds beyond
     ///   them was never acknowledged.
-    /// - `Wait` if none of them runs: its copy may be the best there will ever be.
+    /// - `Wait` if none of them runs, for its copy may be the best there will ever be; and if the colony went
+    ///   on from a stale copy, for this one may hold what was acknowledged.
     #[must_use]
     pub fn fate(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Fate {
         // A state that has not heard of the colony, or of the death, decides nothing.
@@ -24,8 +25,10 @@ impl State {
         }
         // While it keeps the copy the process begins no other of that colony, so its start can have come
         // into the set by a restoration only.
-        if entry.is_in_sync(now) || is_last(&entry.in_sync, earlier).is_some() {
+        if entry.is_in_sync(now) || held_as(&entry.in_sync, earlier).is_some() {
             Fate::Restore
+        } else if entry.unaccounted.iter().any(|one| one.ahead && earlier.contains(&one.start)) {
+            Fate::Wait
         } else if entry.in_sync.iter().any(|start| self.is_up(*start)) {
             Fate::Discard
         } else {
@@ -38,15 +41,12 @@ impl State {
     #[must_use]
     pub fn restoration(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Option<Command> {
         let entry = self.table.get(&colony)?;
-        let dead = is_last(&entry.in_sync, earlier)?;
+        let dead = held_as(&entry.in_sync, earlier)?;
         Some(Command::Restore { colony, cfg: entry.cfg, dead, now })
     }
 }
 
-/// The start that alone is in sync, if it is one of these.
-fn is_last(in_sync: &[StartId], of: &[StartId]) -> Option<StartId> {
-    match in_sync {
-        [last] if of.contains(last) => Some(*last),
-        _ => None,
-    }
+/// The start under which the process is in the set still.
+fn held_as(in_sync: &[StartId], earlier: &[StartId]) -> Option<StartId> {
+    in_sync.iter().copied().find(|start| earlier.contains(start))
 }

@@ -21,6 +21,9 @@ pub struct Member {
     pub labels: BTreeMap<String, String>,
     /// Its Raft log, should it vote.
     pub raft: RaftId,
+    /// Starts this process had and lost, under which it may keep copies. Every other start of the same name
+    /// is gone with its process, and its copies with it.
+    pub earlier: Vec<StartId>,
     /// What the group holds of it.
     pub state: MemberState,
 }

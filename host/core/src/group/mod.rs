@@ -14,7 +14,7 @@ mod fate;
 mod member;
 mod state;
 
-pub use command::{CodecError, Command, Deviation, Move, Outcome, Refusal};
-pub use entry::Entry;
+pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
+pub use entry::{Entry, Unaccounted};
 pub use member::{Member, MemberState};
 pub use state::{Namespace, State};

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use colony_wire::admin::Policy;
-use colony_wire::limits::{MAX_COLONIES, MAX_HOSTS, MAX_LABELS, MAX_NAME, MAX_NAMESPACES};
+use colony_wire::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_HOSTS, MAX_LABELS, MAX_NAME, MAX_NAMESPACES};
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal};
+use super::command::MAX_DROPPED;
+use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, Unaccounted};
 
 /// What the hosts of one lineage agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,6 +73,8 @@ impl State {
             Command::Swap { colony, cfg, from, to } => self.swap(*colony, *cfg, *from, *to),
             Command::Promote { colony, cfg, to } => self.promote(*colony, *cfg, *to),
             Command::Restore { colony, cfg, dead, now } => self.restore(*colony, *cfg, *dead, *now),
+            Command::Dropped { start, colonies } => self.dropped(*start, colonies),
+            Command::AcceptStale { colony, cfg, to, lineage } => self.accept_stale(*colony, *cfg, *to, *lineage),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
     }
@@ -97,6 +100,13 @@ impl State {
     #[must_use]
     pub fn policy(&self, colony: ColonyId) -> Option<&Policy> {
         self.namespaces.get(&colony.namespace).map(|namespace| &namespace.policy)
+    }
+
+    /// Below how many starts no change may bring a colony's in-sync set: the last one always stays, and a
+    /// namespace may ask for more (`PROTOCOL.md` 3.8).
+    #[must_use]
+    pub fn least_in_sync(&self, colony: ColonyId) -> usize {
+        self.policy(colony).map_or(1, |policy| usize::from(policy.min_in_sync).max(1))
     }
 
     /// The namespace of this name.
@@ -128,7 +138,11 @@ impl State {
             None if self.buried.contains(&member.start) => return Err(Refusal::Dead(member.start)),
             None => {}
         }
-        let remembered = self.members.iter().filter(|(start, old)| old.name != member.name || self.is_last(**start));
+        let stays = |start: StartId| {
+            let is_earlier = member.earlier.contains(&start) && self.is_waited_for(start);
+            is_earlier || self.table.iter().any(|(id, entry)| entry.is_in_sync(start) && self.is_at_least(*id, entry))
+        };
+        let remembered = self.members.iter().filter(|(start, old)| old.name != member.name || stays(**start));
         if remembered.count() >= MAX_HOSTS {
             return Err(Refusal::Limit { what: "hosts".into(), limit: MAX_HOSTS as u64 });
         }
@@ -136,13 +150,33 @@ impl State {
         for start in namesakes {
             self.dead(start, deviations)?;
         }
+        self.account_for_lost_processes(member);
         self.admit(member);
         Ok(())
     }
 
-    /// Whether a colony has no other start in sync, so that the process is remembered even when it is dead.
-    fn is_last(&self, start: StartId) -> bool {
-        self.table.values().any(|entry| entry.in_sync == [start])
+    /// The new process attests that the earlier ones of its name are gone, and nothing of theirs outlives
+    /// them: copies are held in memory. Starts that this very process had are not gone.
+    fn account_for_lost_processes(&mut self, newcomer: &Member) {
+        let is_gone = |old: &&Member| old.name == newcomer.name && !newcomer.earlier.contains(&old.start);
+        let gone: Vec<StartId> = self.members.values().filter(is_gone).map(|old| old.start).collect();
+        for entry in self.table.values_mut() {
+            let before = entry.unaccounted.len();
+            gone.iter().for_each(|start| entry.account(*start));
+            if entry.unaccounted.len() < before {
+                entry.cfg.0 += 1;
+            }
+        }
+    }
+
+    /// Whether a colony waits for this process or its copy, so that it is remembered even when it is dead.
+    fn is_waited_for(&self, start: StartId) -> bool {
+        self.table.values().any(|entry| entry.is_in_sync(start) || entry.is_unaccounted(start))
+    }
+
+    /// Whether a colony's set may not lose another start.
+    fn is_at_least(&self, colony: ColonyId, entry: &Entry) -> bool {
+        entry.in_sync.len() <= self.least_in_sync(colony)
     }
 
     fn admit(&mut self, member: &Member) {
@@ -155,7 +189,7 @@ impl State {
         let is_replaced = |dead: &Member| {
             dead.state == MemberState::Dead
                 && self.up().any(|member| member.name == dead.name)
-                && !self.table.values().any(|entry| entry.is_in_sync(dead.start))
+                && !self.is_waited_for(dead.start)
         };
         let replaced: Vec<StartId> =
             self.members.values().filter(|member| is_replaced(member)).map(|member| member.start).collect();
@@ -177,12 +211,14 @@ impl State {
         }
         self.view = View(self.revision.0);
         let members = &self.members;
+        let namespaces = &self.namespaces;
         let is_up = |start: &StartId| members.get(start).is_some_and(|member| member.state == MemberState::Up);
         for (colony, entry) in self.table.iter_mut().filter(|(_, entry)| entry.concerns(start)) {
             entry.cfg.0 += 1;
             entry.want.retain(|wanted| *wanted != start);
-            if entry.in_sync.len() > 1 {
-                entry.in_sync.retain(|held| *held != start);
+            let least = namespaces.get(&colony.namespace).map_or(1, |namespace| namespace.policy.min_in_sync.max(1));
+            if entry.in_sync.len() > usize::from(least) {
+                entry.expel(&[start], false);
             }
             if entry.primary != Some(start) {
                 continue;
@@ -236,11 +272,13 @@ impl State {
         for (bucket, want) in (0..).zip(placement) {
             // All copies begin empty, and an empty copy holds everything that was acknowledged so far.
             let entry = Entry {
+                lineage: self.lineage,
                 reign: Reign(1),
                 cfg: Cfg(1),
                 primary: want.first().copied(),
                 want: want.clone(),
                 in_sync: want.clone(),
+                unaccounted: Vec::new(),
             };
             self.table.insert(ColonyId { namespace: id, bucket }, entry);
         }
@@ -291,6 +329,9 @@ impl State {
         remove: &[StartId],
     ) -> Result<(), Refusal> {
         let add_is_up = add.is_none_or(|start| self.is_up(start));
+        let replaced = add.map_or_else(Vec::new, |start| self.dead_namesakes(start));
+        let remove: Vec<StartId> = remove.iter().copied().chain(replaced).collect();
+        let least = self.least_in_sync(colony);
         let entry = self.decided(colony, cfg)?;
         if entry.reign != reign || entry.primary != Some(by) || remove.contains(&by) {
             return Err(Refusal::NotEntitled { colony, start: by });
@@ -302,13 +343,28 @@ impl State {
             if !entry.is_wanted(start) {
                 return Err(Refusal::NotEntitled { colony, start });
             }
-            if !entry.is_in_sync(start) {
-                entry.in_sync.push(start);
-            }
         }
-        entry.in_sync.retain(|start| !remove.contains(start));
+        let stays = entry.in_sync.iter().filter(|start| !remove.contains(start)).count();
+        let added = add.filter(|start| !entry.is_in_sync(*start) && !remove.contains(start));
+        let after = stays + usize::from(added.is_some());
+        if after < least && after < entry.in_sync.len() {
+            return Err(Refusal::BelowMinimum { colony, min: u8::try_from(least).unwrap_or(u8::MAX) });
+        }
+        entry.expel(&remove, false);
+        if let Some(start) = added {
+            entry.account(start);
+            entry.in_sync.push(start);
+        }
         entry.cfg.0 += 1;
         Ok(())
+    }
+
+    /// Earlier processes of the same host. Where one of them had to stay in a set, the living one takes its
+    /// place.
+    fn dead_namesakes(&self, start: StartId) -> Vec<StartId> {
+        let Some(name) = self.members.get(&start).map(|member| &member.name) else { return Vec::new() };
+        let is_dead = |old: &&Member| old.name == *name && old.state == MemberState::Dead;
+        self.members.values().filter(is_dead).map(|old| old.start).collect()
     }
 
     fn swap(&mut self, colony: ColonyId, cfg: Cfg, from: StartId, to: StartId) -> Result<(), Refusal> {
@@ -339,19 +395,61 @@ impl State {
     fn restore(&mut self, colony: ColonyId, cfg: Cfg, dead: StartId, now: StartId) -> Result<(), Refusal> {
         let name = |start: StartId| self.members.get(&start).map(|member| &member.name);
         let entitled = !self.is_up(dead) && self.is_up(now) && name(dead) == name(now);
+        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
         let entry = self.decided(colony, cfg)?;
-        if !entitled || entry.in_sync != [dead] {
+        if !entitled || !entry.is_in_sync(dead) || entry.is_in_sync(now) {
             return Err(Refusal::NotEntitled { colony, start: now });
         }
-        entry.in_sync = vec![now];
-        entry.crown(now);
-        entry.want.retain(|start| *start != now);
-        entry.want.insert(0, now);
-        entry.cfg.0 += 1;
-        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
-        if let Some(entry) = self.table.get_mut(&colony) {
-            entry.want.truncate(copies);
+        // The same copy under another start: while the dead one was in the set nothing was acknowledged
+        // without it.
+        entry.in_sync.iter_mut().filter(|start| **start == dead).for_each(|start| *start = now);
+        if entry.primary.is_none() {
+            entry.crown(now);
         }
+        let at = if entry.primary == Some(now) { 0 } else { entry.want.len() };
+        entry.want.retain(|start| *start != now);
+        entry.want.insert(at.min(entry.want.len()), now);
+        entry.want.truncate(copies);
+        entry.cfg.0 += 1;
+        Ok(())
+    }
+
+    fn dropped(&mut self, start: StartId, colonies: &[(ColonyId, Cfg)]) -> Result<(), Refusal> {
+        if colonies.len() > MAX_DROPPED {
+            return Err(Refusal::Limit { what: "dropped copies in one command".into(), limit: MAX_DROPPED as u64 });
+        }
+        for (colony, cfg) in colonies {
+            if let Some(entry) = self.table.get_mut(colony)
+                && entry.cfg == *cfg
+                && entry.is_unaccounted(start)
+            {
+                entry.account(start);
+                entry.cfg.0 += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn accept_stale(&mut self, colony: ColonyId, cfg: Cfg, to: StartId, lineage: LineageId) -> Result<(), Refusal> {
+        let to_is_up = self.is_up(to);
+        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
+        let running: Vec<StartId> = self.up().map(|member| member.start).collect();
+        let entry = self.decided(colony, cfg)?;
+        let is_lost = entry.primary.is_none() && !entry.in_sync.iter().any(|start| running.contains(start));
+        if !to_is_up || !is_lost || lineage == entry.lineage {
+            return Err(Refusal::NotEntitled { colony, start: to });
+        }
+        // Any copy but this one may hold what it lacks.
+        let lost = std::mem::take(&mut entry.in_sync);
+        entry.unaccounted.extend(lost.into_iter().map(|start| Unaccounted { start, ahead: true }));
+        entry.unaccounted.iter_mut().for_each(|one| one.ahead = true);
+        entry.account(to);
+        entry.lineage = lineage;
+        entry.crown(to);
+        entry.want.retain(|start| *start != to);
+        entry.want.insert(0, to);
+        entry.want.truncate(copies);
+        entry.cfg.0 += 1;
         Ok(())
     }
 }
@@ -368,6 +466,9 @@ fn check_member(member: &Member) -> Result<(), Refusal> {
     check_name(&member.name)?;
     if member.shards == 0 {
         return Err(Refusal::Malformed("a host has at least one shard".into()));
+    }
+    if member.earlier.len() > MAX_EARLIER_STARTS {
+        return Err(Refusal::Limit { what: "earlier starts of a host".into(), limit: MAX_EARLIER_STARTS as u64 });
     }
     if member.labels.len() > MAX_LABELS {
         return Err(Refusal::Limit { what: "labels of a host".into(), limit: MAX_LABELS as u64 });

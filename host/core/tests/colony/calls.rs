@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_core::colony::Caller;
-use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
@@ -26,7 +26,7 @@ pub(crate) fn request(number: u64, mutation: Mutation) -> Request {
 
 pub(crate) fn request_of(client: u128, number: u64, lowest_unanswered: u64, mutation: Mutation) -> Request {
     let stamp = Stamp { request: RequestId { client: ClientId(client), number }, lowest_unanswered };
-    let body = RequestBody::Mutate { stamp, mutation };
+    let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
     Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body }
 }
 
@@ -96,9 +96,15 @@ impl World {
         name: &'static str,
         token: Option<Position>,
     ) -> (Option<Position>, ReplyBody) {
-        let body = RequestBody::Get { key: key(name) };
+        let body = RequestBody::Get { key: key(name), read: Read::Token };
         let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body });
         (self.seen(caller), self.answer(caller).expect("a read is answered at once").clone())
+    }
+
+    /// Asks for a linearizable read.
+    pub(crate) fn confirm(&mut self, host: usize, name: &'static str) -> Caller {
+        let body = RequestBody::Get { key: key(name), read: Read::Confirm };
+        self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body })
     }
 
     pub(crate) fn found(&mut self, host: usize, name: &'static str) -> SessionView {

@@ -133,7 +133,8 @@ fn a_copy_that_catches_up_holds_tombstones_back_and_gets_them() {
     assert_eq!((in_sync.len(), tombstones(&w, A), tombstones(&w, C)), (3, 0, 0));
 }
 
-/// I11; D4: a promoted copy knows what has ended, and forgets it by the same rule.
+/// I11; D4, `PROTOCOL.md` 8: a promoted copy knows what has ended, and remembers it for as long as the copy of
+/// its predecessor may come back.
 #[test]
 fn tombstones_survive_a_promotion() {
     let mut w = world(&[A, B, C]);
@@ -148,6 +149,12 @@ fn tombstones_survive_a_promotion() {
     w.quiet();
     let late = w.ask(B, request(3, save("k", base, vec![change("n", "1")])));
     assert_eq!(w.refusal(late), Some(&gone(EndKind::Logout)));
-    w.run(200);
-    assert_eq!((tombstones(&w, B), tombstones(&w, C)), (0, 0));
+    w.run(3_000);
+    assert_eq!((tombstones(&w, B), tombstones(&w, C)), (1, 1), "A was in sync and may still hold its copy");
+    w.wake(A);
+    let dead = w.reborn(A);
+    w.tell_all();
+    w.hear_fate(A, dead, w.fate(A));
+    w.run(3_000);
+    assert_eq!((tombstones(&w, B), tombstones(&w, C)), (0, 0), "A has said that its copy is dropped");
 }

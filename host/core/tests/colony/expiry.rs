@@ -92,7 +92,11 @@ fn a_promotion_pads_deadlines_and_still_ends_what_is_over() {
     w.run(2_000);
     assert_eq!(w.read(B, "k"), ReplyBody::Absent);
     let touch = w.ask(B, request(2, touch(None)));
-    assert_eq!(w.refusal(touch), Some(&Refusal::NotFound));
+    assert_eq!(
+        w.refusal(touch),
+        Some(&Refusal::Gone { ended: Some(EndKind::Expiry) }),
+        "A's copy is not accounted for"
+    );
 }
 
 /// `PROTOCOL.md` 11; D5: a host that was stopped, or whose clock leaps, has aged no session by it; protocol

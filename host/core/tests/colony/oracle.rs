@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use colony_core::colony::Caller;
-use colony_wire::client::{Done, ReplyBody};
+use colony_wire::client::{Ack, Done, ReplyBody};
 use colony_wire::{Position, RequestId, Seq};
 
 use crate::calls::{blob, request_of};
@@ -40,7 +40,10 @@ impl Oracle {
         match body {
             ReplyBody::Found(view) => {
                 self.seen.extend([view.version, view.life]);
-                self.found.insert(key, Done { version: view.version, life: view.life, copies: 1, merged: false });
+                self.found.insert(
+                    key,
+                    Done { version: view.version, life: view.life, copies: 1, merged: false, ack: Ack::InSync },
+                );
             }
             ReplyBody::Absent => drop(self.found.remove(key)),
             _ => return,

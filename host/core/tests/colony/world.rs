@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) proposals: Vec<Command>,
     /// Questions to whoever merges, each with the host that asks.
     pub(crate) merges: Vec<(usize, Ticket, Conflict)>,
+    /// Hosts that asked for a linearizable read of the table, and their nonces.
+    pub(crate) group_reads: Vec<(usize, u64)>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
     pub(crate) now: Time,
@@ -85,6 +87,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         bag: Vec::new(),
         proposals: Vec::new(),
         merges: Vec::new(),
+        group_reads: Vec::new(),
         replies: BTreeMap::new(),
         space: Arc::new(Space { name: "carts".into(), policy: policy.clone() }),
         now: Time(1_000_000),
@@ -121,6 +124,11 @@ impl World {
         self.hosts[host].shard.replica(COLONY).is_some()
     }
 
+    /// How many copies a host keeps for a fate that is not known.
+    pub(crate) fn kept(&self, host: usize) -> usize {
+        self.hosts[host].shard.kept().count()
+    }
+
     /// The colony's entry as the group has it.
     pub(crate) fn entry(&self) -> Entry {
         self.group.table[&COLONY].clone()
@@ -135,6 +143,7 @@ impl World {
             shards: 1,
             labels: BTreeMap::new(),
             raft: RaftId(1 + host as u64),
+            earlier: self.hosts[host].shard.earlier().to_vec(),
             state: MemberState::Up,
         }
     }
@@ -204,6 +213,7 @@ impl World {
                     assert!(earlier.is_none(), "a call is answered once");
                 }
                 Output::Propose(command) => self.proposals.push(command),
+                Output::ReadGroup { nonce, .. } => self.group_reads.push((host, nonce)),
                 Output::Merge { ticket, conflict, .. } => self.merges.push((host, ticket, conflict)),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
             }
@@ -313,6 +323,12 @@ impl World {
         self.feed(host, Input::Fate { colony: COLONY, dead, fate });
     }
 
+    /// The answer to a linearizable read of the table.
+    pub(crate) fn hear_group_read(&mut self, host: usize, nonce: u64) {
+        let entry = Some(self.entry());
+        self.feed(host, Input::GroupRead { colony: COLONY, nonce, entry });
+    }
+
     // Clients.
 
     pub(crate) fn ask(&mut self, host: usize, request: Request) -> Caller {
@@ -344,7 +360,9 @@ impl World {
             }
         }
         let entry = self.entry();
-        let newest = copies.iter().map(|copy| copy.committed()).max();
+        // A path that was given up has no say in what the present one must hold.
+        let of_the_path = |copy: &&&Replica| copy.entry().lineage == entry.lineage;
+        let newest = copies.iter().filter(of_the_path).map(|copy| copy.committed()).max();
         for host in self.hosts.iter().filter(|host| entry.is_in_sync(host.shard.start())) {
             if let Some(copy) = host.shard.replica(COLONY) {
                 assert!(Some(copy.prepared()) >= newest, "what is committed, every in-sync copy has prepared");

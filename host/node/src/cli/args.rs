@@ -181,6 +181,9 @@ pub(super) enum NamespaceCommand {
         /// Copies of each colony, the primary included
         #[arg(long, default_value_t = 2)]
         copies: u8,
+        /// Below so many copies in sync nothing is acknowledged: the colony says so and waits for one more
+        #[arg(long, default_value_t = 1)]
+        min_in_sync: u8,
         /// Number of colonies, a power of two; fixed for ever
         #[arg(long, default_value_t = 64)]
         buckets: u32,

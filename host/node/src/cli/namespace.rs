@@ -13,8 +13,9 @@ use super::text::{duration, merge_name, printable};
 
 pub(super) fn run(command: NamespaceCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
-        NamespaceCommand::Create { name, copies, buckets, ttl, on_conflict, merge } => {
-            let policy = Policy { copies, buckets, ttl_ms: millis(ttl), on_conflict: on_conflict.into(), merge };
+        NamespaceCommand::Create { name, copies, min_in_sync, buckets, ttl, on_conflict, merge } => {
+            let (ttl_ms, on_conflict) = (millis(ttl), on_conflict.into());
+            let policy = Policy { copies, min_in_sync, buckets, ttl_ms, on_conflict, merge };
             policy.check().map_err(|error| Failure::Usage(error.to_string()))?;
             create(name, policy, common, output)
         }
@@ -58,6 +59,7 @@ fn to_json(namespace: &NamespaceStatus) -> Value {
         "name": namespace.name,
         "id": namespace.id.0,
         "copies": policy.copies,
+        "min_in_sync": policy.min_in_sync,
         "buckets": policy.buckets,
         "ttl_ms": policy.ttl_ms,
         "on_conflict": on_conflict(policy.on_conflict),
@@ -66,12 +68,13 @@ fn to_json(namespace: &NamespaceStatus) -> Value {
 }
 
 fn to_text(namespaces: &[NamespaceStatus]) -> String {
-    let mut table = Table::new(&["NAME", "ID", "COPIES", "BUCKETS", "TTL", "ON CONFLICT", "MERGE"]);
+    let mut table = Table::new(&["NAME", "ID", "COPIES", "MIN IN SYNC", "BUCKETS", "TTL", "ON CONFLICT", "MERGE"]);
     for NamespaceStatus { id, name, policy } in namespaces {
         table.row([
             printable(name),
             id.0.to_string(),
             policy.copies.to_string(),
+            policy.min_in_sync.to_string(),
             policy.buckets.to_string(),
             policy.ttl_ms.map_or_else(|| "never".to_owned(), duration),
             on_conflict(policy.on_conflict).to_owned(),

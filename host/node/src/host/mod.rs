@@ -67,6 +67,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
         shards,
         labels: config.labels.clone(),
         raft: storage.raft_id(),
+        earlier: Vec::new(),
         state: MemberState::Up,
     };
     let clock = Clock::start();

@@ -72,6 +72,7 @@ fn member(n: u64, labels: &[(&str, &str)]) -> Member {
         shards: 1,
         labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         raft: RaftId(n),
+        earlier: Vec::new(),
         state: MemberState::Up,
     }
 }

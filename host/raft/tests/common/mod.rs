@@ -93,6 +93,7 @@ impl Host {
             shards: 1,
             labels: BTreeMap::new(),
             raft: storage.raft_id(),
+            earlier: Vec::new(),
             state: MemberState::Up,
         };
         let wire = Arc::new(Wire { from: storage.raft_id(), net: net.clone() });

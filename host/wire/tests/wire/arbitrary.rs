@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
+    StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
-    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
+    Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
 use colony_wire::session::{
@@ -94,10 +95,15 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
+fn ack() -> impl Strategy<Value = Ack> {
+    prop_oneof![Just(Ack::InSync), Just(Ack::Primary), Just(Ack::Durable)]
+}
+
 pub(crate) fn request() -> impl Strategy<Value = Request> {
+    let read = prop_oneof![Just(Read::Token), Just(Read::Confirm), Just(Read::Any)];
     let body = prop_oneof![
-        key().prop_map(|key| RequestBody::Get { key }),
-        (stamp(), mutation()).prop_map(|(stamp, mutation)| RequestBody::Mutate { stamp, mutation }),
+        (key(), read).prop_map(|(key, read)| RequestBody::Get { key, read }),
+        (stamp(), mutation(), ack()).prop_map(|(stamp, mutation, ack)| RequestBody::Mutate { stamp, mutation, ack }),
     ];
     (colony(), 0..=30_000_u32, of(position()), body).prop_map(|(colony, deadline_ms, token, body)| Request {
         colony,
@@ -113,6 +119,9 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Deposed),
         Just(Refusal::NotReady),
         Just(Refusal::Offline),
+        (any::<u8>(), any::<u8>()).prop_map(|(have, min)| Refusal::TooFewCopies { have, min }),
+        Just(Refusal::LineageLost),
+        Just(Refusal::NotDurable),
         Just(Refusal::Behind),
         position().prop_map(|version| Refusal::Exists { version }),
         position().prop_map(|version| Refusal::Changed { version }),
@@ -142,12 +151,8 @@ fn session_view() -> impl Strategy<Value = SessionView> {
 }
 
 pub(crate) fn reply() -> impl Strategy<Value = Reply> {
-    let done = (position(), position(), any::<u8>(), any::<bool>()).prop_map(|(version, life, copies, merged)| Done {
-        version,
-        life,
-        copies,
-        merged,
-    });
+    let done = (position(), position(), any::<u8>(), any::<bool>(), ack());
+    let done = done.prop_map(|(version, life, copies, merged, ack)| Done { version, life, copies, merged, ack });
     let body = prop_oneof![
         session_view().prop_map(ReplyBody::Found),
         Just(ReplyBody::Absent),
@@ -241,6 +246,8 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
             epochs,
         }),
         any::<u64>().prop_map(|reign| PeerBody::Deposed { reign: Reign(reign) }),
+        any::<(u64, u64)>().prop_map(|(reign, nonce)| PeerBody::Confirm { reign: Reign(reign), nonce }),
+        any::<(u64, u64)>().prop_map(|(reign, nonce)| PeerBody::Confirmed { reign: Reign(reign), nonce }),
         chunk,
         (any::<[u64; 2]>(), any::<u32>())
             .prop_map(|([reign, transfer], index)| { PeerBody::ChunkTaken { reign: Reign(reign), transfer, index } }),
@@ -278,6 +285,8 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
         }),
         any::<(u128, u64)>()
             .prop_map(|(lineage, have)| ControlRequest::Feed { lineage: LineageId(lineage), have: Revision(have) }),
+        Just(ControlRequest::ReadIndex),
+        colony().prop_map(|colony| ControlRequest::Copies { colony }),
         any::<(u64, u64)>().prop_map(|(observer, accused)| ControlRequest::Accuse {
             observer: StartId(observer),
             accused: StartId(accused),
@@ -303,6 +312,11 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         },
     );
     let fate = prop_oneof![Just(Fate::Discard), Just(Fate::Restore), Just(Fate::Wait)];
+    let held_copy = (any::<u64>(), of(position()), any::<u64>()).prop_map(|(start, position, sessions)| HeldCopy {
+        held_as: StartId(start),
+        position,
+        sessions,
+    });
     prop_oneof![
         introduction,
         any::<u64>().prop_map(|revision| ControlReply::Joined { revision: Revision(revision) }),
@@ -311,6 +325,8 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         (any::<u64>(), blob())
             .prop_map(|(revision, state)| ControlReply::FeedSnapshot { revision: Revision(revision), state }),
         vec(blob(), 0..FEW).prop_map(|commands| ControlReply::FeedCommands { commands }),
+        any::<u64>().prop_map(|revision| ControlReply::ReadIndex { revision: Revision(revision) }),
+        vec(held_copy, 0..FEW).prop_map(|copies| ControlReply::Copies { copies }),
         Just(ControlReply::Noted),
         vec(fate, 0..FEW).prop_map(|fates| ControlReply::Fates { fates }),
         of(TEXT).prop_map(|leader| ControlReply::NotLeader { leader }),
@@ -318,12 +334,30 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
     ]
 }
 
+fn stale_copies() -> impl Strategy<Value = StaleCopies> {
+    let copy = (NAME, of(position()), any::<u64>());
+    let copy = copy.prop_map(|(host, position, sessions)| StaleCopy { host, position, sessions });
+    (vec(NAME, 0..FEW), any::<u64>(), vec(copy, 0..FEW)).prop_map(|(lost, reign, copies)| StaleCopies {
+        lost,
+        reign: Reign(reign),
+        copies,
+    })
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
     let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin)];
-    (1..=7_u8, 0..=14_u32, ttl(), on_conflict, merge).prop_map(|(copies, buckets_log2, ttl_ms, on_conflict, merge)| {
-        Policy { copies, buckets: 1 << buckets_log2, ttl_ms, on_conflict, merge }
-    })
+    let counts = (1..=7_u8).prop_flat_map(|copies| (Just(copies), 1..=copies));
+    (counts, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
+        |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge)| Policy {
+            copies,
+            min_in_sync,
+            buckets: 1 << buckets_log2,
+            ttl_ms,
+            on_conflict,
+            merge,
+        },
+    )
 }
 
 pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
@@ -332,6 +366,12 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
         of(NAME).prop_map(|of| AdminRequest::Colonies { of }),
         Just(AdminRequest::Namespaces),
         (NAME, policy()).prop_map(|(name, policy)| AdminRequest::CreateNamespace { name, policy }),
+        (NAME, any::<u32>()).prop_map(|(namespace, bucket)| AdminRequest::StaleCopies { namespace, bucket }),
+        (NAME, any::<u32>(), NAME).prop_map(|(namespace, bucket, host)| AdminRequest::AcceptStale {
+            namespace,
+            bucket,
+            host
+        }),
     ]
 }
 
@@ -389,6 +429,8 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         vec(colony, 0..FEW).prop_map(AdminReply::Colonies),
         vec(namespace, 0..FEW).prop_map(AdminReply::Namespaces),
         any::<u32>().prop_map(|id| AdminReply::Created { id: NamespaceId(id) }),
+        stale_copies().prop_map(AdminReply::StaleCopies),
+        stale_copies().prop_map(AdminReply::Accepted),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| AdminReply::Refused { why, retryable }),
     ]
 }

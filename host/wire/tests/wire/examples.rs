@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
+    StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
-    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
+    Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, PeerBody, PeerMessage};
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView};
@@ -56,10 +57,12 @@ pub(crate) fn all() -> Vec<Example> {
 
 fn requests() -> Vec<Example> {
     let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body });
-    let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation });
+    let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation, ack: Ack::InSync });
     let delete = |kind| mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)), kind });
     vec![
-        ("request-get", request(RequestBody::Get { key: key() })),
+        ("request-get", request(RequestBody::Get { key: key(), read: Read::Token })),
+        ("request-get-confirm", request(RequestBody::Get { key: key(), read: Read::Confirm })),
+        ("request-get-any", request(RequestBody::Get { key: key(), read: Read::Any })),
         (
             "request-put",
             mutate(Mutation::Put {
@@ -110,12 +113,24 @@ fn replies() -> Vec<Example> {
             })),
         ),
         ("reply-absent", reply(ReplyBody::Absent)),
-        ("reply-done", reply(ReplyBody::Done(Done { version: at(2, 10), life: at(1, 4), copies: 2, merged: true }))),
+        (
+            "reply-done",
+            reply(ReplyBody::Done(Done {
+                version: at(2, 10),
+                life: at(1, 4),
+                copies: 2,
+                merged: true,
+                ack: Ack::InSync,
+            })),
+        ),
         ("reply-need-base", reply(ReplyBody::NeedBase { attributes: vec!["cart".to_owned()] })),
         ("refused-not-primary", refused(Refusal::NotPrimary { reign: Reign(3) })),
         ("refused-deposed", refused(Refusal::Deposed)),
         ("refused-not-ready", refused(Refusal::NotReady)),
         ("refused-offline", refused(Refusal::Offline)),
+        ("refused-too-few-copies", refused(Refusal::TooFewCopies { have: 1, min: 2 })),
+        ("refused-lineage-lost", refused(Refusal::LineageLost)),
+        ("refused-not-durable", refused(Refusal::NotDurable)),
         ("refused-behind", refused(Refusal::Behind)),
         ("refused-exists", refused(Refusal::Exists { version: at(1, 4) })),
         ("refused-changed", refused(Refusal::Changed { version: at(2, 9) })),
@@ -210,6 +225,8 @@ fn peers() -> Vec<Example> {
                 epochs: vec![(Reign(1), Seq(5))],
             }),
         ),
+        ("peer-confirm", say(PeerBody::Confirm { reign: Reign(3), nonce: 99 })),
+        ("peer-confirmed", say(PeerBody::Confirmed { reign: Reign(3), nonce: 99 })),
         ("peer-deposed", say(PeerBody::Deposed { reign: Reign(3) })),
         (
             "peer-chunk",
@@ -240,6 +257,8 @@ fn control() -> Vec<Example> {
         ("ask-propose", frame(&ControlRequest::Propose { command: bytes() })),
         ("ask-raft", frame(&ControlRequest::Raft { lineage: LINEAGE, to: RaftId(0x61), message: bytes() })),
         ("ask-feed", frame(&ControlRequest::Feed { lineage: LINEAGE, have: Revision(12) })),
+        ("ask-read-index", frame(&ControlRequest::ReadIndex)),
+        ("ask-copies", frame(&ControlRequest::Copies { colony: COLONY })),
         ("ask-accuse", frame(&ControlRequest::Accuse { observer: StartId(0x51), accused: StartId(0x52) })),
         (
             "ask-fates",
@@ -260,6 +279,13 @@ fn control() -> Vec<Example> {
         ("tell-proposed", frame(&ControlReply::Proposed { outcome: bytes() })),
         ("tell-raft", frame(&ControlReply::Raft { message: bytes() })),
         ("tell-feed-snapshot", frame(&ControlReply::FeedSnapshot { revision: Revision(13), state: bytes() })),
+        ("tell-read-index", frame(&ControlReply::ReadIndex { revision: Revision(77) })),
+        (
+            "tell-copies",
+            frame(&ControlReply::Copies {
+                copies: vec![HeldCopy { held_as: StartId(0x51), position: Some(at(2, 9)), sessions: 40 }],
+            }),
+        ),
         ("tell-feed-commands", frame(&ControlReply::FeedCommands { commands: vec![bytes(), Bytes::new()] })),
         ("tell-noted", frame(&ControlReply::Noted)),
         ("tell-fates", frame(&ControlReply::Fates { fates: vec![Fate::Discard, Fate::Restore, Fate::Wait] })),
@@ -271,6 +297,7 @@ fn control() -> Vec<Example> {
 fn admin() -> Vec<Example> {
     let policy = || Policy {
         copies: 3,
+        min_in_sync: 2,
         buckets: 128,
         ttl_ms: Some(60_000),
         on_conflict: OnConflict::Reject,
@@ -280,6 +307,11 @@ fn admin() -> Vec<Example> {
         ("admin-status", frame(&AdminRequest::Status)),
         ("admin-colonies", frame(&AdminRequest::Colonies { of: Some("h1".to_owned()) })),
         ("admin-namespaces", frame(&AdminRequest::Namespaces)),
+        ("admin-stale-copies", frame(&AdminRequest::StaleCopies { namespace: "cart".to_owned(), bucket: 17 })),
+        (
+            "admin-accept-stale",
+            frame(&AdminRequest::AcceptStale { namespace: "cart".to_owned(), bucket: 17, host: "h2".to_owned() }),
+        ),
         ("admin-create-namespace", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: policy() })),
         ("admin-is-status", frame(&AdminReply::Status(cluster_status()))),
         (
@@ -303,6 +335,8 @@ fn admin() -> Vec<Example> {
                 policy: policy(),
             }])),
         ),
+        ("admin-told-stale-copies", frame(&AdminReply::StaleCopies(stale_copies()))),
+        ("admin-accepted", frame(&AdminReply::Accepted(stale_copies()))),
         ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
         ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
     ]
@@ -332,6 +366,14 @@ fn cluster_status() -> ClusterStatus {
     }
 }
 
+fn stale_copies() -> StaleCopies {
+    StaleCopies {
+        lost: vec!["h1".to_owned()],
+        reign: Reign(2),
+        copies: vec![StaleCopy { host: "h2".to_owned(), position: Some(at(2, 9)), sessions: 40 }],
+    }
+}
+
 /// A variant that is not listed stops the build here: it wants an example above, and its number is then fixed.
 macro_rules! every_variant {
     ($($message:ident: $($variant:ident)*;)*) => {$(
@@ -344,20 +386,23 @@ macro_rules! every_variant {
 every_variant! {
     RequestBody: Get Mutate;
     Mutation: Put Save Touch Delete;
+    Read: Token Confirm Any;
+    Ack: InSync Primary Durable;
     Precondition: None Absent Version;
     Content: Blob Attributes;
     Changes: Blob Attributes;
     ReplyBody: Found Absent Done NeedBase Refused;
-    Refusal: NotPrimary Deposed NotReady Offline Behind Exists Changed Gone NotFound Late Busy TooLarge
+    Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed;
     Change: Barrier Put Update Touch End Forget;
     EndKind: Logout Revoke Expiry;
-    PeerBody: Append Appended Mismatch Deposed Chunk ChunkTaken ChunkRefused;
-    ControlRequest: Introduce Join Propose Raft Feed Accuse Fates;
-    ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands Noted Fates NotLeader Refused;
+    PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Chunk ChunkTaken ChunkRefused;
+    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates;
+    ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
+        Refused;
     Fate: Discard Restore Wait;
-    AdminRequest: Status Colonies Namespaces CreateNamespace;
-    AdminReply: Status Colonies Namespaces Created Refused;
+    AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale;
+    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Refused;
     OnConflict: Merge Reject Overwrite;
     MergeBy: LastWrite Plugin;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{AdminReply, AdminRequest, MergeBy, Policy};
-use colony_wire::client::{Request, RequestBody, Routes, RoutesRequest};
+use colony_wire::client::{Ack, Read, Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
@@ -146,6 +146,7 @@ fn mutate(mutation: Mutation) -> Request {
                 lowest_unanswered: 1,
             },
             mutation,
+            ack: Ack::Primary,
         },
     }
 }
@@ -162,7 +163,7 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
         colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: u32::try_from(deadline).unwrap(),
         token: None,
-        body: RequestBody::Get { key: key() },
+        body: RequestBody::Get { key: key(), read: Read::Confirm },
     };
     limit("deadline", millis(MAX_DEADLINE), get);
     limit("ttl", millis(MAX_TTL), |len| mutate(Mutation::Touch { key: key(), ttl: Some(len as u64) }));
@@ -214,7 +215,8 @@ fn a_client_may_log_out_and_revoke_and_not_expire() {
 fn a_key_from_the_network_is_neither_empty_nor_too_long() {
     let request = mutate(Mutation::Touch { key: key(), ttl: None });
     let frame = request.to_frame(1).expect("it encodes");
-    let (before, after) = (&frame[..frame.len() - 3], &frame[frame.len() - 1..]);
+    // The key, one byte for its length and one for itself, stands before the time to live and the level.
+    let (before, after) = (&frame[..frame.len() - 4], &frame[frame.len() - 2..]);
     let with_key = |len: usize| {
         let mut bytes = before.to_vec();
         bytes.extend(postcard::to_stdvec(&vec![b'k'; len]).expect("it encodes"));

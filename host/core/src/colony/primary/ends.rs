@@ -31,9 +31,13 @@ impl Primary {
         }
     }
 
-    /// Up to here every start that holds or is to hold a copy is known to know what is committed.
+    /// Up to here every start that holds or is to hold a copy is known to know what is committed. Nobody can say
+    /// that of one that was in sync once and may still hold its copy.
     fn known_to_all(&self, desk: &Desk<'_>) -> Seq {
         let entry = desk.entry;
+        if !entry.unaccounted.is_empty() {
+            return Seq(0);
+        }
         let others = entry.in_sync.iter().chain(&entry.want).filter(|start| **start != desk.me);
         let told = others.map(|start| self.peers.get(start).map_or(Seq(0), |peer| peer.told));
         told.min().unwrap_or(Seq(u64::MAX)).min(desk.holding.committed())

@@ -3,6 +3,7 @@
 //! At most one change of an entry is under way. A proposal's outcome is known only when the entry's `cfg`
 //! has moved on; until then everything holds that would have to hold if it were decided.
 
+use colony_wire::client::Refusal;
 use colony_wire::{Cfg, StartId};
 
 use super::progress::Stage;
@@ -68,33 +69,49 @@ impl Primary {
         }
     }
 
-    /// Whom to add, whom to remove.
+    /// Whom to add, whom to remove. No change leaves fewer than the namespace's least: who could be removed only
+    /// below it stays until somebody takes its place in the same entry (`PROTOCOL.md` 3.8).
     fn next_change(&self, desk: &Desk<'_>) -> Option<(Option<StartId>, Vec<StartId>)> {
         let entry = desk.entry;
-        let is_silent_peer =
-            |start: &&StartId| self.peers.get(start).is_some_and(|peer| is_silent(desk, peer.owes_since, peer.heard));
-        let silent: Vec<StartId> = entry.in_sync.iter().filter(is_silent_peer).copied().collect();
-        if !silent.is_empty() {
-            return Some((None, silent));
+        let spare = entry.in_sync.len().saturating_sub(desk.least_in_sync());
+        let silent = self.silent_in_sync(desk);
+        let removable: Vec<StartId> = silent.iter().copied().take(spare).collect();
+        if !removable.is_empty() {
+            return Some((None, removable));
         }
-        // What an earlier primary committed is known only once the barrier is committed: before that, a
-        // peer at this one's commit position may lack an acknowledged op.
-        let committed = desk.holding.committed();
+        // What an earlier primary committed is known only once the barrier is committed: before that, a peer
+        // at this one's commit position may lack an acknowledged op. One that has the barrier lacks none.
+        let due = desk.holding.committed().max(self.barrier);
         let has_caught_up = |start: &&StartId| {
             let Some(peer) = self.peers.get(start) else { return false };
             let is_the_copy = peer.knows >= entry.cfg || mutant!(desk.settings, TrustLostCopy);
-            let holds_enough =
-                peer.counted_on && is_the_copy && peer.matched >= committed && self.is_settled(desk.holding);
+            let holds_enough = peer.counted_on && is_the_copy && peer.matched >= due;
             !entry.is_in_sync(**start)
                 && (holds_enough || (mutant!(desk.settings, ProposeBelowCommitted) && peer.heard > Time(0)))
         };
         if let Some(start) = entry.want.iter().find(has_caught_up) {
-            return Some((Some(*start), Vec::new()));
+            return Some((Some(*start), silent.into_iter().take(1).collect()));
         }
         let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));
         let is_surplus = |start: &&StartId| **start != desk.me && !entry.is_wanted(**start);
-        let surplus: Vec<StartId> = entry.in_sync.iter().filter(is_surplus).copied().collect();
+        let surplus: Vec<StartId> = entry.in_sync.iter().filter(is_surplus).copied().take(spare).collect();
         (is_complete && !entry.want.is_empty() && !surplus.is_empty()).then_some((None, surplus))
+    }
+
+    /// The peers in the set that owe an answer and say nothing.
+    fn silent_in_sync(&self, desk: &Desk<'_>) -> Vec<StartId> {
+        let is_silent_peer =
+            |start: &&StartId| self.peers.get(start).is_some_and(|peer| is_silent(desk, peer.owes_since, peer.heard));
+        desk.entry.in_sync.iter().filter(is_silent_peer).copied().collect()
+    }
+
+    /// Whether fewer copies answer than the namespace asks for: then nothing can be acknowledged, and whoever
+    /// asks is told so (`PROTOCOL.md` 3.8).
+    pub(super) fn shortage(&self, desk: &Desk<'_>) -> Option<Refusal> {
+        let least = desk.least_in_sync();
+        let have = desk.entry.in_sync.len() - self.silent_in_sync(desk).len();
+        let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        (have < least).then(|| Refusal::TooFewCopies { have: number(have), min: number(least) })
     }
 
     fn propose(&mut self, desk: &mut Desk<'_>, add: Option<StartId>, remove: Vec<StartId>) {

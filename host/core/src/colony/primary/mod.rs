@@ -5,11 +5,13 @@
 //!   ends.rs        sessions whose time is over, tombstones of no more use
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
+//!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
 //! ```
 //!
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod confirm;
 mod ends;
 mod evaluate;
 mod membership;
@@ -19,21 +21,23 @@ mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use colony_wire::client::{Refusal, Reply, ReplyBody};
+use colony_wire::client::{Ack, Refusal, Reply, ReplyBody};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::{EndKind, Key};
 use colony_wire::{ColonyId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
+use self::confirm::Confirms;
 use self::membership::{Handover, Proposed};
 use self::progress::Progress;
-pub(super) use self::replicate::Ack;
+pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
 use super::clock::{Moment, SessionTime};
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
 use super::settings::Settings;
+use super::store;
 use crate::group::Entry;
 use crate::merge::Ticket;
 use crate::{Now, Time};
@@ -42,6 +46,7 @@ use crate::{Now, Time};
 pub(super) struct Desk<'a> {
     pub(super) me: StartId,
     pub(super) colony: ColonyId,
+    /// The group's.
     pub(super) lineage: LineageId,
     pub(super) entry: &'a Entry,
     pub(super) holding: &'a mut Holding,
@@ -78,6 +83,7 @@ pub(super) struct Primary {
     parked_keys: BTreeMap<Key, Ticket>,
     /// Up to here this reign has logged that tombstones go.
     forgotten: Seq,
+    confirms: Confirms,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +92,14 @@ struct Tip {
     last: Seq,
     /// Lives that ended on the way, each with its kind: no tombstone says so yet.
     ended: Vec<(Position, EndKind)>,
+}
+
+/// Who asked for a change, and what must be done before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Asker {
+    caller: Caller,
+    stamp: Stamp,
+    ack: Ack,
 }
 
 /// Who is told when an op is committed.
@@ -105,6 +119,11 @@ impl Desk<'_> {
     pub(super) fn reply(&mut self, to: Caller, body: ReplyBody) {
         let seen = self.holding.store.position();
         self.out.push(Output::Reply { to, reply: Reply { served_by: self.me, seen, body } });
+    }
+
+    /// Below how many starts no change may bring the in-sync set (`PROTOCOL.md` 3.8).
+    fn least_in_sync(&self) -> usize {
+        usize::from(self.space.policy.min_in_sync).max(1)
     }
 
     fn next_serial(&mut self) -> u64 {
@@ -135,6 +154,7 @@ impl Primary {
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
             forgotten: Seq(0),
+            confirms: Confirms::default(),
         };
         primary.inherit(desk);
         desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
@@ -183,17 +203,25 @@ impl Primary {
         }
     }
 
-    /// Gives a change the next place in the log.
-    fn append(&mut self, desk: &mut Desk<'_>, change: Change, by: Option<(Stamp, Caller)>) -> Seq {
+    /// Gives a change the next place in the log. Whoever asked for the primary's word alone has it with that.
+    fn append(&mut self, desk: &mut Desk<'_>, change: Change, by: Option<Asker>) -> Seq {
         let seq = desk.holding.prepared().next();
         let newest = desk.holding.log.get(desk.holding.prepared()).map_or(0, |op| op.written_at);
         let op = Op {
-            position: Position { lineage: desk.lineage, reign: self.reign, seq },
-            stamp: by.map(|(stamp, _)| stamp),
+            position: Position { lineage: desk.entry.lineage, reign: self.reign, seq },
+            stamp: by.map(|asker| asker.stamp),
             written_at: desk.now.wall_ms.max(newest).max(desk.holding.store.clock()),
             change,
         };
-        self.remember(desk, &op, by.map(|(_, caller)| caller));
+        let at_once = by.filter(|asker| asker.ack == Ack::Primary);
+        let before = at_once.and(op.change.key()).and_then(|key| self.current(desk, key)).cloned();
+        self.remember(desk, &op, by.filter(|asker| asker.ack != Ack::Primary).map(|asker| asker.caller));
+        if let Some(asker) = at_once {
+            let after = op.change.key().and_then(|key| self.current(desk, key));
+            let done = store::answer(&op, before.as_ref(), after);
+            let done = colony_wire::client::Done { copies: 1, ack: Ack::Primary, ..done };
+            desk.reply(asker.caller, ReplyBody::Done(done));
+        }
         desk.holding.log.push(op);
         seq
     }
@@ -218,11 +246,13 @@ impl Primary {
         self.commit(desk);
         self.send_what_is_due(desk);
         self.look_after_the_set(desk);
+        self.confirm(desk);
     }
 
     pub(super) fn tick(&mut self, desk: &mut Desk<'_>) {
         self.refuse_the_late(desk);
         self.send_again(desk);
+        self.confirm_again(desk);
         self.settle(desk);
         self.tell_news(desk);
     }
@@ -289,6 +319,9 @@ impl Primary {
         for deferred in self.deferred.into_values().flatten() {
             desk.reply(deferred.caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
         }
+        for caller in self.confirms.into_callers() {
+            desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        }
         for parked in self.parked.into_values() {
             for caller in parked.callers() {
                 desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
@@ -304,6 +337,7 @@ impl Primary {
             || self.proposed.is_some()
             || self.handover.is_some()
             || !self.parked.is_empty()
+            || self.confirms.is_restless()
             || self.wants_change(desk)
             || self.peers.values().any(|peer| peer.is_restless(prepared, committed))
     }

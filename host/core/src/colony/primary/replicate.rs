@@ -13,8 +13,8 @@ use crate::colony::snapshot;
 /// Longest wait before chunks are sent again: a slow link must not fill with copies of them.
 const PATIENCE_MAX: Duration = Duration::from_secs(5);
 
-/// What a peer acknowledges.
-pub(in crate::colony) struct Ack {
+/// What a peer says it holds.
+pub(in crate::colony) struct Held {
     /// The newest table entry its copy knows to exist.
     pub(in crate::colony) cfg: Cfg,
     /// The table entry its copy was begun on.
@@ -78,7 +78,10 @@ impl Primary {
     }
 
     /// This host slept: every peer is counted as heard of just now.
-    pub(in crate::colony) fn forgive(&mut self, desk: &Desk<'_>) {
+    pub(in crate::colony) fn forgive(&mut self, desk: &mut Desk<'_>, slept: Duration) {
+        if slept > desk.settings.doubt_after {
+            self.doubt(desk);
+        }
         for peer in self.peers.values_mut() {
             peer.heard = desk.now.mono;
             peer.owes_since = peer.owes_since.map(|_| desk.now.mono);
@@ -106,8 +109,8 @@ impl Primary {
     /// on. That no younger one is about to take its place, the proposal to add it makes sure of: it stands
     /// on an entry that the copy knew when it acknowledged, and a copy is not dropped for an older entry
     /// than it knows.
-    pub(in crate::colony) fn appended(&mut self, desk: &mut Desk<'_>, from: StartId, ack: Ack) {
-        let Ack { cfg, begun, prepared, committed } = ack;
+    pub(in crate::colony) fn appended(&mut self, desk: &mut Desk<'_>, from: StartId, held: Held) {
+        let Held { cfg, begun, prepared, committed } = held;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if begun != peer.begun && !mutant!(desk.settings, TrustLostCopy) {
             if begun < peer.begun {

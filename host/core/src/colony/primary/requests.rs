@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use colony_wire::RequestId;
-use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody};
-use colony_wire::op::{Change, Stamp};
+use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
+use colony_wire::{Position, RequestId};
 
 use super::evaluate::{Asked, Bench, Verdict, check_room};
-use super::{Desk, Primary};
+use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
 use crate::colony::records::Known;
@@ -20,8 +20,7 @@ use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parked {
     key: Key,
-    stamp: Stamp,
-    caller: Caller,
+    asker: Asker,
     deadline: Time,
     conflict: Conflict,
     others: Vec<AttributeChange>,
@@ -40,8 +39,7 @@ pub(super) struct Deferred {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Queued {
-    caller: Caller,
-    stamp: Stamp,
+    asker: Asker,
     mutation: Mutation,
     deadline: Time,
 }
@@ -64,15 +62,13 @@ impl Parked {
 
     /// Who waits here for the answer to this request.
     fn caller_of(&mut self, request: RequestId) -> Option<&mut Caller> {
-        if self.stamp.request == request {
-            return Some(&mut self.caller);
-        }
-        self.queue.iter_mut().find(|queued| queued.stamp.request == request).map(|queued| &mut queued.caller)
+        let askers = std::iter::once(&mut self.asker).chain(self.queue.iter_mut().map(|queued| &mut queued.asker));
+        askers.into_iter().find(|asker| asker.stamp.request == request).map(|asker| &mut asker.caller)
     }
 
     /// Everybody who waits here.
     pub(super) fn callers(self) -> impl Iterator<Item = Caller> {
-        std::iter::once(self.caller).chain(self.queue.into_iter().map(|queued| queued.caller))
+        std::iter::once(self.asker).chain(self.queue.into_iter().map(|queued| queued.asker)).map(|asker| asker.caller)
     }
 }
 
@@ -80,25 +76,46 @@ impl Primary {
     pub(in crate::colony) fn request(&mut self, desk: &mut Desk<'_>, from: Caller, request: Request) {
         let deadline = desk.now.mono + Duration::from_millis(u64::from(request.deadline_ms));
         match request.body {
-            RequestBody::Get { key } => {
-                let body = self.read(desk, request.token, &key);
-                desk.reply(from, body);
-            }
-            RequestBody::Mutate { stamp, mutation } => {
-                self.mutate(desk, Queued { caller: from, stamp, mutation, deadline });
+            RequestBody::Get { key, read } => self.read(desk, from, request.token, key, read, deadline),
+            RequestBody::Mutate { stamp, mutation, ack } => {
+                let asker = Asker { caller: from, stamp, ack };
+                self.mutate(desk, Queued { asker, mutation, deadline });
                 self.settle(desk);
             }
         }
     }
 
-    /// Committed state only, and only if it holds all that the client has seen.
-    fn read(&self, desk: &Desk<'_>, token: Option<colony_wire::Position>, key: &Key) -> ReplyBody {
-        if !self.is_settled(desk.holding) && !mutant!(desk.settings, ReadBeforeBarrier) {
-            return ReplyBody::Refused(Refusal::NotReady);
+    /// Committed state only, and only if it holds what the client asks for.
+    fn read(
+        &mut self,
+        desk: &mut Desk<'_>,
+        from: Caller,
+        token: Option<Position>,
+        key: Key,
+        read: Read,
+        deadline: Time,
+    ) {
+        let body = match self.refuse_read(desk, token.filter(|_| read != Read::Any)) {
+            Some(refusal) => ReplyBody::Refused(refusal),
+            None if read == Read::Confirm => return self.read_confirmed(desk, from, key, deadline),
+            None => self.found(desk, &key),
+        };
+        desk.reply(from, body);
+    }
+
+    fn refuse_read(&self, desk: &Desk<'_>, token: Option<Position>) -> Option<Refusal> {
+        let is_settled = self.is_settled(desk.holding) || mutant!(desk.settings, ReadBeforeBarrier);
+        if !is_settled || self.confirms.is_doubtful() {
+            return Some(self.shortage(desk).unwrap_or(Refusal::NotReady));
         }
-        if token.is_some_and(|token| !desk.holding.store.history.covers(token)) {
-            return ReplyBody::Refused(Refusal::Behind);
-        }
+        let token = token.filter(|token| !desk.holding.store.history.covers(*token))?;
+        // Reigns grow along the path: a lower one of another lineage is a part of the path that was given up.
+        let is_given_up = token.lineage != desk.entry.lineage && token.reign < desk.entry.reign;
+        Some(if is_given_up { Refusal::LineageLost } else { Refusal::Behind })
+    }
+
+    /// The session as committed here.
+    pub(super) fn found(&self, desk: &Desk<'_>, key: &Key) -> ReplyBody {
         let session =
             if mutant!(desk.settings, ReadUncommitted) { self.current(desk, key) } else { desk.holding.store.get(key) };
         session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.session_time)))
@@ -107,7 +124,7 @@ impl Primary {
     fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
         if let Some(answer) = self.refuse_or_repeat(desk, &asked) {
             if let Some(body) = answer {
-                desk.reply(asked.caller, body);
+                desk.reply(asked.asker.caller, body);
             }
             return;
         }
@@ -128,20 +145,20 @@ impl Primary {
         };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
-                self.append(desk, change, Some((asked.stamp, asked.caller)));
+                self.append(desk, change, Some(asked.asker));
             }
             Verdict::PutOff => {
-                let request = asked.stamp.request;
+                let Asker { caller, stamp, .. } = asked.asker;
                 if let Some(body) = self.put_off(desk, &key) {
-                    self.answer(desk, &key, Deferred { caller: asked.caller, request, body });
+                    self.answer(desk, &key, Deferred { caller, request: stamp.request, body });
                 }
             }
             Verdict::Answer(body) => {
-                let request = asked.stamp.request;
-                self.answer(desk, &key, Deferred { caller: asked.caller, request, body });
+                let Asker { caller, stamp, .. } = asked.asker;
+                self.answer(desk, &key, Deferred { caller, request: stamp.request, body });
             }
             Verdict::Merge(question) => {
-                self.park(desk, key, asked.stamp, asked.caller, asked.deadline, *question);
+                self.park(desk, key, asked.asker, asked.deadline, *question);
             }
         }
     }
@@ -157,7 +174,7 @@ impl Primary {
             desk.holding.store.put_off(key, deadline);
         }
         let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
-        Some(ReplyBody::Done(Done { version, life, copies, merged: false }))
+        Some(ReplyBody::Done(Done { version, life, copies, merged: false, ack: Ack::InSync }))
     }
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
@@ -175,9 +192,13 @@ impl Primary {
     fn refuse_or_repeat(&mut self, desk: &mut Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
         let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
         let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
-        let request = asked.stamp.request;
-        if !self.is_settled(desk.holding) {
-            return refuse(Refusal::NotReady);
+        let Asker { caller, stamp, ack } = asked.asker;
+        let request = stamp.request;
+        if ack == Ack::Durable {
+            return refuse(Refusal::NotDurable);
+        }
+        if !self.is_settled(desk.holding) || self.confirms.is_doubtful() {
+            return refuse(self.shortage(desk).unwrap_or(Refusal::NotReady));
         }
         if desk.now.mono >= asked.deadline {
             return refuse(Refusal::Late);
@@ -194,12 +215,12 @@ impl Primary {
             // The newest attempt gets the answer. An earlier one may have nobody waiting any more; it is
             // told that it was overtaken, so that the shell forgets it.
             let under_way = if let Some(seq) = self.in_flight.get(&request) {
-                self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(asked.caller))
+                self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(caller))
             } else {
                 let deferred = self.deferred.values_mut().flatten();
                 let deferred = deferred.filter(|deferred| deferred.request == request).map(|it| &mut it.caller);
                 let parked = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
-                deferred.last().or(parked).map(|caller| Some(std::mem::replace(caller, asked.caller)))
+                deferred.last().or(parked).map(|before| Some(std::mem::replace(before, caller)))
             };
             if let Some(overtaken) = under_way {
                 if let Some(caller) = overtaken {
@@ -209,12 +230,15 @@ impl Primary {
             }
         }
         let has_room = self.has_room(desk);
+        let shortage = self.shortage(desk);
         let records = &mut desk.holding.store.records;
         if self.is_handing_over() {
             refuse(Refusal::NotReady)
+        } else if let Some(shortage) = shortage {
+            refuse(shortage)
         } else if !has_room {
             busy("uncommitted changes of the colony")
-        } else if records.unanswered(asked.stamp) >= desk.settings.max_records {
+        } else if records.unanswered(stamp) >= desk.settings.max_records {
             busy("unanswered requests of the client")
         } else if records.is_full_for(request.client) {
             busy("clients of the colony")
@@ -227,15 +251,16 @@ impl Primary {
         let total: usize = self.parked.values().map(|parked| parked.queue.len()).sum();
         let Some(parked) = self.parked.get_mut(&ticket) else { return };
         if total >= desk.settings.max_parked {
-            desk.reply(asked.caller, ReplyBody::Refused(Refusal::Busy { what: "changes behind merges".into() }));
+            let busy = Refusal::Busy { what: "changes behind merges".into() };
+            desk.reply(asked.asker.caller, ReplyBody::Refused(busy));
         } else {
             parked.queue.push_back(asked);
         }
     }
 
-    fn park(&mut self, desk: &mut Desk<'_>, key: Key, stamp: Stamp, caller: Caller, deadline: Time, question: Asked) {
+    fn park(&mut self, desk: &mut Desk<'_>, key: Key, asker: Asker, deadline: Time, question: Asked) {
         if self.parked.len() >= desk.settings.max_parked {
-            desk.reply(caller, ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
+            desk.reply(asker.caller, ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
             return;
         }
         let ticket = Ticket(desk.next_serial());
@@ -243,7 +268,7 @@ impl Primary {
         desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: conflict.clone() });
         self.parked_keys.insert(key.clone(), ticket);
         let queue = VecDeque::new();
-        self.parked.insert(ticket, Parked { key, stamp, caller, deadline, conflict, others, ttl, queue });
+        self.parked.insert(ticket, Parked { key, asker, deadline, conflict, others, ttl, queue });
     }
 
     /// A merge was decided, or failed: the referee has the last word, then the save is logged.
@@ -267,9 +292,9 @@ impl Primary {
         let in_time = parked.deadline > desk.now.mono;
         match fits.and(if in_time { Ok(()) } else { Err(Refusal::Late) }) {
             Ok(()) => {
-                self.append(desk, change, Some((parked.stamp, parked.caller)));
+                self.append(desk, change, Some(parked.asker));
             }
-            Err(refusal) => desk.reply(parked.caller, ReplyBody::Refused(refusal)),
+            Err(refusal) => desk.reply(parked.asker.caller, ReplyBody::Refused(refusal)),
         }
         for queued in parked.queue {
             self.mutate(desk, queued);
@@ -285,7 +310,7 @@ impl Primary {
         for ticket in given_up {
             let Some(parked) = self.parked.remove(&ticket) else { continue };
             self.parked_keys.remove(&parked.key);
-            desk.reply(parked.caller, ReplyBody::Refused(Refusal::Late));
+            desk.reply(parked.asker.caller, ReplyBody::Refused(Refusal::Late));
             for queued in parked.queue {
                 self.mutate(desk, queued);
             }
@@ -295,7 +320,7 @@ impl Primary {
             let (in_time, too_late): (VecDeque<Queued>, VecDeque<Queued>) =
                 std::mem::take(&mut parked.queue).into_iter().partition(|queued| queued.deadline > now);
             parked.queue = in_time;
-            late.extend(too_late.into_iter().map(|queued| queued.caller));
+            late.extend(too_late.into_iter().map(|queued| queued.asker.caller));
         }
         for caller in late {
             desk.reply(caller, ReplyBody::Refused(Refusal::Late));

@@ -1,0 +1,102 @@
+//! A namespace that asks for a least number of copies (`PROTOCOL.md` 3.8).
+
+use bytes::Bytes;
+use colony_core::colony::Settings;
+use colony_wire::admin::Policy;
+use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::control::Fate;
+
+use crate::calls::{blob, request};
+use crate::world::{A, B, C, World, world_with};
+
+fn strict(holders: &[usize]) -> World {
+    world_with(holders, Policy { min_in_sync: 2, ..Policy::default() }, Settings::default())
+}
+
+const SHORT: Refusal = Refusal::TooFewCopies { have: 1, min: 2 };
+
+/// A silent peer is not dropped below the least: nothing is acknowledged, and whoever asks is told why.
+#[test]
+fn below_the_least_nothing_is_acknowledged_and_it_says_so() {
+    let mut w = strict(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(B);
+    let under_way = w.ask(A, request(2, blob("k", "w")));
+    w.run(1_000);
+    assert_eq!(w.answer(under_way), None, "it may yet be acknowledged");
+    assert_eq!(w.entry().in_sync.len(), 2);
+    let refused = w.ask(A, request(3, blob("k", "x")));
+    assert_eq!(w.refusal(refused), Some(&SHORT));
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("v")), "what is committed is read");
+    w.declare_dead(B);
+    w.run(500);
+    assert_eq!((w.entry().in_sync.len(), w.answer(under_way)), (2, None), "the dead start stays");
+}
+
+/// One entry puts a caught-up peer in the place of the dead one, also before the barrier could be committed:
+/// the peer that comes in has the barrier, so it lacks nothing that was acknowledged before.
+#[test]
+fn a_caught_up_peer_takes_the_place_of_the_dead_in_one_entry() {
+    let mut w = strict(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(A);
+    w.declare_dead(A);
+    w.tell_all();
+    w.run(1_000);
+    assert!(!w.replica(B).is_serving());
+    assert_eq!(w.read(B, "k"), ReplyBody::Refused(SHORT), "not even the barrier is committed");
+    let cfg = w.entry().cfg;
+    w.want(&[B, C]);
+    w.tell_all();
+    w.run(1_000);
+    assert_eq!(w.entry().in_sync, [w.start(B), w.start(C)]);
+    assert_eq!(w.entry().cfg.0, cfg.0 + 2, "the plan, and one exchange");
+    assert!(w.replica(B).is_serving());
+    assert_eq!(w.value(B, "k"), Some(Bytes::from("v")));
+    w.done(B, request(2, blob("k", "w")));
+}
+
+/// A process that only seemed dead holds an in-sync copy still: it is in the set again under its new start, and
+/// the colony goes on without copying anything.
+#[test]
+fn a_copy_that_only_seemed_dead_counts_again() {
+    let mut w = strict(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.declare_dead(B);
+    w.tell(A);
+    let dead = w.reborn(B);
+    w.tell_all();
+    assert_eq!(w.fate(B), Fate::Restore);
+    w.restore(B);
+    w.hear_fate(B, dead, Fate::Restore);
+    w.tell_all();
+    w.run(500);
+    assert_eq!(w.entry().in_sync, [w.start(A), w.start(B)]);
+    w.done(A, request(2, blob("k", "w")));
+    w.run(100);
+    assert_eq!(w.replica(A).position(), w.replica(B).position());
+}
+
+/// Both seemed dead: the first that comes back reigns, the second joins it, and nothing is lost.
+#[test]
+fn two_that_seemed_dead_come_back_one_after_the_other() {
+    let mut w = strict(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.declare_dead(A);
+    w.declare_dead(B);
+    let dead = w.reborn(B);
+    assert_eq!(w.fate(B), Fate::Restore);
+    w.restore(B);
+    w.hear_fate(B, dead, Fate::Restore);
+    w.tell(B);
+    w.run(500);
+    assert_eq!(w.read(B, "k"), ReplyBody::Refused(SHORT));
+    let dead = w.reborn(A);
+    w.restore(A);
+    w.hear_fate(A, dead, Fate::Restore);
+    w.tell_all();
+    w.run(500);
+    assert_eq!(w.entry().primary, Some(w.start(B)));
+    assert_eq!(w.value(B, "k"), Some(Bytes::from("v")));
+    w.done(B, request(2, blob("k", "w")));
+}
