@@ -210,6 +210,9 @@ impl World {
                 self.oracle.seen.note(Sight::GroupRead);
                 self.read_group(host, shard, colony, nonce);
             }
+            Output::ExpiryHeld { colony, held } => {
+                self.trace.words(at, format_args!("h{host}.{shard} holds {held} sessions of {colony}"));
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);

@@ -15,11 +15,14 @@ use super::history::History;
 use super::records::Records;
 use super::session::Session;
 
+/// The sessions that end, by their deadlines.
+type Deadlines = BTreeMap<SessionTime, BTreeSet<Key>>;
+
 /// Sessions, ended lives, answers and history, all at one committed position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
-    deadlines: BTreeSet<(SessionTime, Key)>,
+    deadlines: Deadlines,
     ends: Ends,
     pub(super) records: Records,
     pub(super) history: History,
@@ -134,25 +137,30 @@ impl Store {
             None => self.sessions.remove(key),
         };
         if let Some(old) = before.and_then(|session| session.deadline) {
-            self.deadlines.remove(&(old, key.clone()));
+            undate(&mut self.deadlines, old, key);
         }
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key.clone()));
+            self.deadlines.entry(deadline).or_default().insert(key.clone());
         }
     }
 
-    /// Sessions whose time to live is over, the longest overdue first.
-    pub(super) fn expired(&self, now: SessionTime) -> impl Iterator<Item = &Key> {
-        self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
+    /// Sessions whose time to live was over before this, the longest overdue first.
+    pub(super) fn over_before(&self, end: SessionTime) -> impl Iterator<Item = &Key> {
+        self.deadlines.range(..end).flat_map(|(_, keys)| keys)
+    }
+
+    /// Sessions whose time to live is over by `now`, and was not before `from`; the longest overdue first.
+    pub(super) fn over_by(&self, now: SessionTime, from: SessionTime) -> impl Iterator<Item = &Key> {
+        self.deadlines.range(from.min(now)..=now).flat_map(|(_, keys)| keys)
     }
 
     /// Moves the deadline of one session. It is no logged state.
     pub(super) fn put_off(&mut self, key: &Key, deadline: SessionTime) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(before) = session.deadline.replace(deadline) {
-            self.deadlines.remove(&(before, key.clone()));
+            undate(&mut self.deadlines, before, key);
         }
-        self.deadlines.insert((deadline, key.clone()));
+        self.deadlines.entry(deadline).or_default().insert(key.clone());
     }
 
     /// Moves every deadline on for a promotion: this host's clock is another than the one they were counted
@@ -171,9 +179,23 @@ impl Store {
     }
 }
 
-/// The sessions that end, by their deadlines.
-fn dated(sessions: &BTreeMap<Key, Session>) -> BTreeSet<(SessionTime, Key)> {
-    sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect()
+fn dated(sessions: &BTreeMap<Key, Session>) -> Deadlines {
+    let mut deadlines = Deadlines::new();
+    for (key, session) in sessions {
+        if let Some(deadline) = session.deadline {
+            deadlines.entry(deadline).or_default().insert(key.clone());
+        }
+    }
+    deadlines
+}
+
+fn undate(deadlines: &mut Deadlines, deadline: SessionTime, key: &Key) {
+    if let Some(keys) = deadlines.get_mut(&deadline) {
+        keys.remove(key);
+        if keys.is_empty() {
+            deadlines.remove(&deadline);
+        }
+    }
 }
 
 /// What the client of an op is told. The number of copies is known only when it is told.

@@ -6,7 +6,7 @@ use colony_wire::Seq;
 use colony_wire::admin::Policy;
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::op::Change;
-use colony_wire::session::{Content, EndKind, Mutation, Precondition};
+use colony_wire::session::{Content, EndKind, Key, Mutation, Precondition};
 
 use crate::calls::{key, request, request_of};
 use crate::world::{A, B, C, World, world, world_with};
@@ -185,4 +185,55 @@ fn a_touch_of_what_is_not_committed_waits() {
     w.declare_dead(A);
     w.tell_all();
     assert!(matches!(w.refusal(second), Some(Refusal::NotPrimary { .. })));
+}
+
+/// A colony on A and B with this many sessions that live for a second.
+fn crowd(sessions: u64) -> World {
+    let mut w = world(&[A, B]);
+    for number in 0..sessions {
+        let name = Key::new(format!("k{number}")).unwrap();
+        let content = Content::Blob(Bytes::from("v"));
+        let put = Mutation::Put { key: name, content, ttl: Some(1_000), precondition: Precondition::None };
+        w.done(A, request(1 + number, put));
+    }
+    w.tick(A);
+    w.quiet();
+    w
+}
+
+/// `PROTOCOL.md` 11; D5: sessions that come due while their primary runs end, however many they are.
+#[test]
+fn what_is_due_ends_whatever_the_number() {
+    let mut w = crowd(100);
+    w.run(1_200);
+    assert_eq!((w.replica(A).store().len(), w.held.len()), (0, 0));
+}
+
+/// `PROTOCOL.md` 11; D5: what came due while there was no primary ends a fifth a minute, and the host says so.
+#[test]
+fn what_came_due_in_an_outage_is_held_and_told() {
+    let mut w = crowd(100);
+    w.kill(A);
+    w.run(5_000);
+    w.declare_dead(A);
+    w.tell_all();
+    w.run(500);
+    assert_eq!((w.replica(B).store().len(), &w.held[..]), (80, &[80][..]));
+    w.done(B, request(500, living("k", Some(1_000))));
+    w.run(50_000);
+    assert_eq!((w.replica(B).store().len(), w.held.len()), (80, 1), "what is dated in the window ends as it is due");
+    w.run(10_000);
+    assert_eq!((w.replica(B).store().len(), &w.held[1..]), (64, &[64][..]), "a fifth of those, at least 16");
+}
+
+/// `PROTOCOL.md` 11: in a small colony an outage is made up for at once.
+#[test]
+fn a_handful_that_came_due_in_an_outage_ends() {
+    let mut w = crowd(16);
+    w.kill(A);
+    w.run(5_000);
+    w.declare_dead(A);
+    w.tell_all();
+    w.run(500);
+    assert_eq!((w.replica(B).store().len(), w.held.len()), (0, 0));
 }

@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) merges: Vec<(usize, Ticket, Conflict)>,
     /// Hosts that asked for a linearizable read of the table, and their nonces.
     pub(crate) group_reads: Vec<(usize, u64)>,
+    /// How many sessions were said to be held, each time it was said.
+    pub(crate) held: Vec<u64>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
     pub(crate) now: Time,
@@ -87,6 +89,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         bag: Vec::new(),
         proposals: Vec::new(),
         merges: Vec::new(),
+        held: Vec::new(),
         group_reads: Vec::new(),
         replies: BTreeMap::new(),
         space: Arc::new(Space { name: "carts".into(), policy: policy.clone() }),
@@ -215,6 +218,7 @@ impl World {
                 Output::Propose(command) => self.proposals.push(command),
                 Output::ReadGroup { nonce, .. } => self.group_reads.push((host, nonce)),
                 Output::Merge { ticket, conflict, .. } => self.merges.push((host, ticket, conflict)),
+                Output::ExpiryHeld { held, .. } => self.held.push(held),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
             }
         }

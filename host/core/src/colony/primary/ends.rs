@@ -6,18 +6,51 @@ use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key};
 
 use super::{Desk, Primary};
+use crate::colony::io::Output;
 
 impl Primary {
-    /// Logs the end of sessions whose time to live is over.
+    /// Logs the end of sessions whose time to live is over: those that are due, then of those that are overdue
+    /// what the brake lets through.
     pub(super) fn end_what_is_over(&mut self, desk: &mut Desk<'_>) {
-        let due = desk.holding.store.expired(desk.session_time).take(desk.settings.max_expiries);
-        let due: Vec<Key> = due.cloned().collect();
+        if !self.has_room(desk) {
+            return;
+        }
+        let now = desk.session_time;
+        self.brake.look(now, allowance(desk));
+        let from = self.brake.due_from();
+        // A session with a change under way is in use; what the change leaves is looked at next time.
+        let is_idle = |key: &&Key| !self.tips.contains_key(*key) && !self.parked_keys.contains_key(*key);
+        let (store, most) = (&desk.holding.store, desk.settings.max_expiries);
+        let due: Vec<Key> = store.over_by(now, from).filter(is_idle).take(most).cloned().collect();
+        let room = self.brake.left().min(most - due.len());
+        let overdue: Vec<Key> = store.over_before(from.min(now)).filter(is_idle).take(room).cloned().collect();
         for key in due {
-            // A session with a change under way is in use; what the change leaves is looked at next time.
-            let busy = self.tips.contains_key(&key) || self.parked_keys.contains_key(&key);
-            if !busy && self.has_room(desk) {
-                self.append(desk, Change::End { key, kind: EndKind::Expiry }, None);
+            self.expire(desk, key);
+        }
+        for key in overdue {
+            if self.expire(desk, key) {
+                self.brake.spend();
             }
+        }
+        self.tell_of_held(desk);
+    }
+
+    fn expire(&mut self, desk: &mut Desk<'_>, key: Key) -> bool {
+        let has_room = self.has_room(desk);
+        if has_room {
+            self.append(desk, Change::End { key, kind: EndKind::Expiry }, None);
+        }
+        has_room
+    }
+
+    fn tell_of_held(&mut self, desk: &mut Desk<'_>) {
+        if !self.brake.may_tell() {
+            return;
+        }
+        let is_held = |key: &&Key| !self.tips.contains_key(*key);
+        let held = desk.holding.store.over_before(self.brake.due_from()).filter(is_held).count();
+        if self.brake.tells(held) {
+            desk.out.push(Output::ExpiryHeld { colony: desk.colony, held: held as u64 });
         }
     }
 
@@ -42,4 +75,10 @@ impl Primary {
         let told = others.map(|start| self.peers.get(start).map_or(Seq(0), |peer| peer.told));
         told.min().unwrap_or(Seq(u64::MAX)).min(desk.holding.committed())
     }
+}
+
+/// How many overdue sessions may end in one window.
+pub(super) fn allowance(desk: &Desk<'_>) -> usize {
+    let sessions = desk.holding.store.len() as u64;
+    usize::try_from(sessions * u64::from(desk.settings.expiry_brake) / 1000).unwrap_or(usize::MAX)
 }

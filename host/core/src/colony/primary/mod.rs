@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
-//!   ends.rs        sessions whose time is over, tombstones of no more use
+//!   ends.rs        sessions whose time is over, old tombstones     brake.rs     not too many at once
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
@@ -11,6 +11,7 @@
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod brake;
 mod confirm;
 mod ends;
 mod evaluate;
@@ -27,6 +28,7 @@ use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::{EndKind, Key};
 use colony_wire::{ColonyId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
+use self::brake::Brake;
 use self::confirm::Confirms;
 use self::membership::{Handover, Proposed};
 use self::progress::Progress;
@@ -83,6 +85,7 @@ pub(super) struct Primary {
     parked_keys: BTreeMap<Key, Ticket>,
     /// Up to here this reign has logged that tombstones go.
     forgotten: Seq,
+    brake: Brake,
     confirms: Confirms,
 }
 
@@ -154,6 +157,7 @@ impl Primary {
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
             forgotten: Seq(0),
+            brake: Brake::new(desk.session_time, ends::allowance(desk)),
             confirms: Confirms::default(),
         };
         primary.inherit(desk);
