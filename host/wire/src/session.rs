@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::frame::{DecodeError, within};
@@ -13,7 +15,12 @@ use crate::limits::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_KEY, MAX_SESSION, MA
 
 /// Names a session inside its namespace. A session id is a bearer token, so neither `Debug` nor `Display`
 /// shows it: they show a short reference that is the same for the same key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Equality takes the same time wherever two keys of one length differ. Order does not: it is for maps, where
+/// a guess is compared to the keys beside its place, by many bytes at a time. What the time of that could tell
+/// are the first bytes of some key, and only to one who has guessed as many as one step compares; with the 128
+/// random bits and more that a server-made id has, nobody does.
+#[derive(Clone, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(Bytes);
 
@@ -39,6 +46,18 @@ impl Key {
             return Err(DecodeError::Limit { what: "length of an empty key", len: 0, limit: MAX_KEY });
         }
         within("length of the key", self.0.len(), MAX_KEY)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
