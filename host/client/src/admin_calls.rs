@@ -96,7 +96,10 @@ impl Engine {
 /// Whether a request changes the cluster.
 fn is_change(request: &AdminRequest) -> bool {
     match request {
-        AdminRequest::Status | AdminRequest::Colonies { .. } | AdminRequest::Namespaces => false,
-        AdminRequest::CreateNamespace { .. } => true,
+        AdminRequest::Status
+        | AdminRequest::Colonies { .. }
+        | AdminRequest::Namespaces
+        | AdminRequest::StaleCopies { .. } => false,
+        AdminRequest::CreateNamespace { .. } | AdminRequest::AcceptStale { .. } => true,
     }
 }

@@ -49,7 +49,7 @@ impl Engine {
         key: &Key,
         options: Options,
     ) -> Result<Answer<Option<SessionView>>, CallError> {
-        let body = RequestBody::Get { key: key.clone() };
+        let body = RequestBody::Get { key: key.clone(), read: options.read };
         let answer = Call::new(self, namespace, body, None, None, options).run().await?;
         let body = match answer.body {
             ReplyBody::Found(view) => Some(view),
@@ -69,7 +69,7 @@ impl Engine {
     ) -> Result<Answer<Done>, CallError> {
         mutation.check()?;
         let open = self.ids.open();
-        let body = RequestBody::Mutate { stamp: open.stamp(), mutation };
+        let body = RequestBody::Mutate { stamp: open.stamp(), mutation, ack: options.ack };
         let answer = Call::new(self, namespace, body, Some(open), base, options).run().await?;
         match answer.body {
             ReplyBody::Done(body) => Ok(Answer { body, served_by: answer.served_by }),
@@ -246,6 +246,9 @@ impl<'a> Call<'a> {
         self.last = refusal.to_string();
         self.note_unknown(!refusal.leaves_no_trace());
         let why = || format!("an earlier attempt got no answer, then: {refusal}");
+        if refusal == Refusal::LineageLost {
+            self.engine.tokens.give_up(route.colony, self.request.token);
+        }
         Next::Return(Err(match refusal {
             _ if refusal.is_retryable() => return Next::AfterPause,
             Refusal::Late => self.out_of_time(),

@@ -64,6 +64,6 @@ pub use session::Session;
 
 pub use colony_link::tls::Identity;
 pub use colony_wire::admin;
-pub use colony_wire::client::Refusal;
+pub use colony_wire::client::{Ack, Read, Refusal};
 pub use colony_wire::session::{Changes, Content, Key, Precondition};
 pub use colony_wire::{Position, StartId};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use colony_wire::client::{Ack, Read};
+
 use crate::limits::{DEADLINE_DEFAULT, DEADLINE_MAX};
 
 /// How the calls of a [`Namespace`](crate::Namespace) are made.
@@ -11,7 +13,7 @@ use crate::limits::{DEADLINE_DEFAULT, DEADLINE_MAX};
 /// use std::time::Duration;
 /// use colony_client::Options;
 ///
-/// let hurried = client.namespace("cart").with(Options { deadline: Duration::from_millis(300) });
+/// let hurried = client.namespace("cart").with(Options { deadline: Duration::from_millis(300), ..Options::default() });
 /// let session = hurried.load("alice").await?;
 /// # Ok(())
 /// # }
@@ -20,11 +22,15 @@ use crate::limits::{DEADLINE_DEFAULT, DEADLINE_MAX};
 pub struct Options {
     /// How long a call may take, its retries included; longer than [`DEADLINE_MAX`] counts as that.
     pub deadline: Duration,
+    /// What a read must show.
+    pub read: Read,
+    /// What must be done before a change counts as made.
+    pub ack: Ack,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { deadline: DEADLINE_DEFAULT }
+        Self { deadline: DEADLINE_DEFAULT, read: Read::default(), ack: Ack::default() }
     }
 }
 
@@ -80,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_deadline_stays_below_its_bound() {
-        let options = Options { deadline: Duration::from_secs(3600) };
+        let options = Options { deadline: Duration::from_secs(3600), ..Options::default() };
         assert_eq!(options.deadline(), DEADLINE_MAX);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use colony_wire::Position;
-use colony_wire::client::Done;
+use colony_wire::client::{Ack, Done};
 use colony_wire::session::{Base, Content, SessionView};
 
 /// A session as committed.
@@ -42,7 +42,7 @@ impl Found {
     }
 }
 
-/// A change that is committed: every in-sync copy holds it.
+/// A change that is made: with [`Ack::InSync`] every in-sync copy holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// The session's version now.
@@ -53,12 +53,15 @@ pub struct Saved {
     pub copies: u8,
     /// Whether the change was merged with another one, so that what is stored may differ from what was sent.
     pub merged: bool,
+    /// What was done before the host answered. With [`Ack::Primary`] only that host holds the change yet.
+    pub ack: Ack,
     /// Name of the host that answered.
     pub served_by: String,
 }
 
 impl Saved {
     pub(crate) fn new(done: Done, served_by: String) -> Self {
-        Self { version: done.version, life: done.life, copies: done.copies, merged: done.merged, served_by }
+        let Done { version, life, copies, merged, ack, .. } = done;
+        Self { version, life, copies, merged, ack, served_by }
     }
 }

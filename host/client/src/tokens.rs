@@ -20,6 +20,14 @@ impl Tokens {
         lock(&self.seen).get(&colony).copied()
     }
 
+    /// What `sent` stood for is lost: the next call goes without it.
+    pub(crate) fn give_up(&self, colony: ColonyId, sent: Option<Position>) {
+        let mut tokens = lock(&self.seen);
+        if tokens.get(&colony).copied() == sent {
+            tokens.remove(&colony);
+        }
+    }
+
     /// Takes in a reply's position, `sent` being the token that its request carried.
     ///
     /// Inside one lineage the greater position stays. Positions of two lineages have no order; that the host
@@ -76,6 +84,16 @@ mod tests {
         assert_eq!(tokens.get(colony(0)), Some(at(2, 5, 1)));
         tokens.saw(colony(0), Some(at(1, 4, 4)), at(1, 4, 6));
         assert_eq!(tokens.get(colony(0)), Some(at(2, 5, 1)), "the reply was late");
+    }
+
+    #[test]
+    fn a_lost_token_is_given_up_and_no_newer_one() {
+        let tokens = Tokens::default();
+        tokens.saw(colony(0), None, at(1, 4, 4));
+        tokens.give_up(colony(0), Some(at(1, 3, 1)));
+        assert_eq!(tokens.get(colony(0)), Some(at(1, 4, 4)));
+        tokens.give_up(colony(0), Some(at(1, 4, 4)));
+        assert_eq!(tokens.get(colony(0)), None);
     }
 
     #[test]

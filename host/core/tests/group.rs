@@ -279,6 +279,7 @@ fn the_last_copy_is_restored() {
         primary: Some(A_AGAIN),
         want: vec![A_AGAIN],
         in_sync: vec![A_AGAIN],
+        dead: Vec::new(),
         ..before
     };
     assert_eq!(*cart(&state), after);
@@ -356,13 +357,14 @@ fn a_dead_start_stays_when_no_fewer_are_allowed() {
     let mut state = strict(&[A, B], 2);
     state.apply(&dead(A));
     assert_eq!((cart(&state).primary, &cart(&state).in_sync), (Some(B), &vec![B, A]));
+    assert_eq!(cart(&state).dead, [A]);
     state.apply(&Command::Join { member: Member { earlier: vec![A], ..member(A_AGAIN, "a") }, deviations: Vec::new() });
     assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Restore);
     let restore = state.restoration(CART, &[A], A_AGAIN).expect("it is in the set");
     let reign = cart(&state).reign;
     assert_eq!(state.apply(&restore), Outcome::Applied);
     assert_eq!((cart(&state).primary, &cart(&state).in_sync), (Some(B), &vec![B, A_AGAIN]));
-    assert_eq!(cart(&state).reign, reign, "B goes on");
+    assert_eq!((cart(&state).reign, &cart(&state).dead), (reign, &Vec::new()), "B goes on");
 }
 
 // ---- Copies that left the set. ----
@@ -438,6 +440,7 @@ fn a_new_colony_begins_in_sync() {
         primary: Some(B),
         want: vec![B, A],
         in_sync: vec![B, A],
+        dead: Vec::new(),
         unaccounted: Vec::new(),
     };
     assert_eq!(*cart(&state), entry);
@@ -679,6 +682,8 @@ fn assert_sound(state: &State) {
         let copies = usize::from(state.policy(*colony).expect("its namespace is there").copies);
         assert!(!entry.in_sync.is_empty(), "{colony}: somebody holds it");
         assert_eq!(names(state, &entry.in_sync).len(), entry.in_sync.len(), "{colony}: members, one a host");
+        let dead: Vec<StartId> = entry.in_sync.iter().copied().filter(|start| !state.is_up(*start)).collect();
+        assert!(entry.dead.len() == dead.len() && dead.iter().all(|start| entry.dead.contains(start)), "{colony}");
         assert!(!entry.unaccounted.iter().any(|one| entry.is_in_sync(one.start)), "{colony}: in the set or not");
         assert_eq!(names(state, &entry.want).len(), entry.want.len(), "{colony}: members, one a host");
         assert!(entry.want.iter().all(|start| state.is_up(*start)), "{colony}: targets run");

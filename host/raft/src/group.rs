@@ -8,8 +8,8 @@ use colony_core::group::{Command, Outcome, Refusal, State};
 use colony_wire::{RaftId, Revision};
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::errors::{ClientWriteError, ForwardReason, InitializeError, RaftError};
-use openraft::raft::TransferLeaderRequest;
+use openraft::errors::{ClientWriteError, ForwardReason, InitializeError, LinearizableReadError, RaftError};
+use openraft::raft::{ReadPolicy, TransferLeaderRequest};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -230,6 +230,23 @@ impl Group {
             let renewed = leadership::renewed(&mut metrics);
             let renewed = tokio::time::timeout_at(deadline, renewed).await;
             renewed.map_err(|_| ProposeError::NoQuorum)?;
+        }
+    }
+
+    /// The state, with everything in it that was decided before this was called. A quorum of the voters is asked
+    /// whether this host still leads; no clock and no lease has a part in it.
+    ///
+    /// # Errors
+    /// [`ProposeError`]; nothing was proposed in any case.
+    pub async fn read(&self, within: Duration) -> Result<Arc<State>, ProposeError> {
+        let read = self.inner.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        match tokio::time::timeout(within, read).await.map_err(|_| ProposeError::NoQuorum)? {
+            Ok(_) => Ok(self.state().borrow().clone()),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+                Err(ProposeError::NotLeader { leader: self.leader().filter(|peer| peer.raft != self.id()) })
+            }
+            Err(RaftError::APIError(_)) => Err(ProposeError::NoQuorum),
+            Err(RaftError::Fatal(_)) => Err(ProposeError::Stopped),
         }
     }
 

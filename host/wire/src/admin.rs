@@ -129,7 +129,7 @@ pub enum AdminRequest {
         namespace: String,
         /// The colony's bucket.
         bucket: u32,
-        /// Name of the host with the copy.
+        /// Name of the host with the copy. If it has none, the colony begins empty.
         host: String,
     },
 }

@@ -120,6 +120,7 @@ fn entry(reign: u64, cfg: u64, primary: u64, in_sync: &[u64]) -> Entry {
         primary: Some(StartId(primary)),
         want: in_sync.clone(),
         in_sync,
+        dead: Vec::new(),
         unaccounted: Vec::new(),
     }
 }

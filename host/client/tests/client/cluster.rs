@@ -10,7 +10,7 @@ use colony_link::memory::MemoryNet;
 use colony_link::{Connection, FrameSender, LinkConfig, PeerIdentity, Rights, Transport};
 use colony_wire::admin::{AdminReply, AdminRequest};
 use colony_wire::client::{
-    Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
+    Ack, Done, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
 use colony_wire::op::Stamp;
 use colony_wire::session::{Content, Mutation, SessionView};
@@ -278,7 +278,7 @@ pub(crate) fn at(reign: u64, seq: u64) -> Position {
 
 /// Done at a place in reign 1, in the life that began at place 1, on two copies.
 pub(crate) fn done(seq: u64, merged: bool) -> ReplyBody {
-    ReplyBody::Done(Done { version: at(1, seq), life: at(1, 1), copies: 2, merged })
+    ReplyBody::Done(Done { version: at(1, seq), life: at(1, 1), copies: 2, merged, ack: Ack::InSync })
 }
 
 /// A session with these attributes, at a place in reign 1.
@@ -300,5 +300,5 @@ pub(crate) fn found_content(seq: u64, content: Content) -> ReplyBody {
 
 /// Calls that may take this long.
 pub(crate) fn within(deadline: Duration) -> Options {
-    Options { deadline }
+    Options { deadline, ..Options::default() }
 }

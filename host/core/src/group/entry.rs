@@ -18,6 +18,8 @@ pub struct Entry {
     pub want: Vec<StartId>,
     /// The exact set of starts that may hold an acknowledged write, in order of preference for promotion.
     pub in_sync: Vec<StartId>,
+    /// Starts of `in_sync` that were declared dead and stay, because no fewer are allowed (`PROTOCOL.md` 3.8).
+    pub dead: Vec<StartId>,
     /// Starts that left the set and may still hold their copy. While there is one, nothing is forgotten that
     /// would tell that copy what it has missed (`PROTOCOL.md` 8).
     pub unaccounted: Vec<Unaccounted>,
@@ -62,6 +64,7 @@ impl Entry {
     pub(super) fn expel(&mut self, starts: &[StartId], ahead: bool) {
         let leaving: Vec<StartId> = self.in_sync.iter().copied().filter(|start| starts.contains(start)).collect();
         self.in_sync.retain(|start| !leaving.contains(start));
+        self.dead.retain(|start| !leaving.contains(start));
         self.unaccounted.extend(leaving.into_iter().map(|start| Unaccounted { start, ahead }));
     }
 

@@ -220,6 +220,9 @@ impl State {
             if entry.in_sync.len() > usize::from(least) {
                 entry.expel(&[start], false);
             }
+            if entry.is_in_sync(start) {
+                entry.dead.push(start);
+            }
             if entry.primary != Some(start) {
                 continue;
             }
@@ -278,6 +281,7 @@ impl State {
                 primary: want.first().copied(),
                 want: want.clone(),
                 in_sync: want.clone(),
+                dead: Vec::new(),
                 unaccounted: Vec::new(),
             };
             self.table.insert(ColonyId { namespace: id, bucket }, entry);
@@ -403,6 +407,7 @@ impl State {
         // The same copy under another start: while the dead one was in the set nothing was acknowledged
         // without it.
         entry.in_sync.iter_mut().filter(|start| **start == dead).for_each(|start| *start = now);
+        entry.dead.retain(|start| *start != dead);
         if entry.primary.is_none() {
             entry.crown(now);
         }
@@ -441,6 +446,7 @@ impl State {
         }
         // Any copy but this one may hold what it lacks.
         let lost = std::mem::take(&mut entry.in_sync);
+        entry.dead.clear();
         entry.unaccounted.extend(lost.into_iter().map(|start| Unaccounted { start, ahead: true }));
         entry.unaccounted.iter_mut().for_each(|one| one.ahead = true);
         entry.account(to);

@@ -33,6 +33,19 @@ fn below_the_least_nothing_is_acknowledged_and_it_says_so() {
     assert_eq!((w.entry().in_sync.len(), w.answer(under_way)), (2, None), "the dead start stays");
 }
 
+/// Bug: the first write after a death in an idle colony waited for its deadline, and its outcome was unknown. Cause: a
+/// peer that owed nothing was not known to be silent. Fix: the entry says which of the set are dead.
+#[test]
+fn the_first_write_after_a_death_is_refused_at_once() {
+    let mut w = strict(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.kill(B);
+    w.declare_dead(B);
+    w.tell(A);
+    let refused = w.ask(A, request(2, blob("k", "w")));
+    assert_eq!(w.refusal(refused), Some(&SHORT));
+}
+
 /// One entry puts a caught-up peer in the place of the dead one, also before the barrier could be committed:
 /// the peer that comes in has the barrier, so it lacks nothing that was acknowledged before.
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use colony_client::admin::{MergeBy, OnConflict};
-use colony_client::{Position, Ttl};
+use colony_client::{Ack, Position, Read, Ttl};
 
 use super::text;
 use crate::config;
@@ -73,6 +73,22 @@ pub(super) enum Command {
         /// Only those with a copy on this host
         #[arg(long, value_name = "HOST")]
         of: Option<String>,
+    },
+    /// What is left of a colony that has lost every copy in sync; with --host, let it go on from that host's
+    #[command(name = "accept-stale")]
+    AcceptStale {
+        /// The namespace
+        #[arg(long, value_name = "NS")]
+        namespace: String,
+        /// The colony's bucket, as `colony colonies` shows it
+        #[arg(long)]
+        bucket: u32,
+        /// The host whose copy is to be the colony from now on; what it lacks is lost
+        #[arg(long, value_name = "HOST", value_parser = config::name)]
+        host: Option<String>,
+        /// Also if that host holds no copy: the colony begins empty
+        #[arg(long, requires = "host")]
+        empty: bool,
     },
     /// Create or list namespaces
     #[command(subcommand)]
@@ -244,11 +260,16 @@ pub(super) enum SessionCommand {
         /// Only if the session is at this version
         #[arg(long, value_name = "VERSION", value_parser = text::parse_version)]
         if_version: Option<Position>,
+        #[command(flatten)]
+        level: Level,
     },
     /// Read a session
     Get {
         #[command(flatten)]
         which: Which,
+        /// What the answer must show
+        #[arg(long, value_enum, default_value_t = ReadLevel::Token)]
+        read: ReadLevel,
     },
     /// Change attributes of a session, based on the version that it has now
     #[command(group = clap::ArgGroup::new("changes").required(true).multiple(true))]
@@ -261,6 +282,8 @@ pub(super) enum SessionCommand {
         /// An attribute to remove; repeat it for more
         #[arg(long, value_name = "NAME", group = "changes")]
         remove: Vec<String>,
+        #[command(flatten)]
+        level: Level,
     },
     /// Restart a session's time to live
     Touch {
@@ -278,6 +301,54 @@ pub(super) enum SessionCommand {
         #[arg(long, value_name = "VERSION", value_parser = text::parse_version)]
         if_version: Option<Position>,
     },
+}
+
+/// When a change counts as made.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Level {
+    /// What must be done before the change is acknowledged
+    #[arg(long, value_enum, default_value_t = AckLevel::InSync)]
+    pub(super) ack: AckLevel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AckLevel {
+    /// Every in-sync copy holds it
+    InSync,
+    /// The primary's host alone holds it
+    Primary,
+    /// Every in-sync copy has it on disk; refused: sessions are kept in memory
+    Durable,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReadLevel {
+    /// All that this client has seen
+    Token,
+    /// All that was acknowledged to anybody
+    Confirm,
+    /// Whatever the host holds
+    Any,
+}
+
+impl From<AckLevel> for Ack {
+    fn from(level: AckLevel) -> Self {
+        match level {
+            AckLevel::InSync => Self::InSync,
+            AckLevel::Primary => Self::Primary,
+            AckLevel::Durable => Self::Durable,
+        }
+    }
+}
+
+impl From<ReadLevel> for Read {
+    fn from(level: ReadLevel) -> Self {
+        match level {
+            ReadLevel::Token => Self::Token,
+            ReadLevel::Confirm => Self::Confirm,
+            ReadLevel::Any => Self::Any,
+        }
+    }
 }
 
 /// Which session.

@@ -14,6 +14,7 @@ mod logging;
 mod namespace;
 mod output;
 mod session;
+mod stale;
 mod table;
 mod text;
 
@@ -47,6 +48,9 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         Command::Status => cluster::status(&common, output),
         Command::Hosts => cluster::hosts(&common, output),
         Command::Colonies { of } => cluster::colonies(&common, of, output),
+        Command::AcceptStale { namespace, bucket, host, empty } => {
+            stale::run(&stale::Wanted { namespace, bucket, host, empty }, &common, output)
+        }
         Command::Namespace(command) => namespace::run(command, &common, output),
         Command::Session(command) => session::run(command, &common, output),
     }

@@ -6,11 +6,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bytes::Bytes;
-use colony_client::{CallError, Changes, Client, Content, Found, Key, Namespace, Precondition, Refusal, Saved, Ttl};
+use colony_client::{
+    Ack, CallError, Changes, Client, Content, Found, Key, Namespace, Options, Precondition, Refusal, Saved, Ttl,
+};
 use colony_wire::limits::MAX_SESSION;
 use serde_json::{Value, json};
 
-use super::args::{Common, SessionCommand, Which};
+use super::args::{Common, Level, SessionCommand, Which};
 use super::connect::with_client;
 use super::failure::Failure;
 use super::output::Output;
@@ -18,7 +20,7 @@ use super::text::{bytes_json, bytes_text, duration, printable, version};
 
 pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
-        SessionCommand::Put { which, attributes, blob_file, ttl, if_absent, if_version } => {
+        SessionCommand::Put { which, attributes, blob_file, ttl, if_absent, if_version, level } => {
             let content = match blob_file {
                 Some(file) => Content::Blob(read_blob(&file)?),
                 None => Content::Attributes(attributes.into_iter().map(|(name, value)| (name, value.into())).collect()),
@@ -29,21 +31,23 @@ pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> R
                 None => Precondition::None,
             };
             let put = async |carts: Namespace, key: Key| {
-                carts.put(&key, content, ttl.unwrap_or_default(), precondition).await
+                acknowledged(&carts, level).put(&key, content, ttl.unwrap_or_default(), precondition).await
             };
             saved(call("write the session", &which, common, put)?, output)
         }
-        SessionCommand::Get { which } => {
-            let get = async |carts: Namespace, key: Key| existing(&carts, &key).await;
+        SessionCommand::Get { which, read } => {
+            let options = Options { read: read.into(), ..Options::default() };
+            let get = async |carts: Namespace, key: Key| existing(&carts.with(options), &key).await;
             let found = call("read the session", &which, common, get)?;
             output.answer(|| found_json(&which.key, &found), || found_text(&found))
         }
-        SessionCommand::Patch { which, attributes, remove } => {
+        SessionCommand::Patch { which, attributes, remove, level } => {
             let set = attributes.into_iter().map(|(name, value)| (name, Some(Bytes::from(value))));
             let changes: BTreeMap<_, _> = set.chain(remove.into_iter().map(|name| (name, None))).collect();
+            let changes = Changes::Attributes(changes.into_iter().collect());
             let patch = async |carts: Namespace, key: Key| {
                 let found = existing(&carts, &key).await?;
-                carts.patch(&key, &found, Changes::Attributes(changes.into_iter().collect()), None).await
+                acknowledged(&carts, level).patch(&key, &found, changes, None).await
             };
             saved(call("change the session", &which, common, patch)?, output)
         }
@@ -69,6 +73,10 @@ fn call<T>(
     let failed = |source| Failure::Call { doing, source };
     let key = Key::new(which.key.clone().into_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
     with_client(common, async |client: Client| call(client.namespace(&which.namespace), key).await.map_err(failed))
+}
+
+fn acknowledged(namespace: &Namespace, level: Level) -> Namespace {
+    namespace.with(Options { ack: level.ack.into(), ..Options::default() })
 }
 
 async fn existing(namespace: &Namespace, key: &Key) -> Result<Found, CallError> {
@@ -110,15 +118,17 @@ fn saved_json(saved: &Saved) -> Value {
         "life": version(saved.life),
         "copies": saved.copies,
         "merged": saved.merged,
+        "ack": saved.ack,
         "served_by": saved.served_by,
     })
 }
 
 fn saved_text(saved: &Saved) -> String {
     let merged = if saved.merged { ", merged with a concurrent change" } else { "" };
+    let alone = if saved.ack == Ack::Primary { ", not yet on other copies" } else { "" };
     let copies = if saved.copies == 1 { "copy" } else { "copies" };
     let host = printable(&saved.served_by);
-    format!("version {}, {} {copies}, served by {host}{merged}\n", version(saved.version), saved.copies)
+    format!("version {}, {} {copies}, served by {host}{alone}{merged}\n", version(saved.version), saved.copies)
 }
 
 fn found_json(key: &str, found: &Found) -> Value {

@@ -40,6 +40,8 @@ use crate::config::NodeConfig;
 
 /// Proposals of shards under way to the control runtime. They may be lost: the core makes them again.
 const PROPOSALS: usize = 4096;
+/// Questions of shards to the group under way. They may be lost: the core asks again.
+const QUESTIONS: usize = 4096;
 
 /// Runs a host until a signal asks it to stop or something fails for good.
 ///
@@ -75,6 +77,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
     let (view, seen) = watch::channel(Arc::default());
     let dialer = Arc::new(control::RaftDialer::new(calls.clone(), seen.clone()));
     let (proposals, proposed) = mpsc::channel(PROPOSALS);
+    let (questions, asked) = mpsc::channel(QUESTIONS);
 
     let mut threads = Vec::new();
     for index in 0..shards {
@@ -89,6 +92,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
             plugins: plugins.clone(),
             view: seen.clone(),
             proposals: proposals.clone(),
+            questions: questions.clone(),
         };
         threads.push(shard::spawn(address, seat).await?);
     }
@@ -97,7 +101,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
     tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
 
     let control = Control::new(config, member, clock, transport, calls, group, plugins, view, threads);
-    control.run(sentinel, proposed).await
+    control.run(sentinel, proposed, asked).await
 }
 
 fn shard_port(port: u16, index: u16) -> Result<u16, HostError> {

@@ -6,6 +6,7 @@ mod commands;
 mod failover;
 mod foreign;
 mod join;
+mod levels;
 mod merge;
 mod misuse;
 mod undead;

@@ -6,7 +6,7 @@
 use colony_wire::client::Refusal;
 use colony_wire::{Cfg, StartId};
 
-use super::progress::Stage;
+use super::progress::{Progress, Stage};
 use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::io::Output;
@@ -98,10 +98,12 @@ impl Primary {
         (is_complete && !entry.want.is_empty() && !surplus.is_empty()).then_some((None, surplus))
     }
 
-    /// The peers in the set that owe an answer and say nothing.
+    /// The peers in the set that were declared dead, or owe an answer and say nothing.
     fn silent_in_sync(&self, desk: &Desk<'_>) -> Vec<StartId> {
-        let is_silent_peer =
-            |start: &&StartId| self.peers.get(start).is_some_and(|peer| is_silent(desk, peer.owes_since, peer.heard));
+        let is_silent_peer = |start: &&StartId| {
+            let says_nothing = |peer: &Progress| is_silent(desk, peer.owes_since, peer.heard);
+            desk.entry.dead.contains(start) || self.peers.get(start).is_some_and(says_nothing)
+        };
         desk.entry.in_sync.iter().filter(is_silent_peer).copied().collect()
     }
 

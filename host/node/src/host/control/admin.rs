@@ -13,8 +13,8 @@ use colony_wire::admin::{
 use colony_wire::client::{RouteHost, RouteNamespace, Routes};
 use colony_wire::{ColonyId, StartId};
 
-use super::Control;
 use super::propose::COMMIT_WITHIN;
+use super::{Control, stale};
 use crate::host::plugins::ByPlugin;
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
@@ -65,10 +65,13 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
             refused("the certificate does not give the right to admin", false)
         }
         AdminRequest::CreateNamespace { name, policy } => create_namespace(control, name, policy).await,
+        AdminRequest::StaleCopies { .. } | AdminRequest::AcceptStale { .. } => {
+            stale::answer(control, peer, request).await
+        }
     }
 }
 
-fn refused(why: impl Into<String>, retryable: bool) -> AdminReply {
+pub(super) fn refused(why: impl Into<String>, retryable: bool) -> AdminReply {
     AdminReply::Refused { why: why.into(), retryable }
 }
 
@@ -167,17 +170,21 @@ fn namespaces(state: &State) -> AdminReply {
     AdminReply::Namespaces(state.namespaces.iter().map(row).collect())
 }
 
+/// The leader answers instead of this host.
+pub(super) async fn pass_on(control: &Control, request: AdminRequest) -> AdminReply {
+    let Some(leader) = control.leader_address() else {
+        return refused("the group has no leader at the moment: try again in a second", true);
+    };
+    let passed_on = control.calls.exchange(leader, &request, LEADER_WITHIN).await;
+    passed_on.unwrap_or_else(|error| {
+        control.note_leader(None);
+        refused(format!("the group's leader at {leader} does not answer: {error}"), true)
+    })
+}
+
 async fn create_namespace(control: &Control, name: String, policy: Policy) -> AdminReply {
     if !control.group.is_leader() {
-        let Some(leader) = control.leader_address() else {
-            return refused("the group has no leader at the moment: try again in a second", true);
-        };
-        let request = AdminRequest::CreateNamespace { name, policy };
-        let passed_on = control.calls.exchange(leader, &request, LEADER_WITHIN).await;
-        return passed_on.unwrap_or_else(|error| {
-            control.note_leader(None);
-            refused(format!("the group's leader at {leader} does not answer: {error}"), true)
-        });
+        return pass_on(control, AdminRequest::CreateNamespace { name, policy }).await;
     }
     if let MergeBy::Plugin(plugin) = &policy.merge
         && !control.plugins.merge_names().any(|known| known == plugin)

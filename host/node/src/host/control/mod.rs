@@ -5,6 +5,7 @@
 //!   serve.rs      what others ask of this host                         admin.rs        what people ask
 //!   view.rs       the newest group state: from Raft, or fed            propose.rs      the way to the leader
 //!   join.rs       founding and joining                                 undead.rs       coming back after Dead
+//!   reads.rs      linearizable reads of the table                      stale.rs        what is left of a lost colony
 //!   watching.rs   beacons, sentinels, probes, accusations              leader.rs       what the leader does
 //! ```
 
@@ -14,7 +15,9 @@ mod join;
 mod leader;
 mod propose;
 mod raft_dialer;
+mod reads;
 mod serve;
+mod stale;
 mod undead;
 mod view;
 mod watching;
@@ -38,7 +41,7 @@ pub(super) use self::raft_dialer::RaftDialer;
 use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
-use super::shard::{Order, ShardThread};
+use super::shard::{Order, Question, ShardThread};
 use crate::config::NodeConfig;
 
 /// Proposals of this host's shards carried to the leader at a time.
@@ -103,6 +106,7 @@ impl Control {
         self: Arc<Self>,
         sentinel: SentinelListener,
         mut proposals: mpsc::Receiver<Command>,
+        questions: mpsc::Receiver<Question>,
     ) -> Result<(), HostError> {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve::accept(self.clone()));
@@ -110,6 +114,7 @@ impl Control {
         tasks.spawn(view::follow_feed(self.clone()));
         tasks.spawn(watching::run(self.clone(), sentinel));
         tasks.spawn(leader::run(self.clone()));
+        tasks.spawn(reads::answer_shards(self.clone(), questions));
         let this = self.clone();
         tasks.spawn(async move {
             let places = Arc::new(Semaphore::new(PROPOSING));

@@ -137,6 +137,8 @@ impl Control {
                 Ok(_) => refused("this host may not propose this"),
                 Err(error) => refused(format!("the command does not decode: {error}")),
             },
+            ControlRequest::ReadIndex => self.read_index().await,
+            ControlRequest::Copies { colony } => ControlReply::Copies { copies: self.held_copies(colony).await },
             ControlRequest::Accuse { observer, accused } => {
                 if !self.group.is_leader() {
                     return self.not_leader();
@@ -176,7 +178,7 @@ impl Control {
         self.leader_address().map(|address| address.to_string())
     }
 
-    fn not_leader(&self) -> ControlReply {
+    pub(super) fn not_leader(&self) -> ControlReply {
         ControlReply::NotLeader { leader: self.leader_now() }
     }
 
@@ -216,6 +218,7 @@ impl Control {
         match command {
             Command::ChangeInSync { by, .. } => self.is_host_of(peer, *by),
             Command::Swap { from, .. } => self.is_host_of(peer, *from),
+            Command::Dropped { start, .. } => self.is_host_of(peer, *start),
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! A process that the group declared dead and that runs (`PROTOCOL.md` 7): it serves nothing under the start
 //! it lost, draws a new one, joins again, and keeps its copies until the group has answered for each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,15 @@ async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostErro
         // A closed queue is a failed shard, which ends the process elsewhere.
         let _ = orders.send(Order::Reborn(start)).await;
     }
+    // The group must know under which starts this very process may still keep copies.
+    let mut earlier = BTreeSet::new();
+    for shard in 0..control.orders.len() {
+        earlier.extend(kept_copies(control, shard).await.earlier);
+    }
+    if earlier.len() > MAX_EARLIER_STARTS {
+        return Err(HostError::TooManyStarts);
+    }
+    lock(&control.own).earlier = earlier.into_iter().collect();
     join::join(control, &[]).await;
     Ok(())
 }

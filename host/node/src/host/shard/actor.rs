@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use colony_core::colony::{Caller, Input, Output, Settings, Shard, Space};
+use colony_core::colony::{Caller, Input, Output, Replica, Settings, Shard, Space};
 use colony_core::group::State;
 use colony_link::quic::QuicTransport;
 use colony_link::{FrameSender, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
+use colony_wire::control::HeldCopy;
 use colony_wire::peer::PeerMessage;
-use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId};
+use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, StartId};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -127,6 +128,12 @@ impl Actor {
             Output::Propose(command) => {
                 if self.seat.proposals.try_send(command).is_err() {
                     tracing::warn!("the queue of proposals is full; the core will propose again");
+                }
+            }
+            Output::ReadGroup { colony, nonce } => {
+                let question = super::Question { shard: self.seat.index, colony, nonce };
+                if self.seat.questions.try_send(question).is_err() {
+                    tracing::warn!("the queue of questions to the group is full; the core will ask again");
                 }
             }
             Output::Merge { ticket, colony, by, conflict } => {
@@ -255,6 +262,14 @@ impl Actor {
                 });
                 let _ = answer.send(kept.unwrap_or_default());
             }
+            Order::GroupRead { colony, nonce, entry } => {
+                Self::handle(actor, Input::GroupRead { colony, nonce, entry });
+            }
+            Order::Copies(colony, answer) => {
+                let this = actor.borrow();
+                let copies = this.shard.as_ref().map(|(_, shard)| held_copies(shard, colony));
+                let _ = answer.send(copies.unwrap_or_default());
+            }
             Order::Fate { colony, dead, fate } => Self::handle(actor, Input::Fate { colony, dead, fate }),
         }
     }
@@ -263,6 +278,18 @@ impl Actor {
     pub(super) fn hang_up(actor: &Shared) {
         actor.borrow_mut().calls.retain(|_, call| call.stream.is_open());
     }
+}
+
+/// The copies of a colony in a shard: the one in use, and one that is kept.
+fn held_copies(shard: &Shard, colony: ColonyId) -> Vec<HeldCopy> {
+    let used = shard.replica(colony).map(|replica| (shard.start(), replica));
+    let kept = shard.kept().filter(|(_, replica)| replica.colony() == colony);
+    let held = |(held_as, replica): (StartId, &Replica)| HeldCopy {
+        held_as,
+        position: replica.position(),
+        sessions: replica.store().len() as u64,
+    };
+    used.into_iter().chain(kept).map(held).collect()
 }
 
 /// A stream that takes no more is slow or gone; its client asks again.

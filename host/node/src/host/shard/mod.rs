@@ -12,11 +12,11 @@ mod serve;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use colony_core::group::{Command, State};
+use colony_core::group::{Command, Entry, State};
 use colony_link::LinkConfig;
 use colony_link::quic::QuicTransport;
 use colony_link::tls::Identity;
-use colony_wire::control::Fate;
+use colony_wire::control::{Fate, HeldCopy};
 use colony_wire::{ColonyId, StartId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -36,6 +36,7 @@ pub(super) struct Seat {
     pub(super) plugins: Arc<Plugins>,
     pub(super) view: watch::Receiver<Arc<State>>,
     pub(super) proposals: mpsc::Sender<Command>,
+    pub(super) questions: mpsc::Sender<Question>,
 }
 
 /// What the control runtime tells a shard.
@@ -46,6 +47,18 @@ pub(super) enum Order {
     Kept(oneshot::Sender<KeptCopies>),
     /// The group said what becomes of a kept copy.
     Fate { colony: ColonyId, dead: StartId, fate: Fate },
+    /// A colony's entry by a linearizable read, for the question of this number.
+    GroupRead { colony: ColonyId, nonce: u64, entry: Option<Entry> },
+    /// Which copies of this colony there are.
+    Copies(ColonyId, oneshot::Sender<Vec<HeldCopy>>),
+}
+
+/// A shard wants to know whether its primary still reigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) shard: u16,
+    pub(super) colony: ColonyId,
+    pub(super) nonce: u64,
 }
 
 /// Copies kept by a process that was declared dead.
