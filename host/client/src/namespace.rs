@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use colony_wire::client::Refusal;
-use colony_wire::session::{Base, Changes, Content, Key, Mutation, Precondition};
+use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition};
 
 use crate::engine::Engine;
 use crate::entropy;
@@ -131,6 +131,18 @@ impl Namespace {
         found(self.delete_if(&key, Precondition::None).await)
     }
 
+    /// Ends a session in its user's stead: an administrator does, or a change of password. It wins over a
+    /// concurrent save as a logout does, and whoever holds the session is told the difference. `false` if there
+    /// is no such session.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn revoke(&self, key: impl AsRef<str>) -> Result<bool, CallError> {
+        let (_, key) = named(key)?;
+        let mutation = Mutation::Delete { key, precondition: Precondition::None, kind: EndKind::Revoke };
+        found(self.change(mutation, None).await)
+    }
+
     /// Reads one session.
     ///
     /// # Errors
@@ -191,13 +203,14 @@ impl Namespace {
         self.save(key, based_on.base(), &based_on.content, changes, ttl).await
     }
 
-    /// Ends a session if the precondition holds.
+    /// Ends a session, a logout, if the precondition holds.
     ///
     /// # Errors
     /// [`CallError::Refused`] with [`Refusal::NotFound`] if there is none, with [`Refusal::Changed`] if it is
     /// at another version, else any [`CallError`].
     pub async fn delete_if(&self, key: &Key, precondition: Precondition) -> Result<Saved, CallError> {
-        self.change(Mutation::Delete { key: key.clone(), precondition }, None).await
+        let mutation = Mutation::Delete { key: key.clone(), precondition, kind: EndKind::Logout };
+        self.change(mutation, None).await
     }
 
     pub(crate) async fn save(
@@ -247,7 +260,7 @@ fn named(key: impl AsRef<str>) -> Result<(String, Key), CallError> {
 fn found(changed: Result<Saved, CallError>) -> Result<bool, CallError> {
     match changed {
         Ok(_) => Ok(true),
-        Err(CallError::Refused(Refusal::NotFound)) => Ok(false),
+        Err(CallError::Refused(Refusal::NotFound | Refusal::Gone { .. })) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -258,7 +258,7 @@ impl Session {
     pub async fn reload(&mut self) -> Result<(), CallError> {
         let found = self.namespace.get(&self.key).await?;
         let found = found.filter(|found| found.life == self.base.life);
-        let Some(found) = found else { return Err(CallError::Refused(Refusal::Gone)) };
+        let Some(found) = found else { return Err(CallError::Refused(Refusal::Gone { ended: None })) };
         let (base, expires_at) = (found.base(), after(found.expires_in));
         match (&found.content, &mut self.pending) {
             (Content::Attributes(stored), Pending::Attributes(changes)) => {

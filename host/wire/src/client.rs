@@ -6,7 +6,7 @@ use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{MAX_DEADLINE, MAX_HOSTS, MAX_NAMESPACES};
 use crate::op::Stamp;
-use crate::session::{Key, Mutation, SessionView};
+use crate::session::{EndKind, Key, Mutation, SessionView};
 
 /// A client's call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -193,9 +193,12 @@ pub enum Refusal {
         /// Its version.
         version: Position,
     },
-    /// The life this save was based on has ended.
-    #[error("the session this change was based on has ended")]
-    Gone,
+    /// The life this change is about has ended.
+    #[error("the session this change is about has {}", ended_as(*.ended))]
+    Gone {
+        /// How, while that is remembered.
+        ended: Option<EndKind>,
+    },
     /// No session has the key.
     #[error("there is no such session")]
     NotFound,
@@ -239,6 +242,16 @@ pub enum Refusal {
         /// What is wrong.
         what: String,
     },
+}
+
+/// How a life ended, as the end of a sentence.
+fn ended_as(kind: Option<EndKind>) -> &'static str {
+    match kind {
+        None => "ended",
+        Some(EndKind::Logout) => "ended with a logout",
+        Some(EndKind::Revoke) => "been revoked",
+        Some(EndKind::Expiry) => "expired",
+    }
 }
 
 impl Refusal {

@@ -10,6 +10,8 @@
 //! All numbers are little-endian. `flags` must be zero. `call` pairs a reply with its request; it is zero
 //! for messages that have no reply. The body's length is the frame's length less the header.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,13 +64,20 @@ pub trait Message: Serialize + DeserializeOwned {
 }
 
 /// A received frame with its header checked and its body not yet decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// What the body is.
     pub kind: Kind,
     /// Pairs a reply with its request; zero if there is none.
     pub call: u64,
     body: Bytes,
+}
+
+/// The body may hold session ids: it is for no log.
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({:?}, call {}, {} bytes)", self.kind, self.call, self.body.len())
+    }
 }
 
 impl Frame {
@@ -199,6 +208,12 @@ pub enum DecodeError {
         kind: Kind,
         /// Bytes left over.
         len: usize,
+    },
+    /// A part says what its sender may not say.
+    #[error("{what} is not for the sender to say")]
+    NotYours {
+        /// What it says.
+        what: &'static str,
     },
     /// A part exceeds its named limit.
     #[error("{what} is {len}, the limit is {limit}")]

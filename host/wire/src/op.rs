@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Position, RequestId};
+use crate::id::{Position, RequestId, Seq};
 use crate::session::{AttributeChange, Changes, Content, EndKind, Key, Ttl};
 
 /// One entry of a colony's log.
@@ -68,6 +68,12 @@ pub enum Change {
         /// Why.
         kind: EndKind,
     },
+    /// Every copy there is or shall be knows what ended up to here: the tombstones of it go
+    /// (`PROTOCOL.md` 8).
+    Forget {
+        /// Place of the last end that is forgotten.
+        upto: Seq,
+    },
 }
 
 impl Change {
@@ -75,7 +81,7 @@ impl Change {
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Self::Barrier => None,
+            Self::Barrier | Self::Forget { .. } => None,
             Self::Put { key, .. } | Self::Update { key, .. } | Self::Touch { key, .. } | Self::End { key, .. } => {
                 Some(key)
             }
@@ -90,7 +96,7 @@ impl Change {
         };
         let key = self.key().map_or(0, |key| key.as_bytes().len());
         key + match self {
-            Self::Barrier | Self::Touch { .. } | Self::End { .. } => 0,
+            Self::Barrier | Self::Touch { .. } | Self::End { .. } | Self::Forget { .. } => 0,
             Self::Put { content, .. } => content.size(),
             Self::Update { changes: Changes::Blob(bytes), .. } => bytes.len(),
             Self::Update { changes: Changes::Attributes(changes), .. } => attributes(changes),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::frame::{DecodeError, within};
@@ -13,7 +15,12 @@ use crate::limits::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_KEY, MAX_SESSION, MA
 
 /// Names a session inside its namespace. A session id is a bearer token, so neither `Debug` nor `Display`
 /// shows it: they show a short reference that is the same for the same key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Equality takes the same time wherever two keys of one length differ. Order does not: it is for maps, where
+/// a guess is compared to the keys beside its place, by many bytes at a time. What the time of that could tell
+/// are the first bytes of some key, and only to one who has guessed as many as one step compares; with the 128
+/// random bits and more that a server-made id has, nobody does.
+#[derive(Clone, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(Bytes);
 
@@ -39,6 +46,18 @@ impl Key {
             return Err(DecodeError::Limit { what: "length of an empty key", len: 0, limit: MAX_KEY });
         }
         within("length of the key", self.0.len(), MAX_KEY)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -172,11 +191,14 @@ pub(crate) fn check_ttl(ttl: Ttl) -> Result<(), DecodeError> {
     within("time to live in ms", millis, usize::try_from(MAX_TTL.as_millis()).unwrap_or(usize::MAX))
 }
 
-/// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use.
+/// Why a life ended. An explicit end is final; an expiry is no evidence against a concurrent use
+/// (`PROTOCOL.md` 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EndKind {
-    /// The user ended it.
+    /// Its user ended it.
     Logout,
+    /// Somebody else ended it for its user: an administrator, a change of password.
+    Revoke,
     /// The primary found its time to live over.
     Expiry,
 }
@@ -242,6 +264,8 @@ pub enum Mutation {
         key: Key,
         /// What must hold.
         precondition: Precondition,
+        /// Why. [`EndKind::Expiry`] is for the primary alone to say.
+        kind: EndKind,
     },
 }
 
@@ -254,10 +278,10 @@ impl Mutation {
         }
     }
 
-    /// Refuses a mutation whose parts exceed their limits.
+    /// Refuses a mutation whose parts exceed their limits, or that says what only a primary may say.
     ///
     /// # Errors
-    /// [`DecodeError::Limit`] names the limit.
+    /// [`DecodeError::Limit`] names the limit, [`DecodeError::NotYours`] what it may not say.
     pub fn check(&self) -> Result<(), DecodeError> {
         self.key().check()?;
         match self {
@@ -271,7 +295,10 @@ impl Mutation {
                 base_values.as_deref().map_or(Ok(()), check_base_values)
             }
             Self::Touch { ttl, .. } => check_ttl(*ttl),
-            Self::Delete { .. } => Ok(()),
+            Self::Delete { kind: EndKind::Expiry, .. } => {
+                Err(DecodeError::NotYours { what: "the expiry of a session" })
+            }
+            Self::Delete { kind: EndKind::Logout | EndKind::Revoke, .. } => Ok(()),
         }
     }
 }

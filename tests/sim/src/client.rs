@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
-use colony_wire::session::{AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView};
+use colony_wire::session::{
+    AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
+};
 use colony_wire::{ClientId, ColonyId, NamespaceId, Position, RequestId, StartId};
 
 use crate::clock::{MS, Micros};
@@ -286,7 +288,8 @@ fn delete(key: Key, view: &SessionView, rng: &mut Rng) -> Mutation {
         0 => Precondition::Version(view.version),
         _ => Precondition::None,
     };
-    Mutation::Delete { key, precondition }
+    let kind = rng.pick(&[EndKind::Logout, EndKind::Logout, EndKind::Revoke]);
+    Mutation::Delete { key, precondition, kind }
 }
 
 fn ttl(rng: &mut Rng) -> Option<u64> {

@@ -90,6 +90,10 @@ sights! {
     Repeated => "repeated request answered",
     /// A session ran out.
     Expiry => "expiry",
+    /// A touch was answered and not logged.
+    Absorbed => "touch not logged",
+    /// Tombstones that no copy needed any more went.
+    Forgotten => "tombstones forgotten",
     /// A create met an existing session, or a version had changed.
     Refused => "precondition refused",
     /// A save came after its life had ended.

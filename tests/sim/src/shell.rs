@@ -214,6 +214,9 @@ impl World {
                 let what = format!("h{host}.{shard} cannot copy {colony} to {to}: {bytes} of {limit}");
                 return Err(Violation::of(Rule::Progress, what));
             }
+            Output::ExpiryHeld { colony, held } => {
+                self.trace.words(at, format_args!("h{host}.{shard} holds {held} sessions of {colony}"));
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);

@@ -92,7 +92,7 @@ async fn a_refusal_after_an_attempt_of_unknown_fate_is_an_unknown_outcome() {
 async fn a_refusal_by_a_deposed_primary_leaves_the_fate_open() {
     let mut cluster = Cluster::of(1);
     let carts = cluster.client().await.namespace("cart");
-    for (then, known) in [(None, true), (Some(Refusal::Gone), false)] {
+    for (then, known) in [(None, true), (Some(Refusal::Gone { ended: None }), false)] {
         let call = put(&carts);
         let first = cluster.asked().await;
         first.refuse(Refusal::Deposed);
@@ -116,9 +116,9 @@ async fn refusals_alone_leave_the_outcome_sure() {
     for refusal in [Refusal::NotReady, Refusal::Busy { what: "queue".to_owned() }, Refusal::NoColony, Refusal::Behind] {
         cluster.asked().await.refuse(refusal);
     }
-    cluster.asked().await.refuse(Refusal::Gone);
+    cluster.asked().await.refuse(Refusal::Gone { ended: None });
     let error = call.await.unwrap().unwrap_err();
-    assert_eq!(error, CallError::Refused(Refusal::Gone));
+    assert_eq!(error, CallError::Refused(Refusal::Gone { ended: None }));
     assert!(error.has_no_side_effects());
 }
 

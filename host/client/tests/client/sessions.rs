@@ -242,7 +242,7 @@ async fn a_session_that_ended_is_gone_also_if_another_began_at_its_key() {
             }
             _ => ReplyBody::Absent,
         });
-        assert_eq!(reloading.await.unwrap(), Err(CallError::Refused(Refusal::Gone)));
+        assert_eq!(reloading.await.unwrap(), Err(CallError::Refused(Refusal::Gone { ended: None })));
     }
 }
 

@@ -6,12 +6,12 @@ use colony_wire::op::Op;
 use colony_wire::peer::{Append, Chunk, Offer, PeerBody};
 use colony_wire::{Cfg, Reign, Seq};
 
+use super::clock::Moment;
 use super::holding::Holding;
 use super::log::Log;
 use super::settings::Settings;
 use super::store::Store;
 use super::transfer::{Assembly, Taken};
-use crate::Time;
 
 /// What a peer that is not primary knows, in one reign.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl Follower {
         holding: &mut Holding,
         settings: &Settings,
         append: Append,
-        now: Time,
+        now: Moment,
     ) -> Option<PeerBody> {
         if !is_contiguous(&append) {
             return None;
@@ -118,7 +118,7 @@ impl Follower {
         holding: &mut Holding,
         settings: &Settings,
         offer: Offer,
-        now: Time,
+        now: Moment,
     ) -> Option<PeerBody> {
         let Offer { reign, transfer, at, .. } = offer;
         self.named = self.named.max(offer.cfg);
@@ -134,7 +134,7 @@ impl Follower {
             Some(assembly) if assembly.transfer() == transfer => {}
             Some(_) | None => {
                 let Holding { store, held, .. } = holding;
-                self.assembly = Assembly::begin(offer, store, held, now);
+                self.assembly = Assembly::begin(offer, store, held, now.sessions);
             }
         }
         match &self.assembly {
@@ -150,7 +150,7 @@ impl Follower {
         holding: &mut Holding,
         settings: &Settings,
         chunk: &Chunk,
-        now: Time,
+        now: Moment,
     ) -> Option<PeerBody> {
         let Chunk { reign, transfer, .. } = *chunk;
         self.named = self.named.max(chunk.cfg);
@@ -174,7 +174,7 @@ impl Follower {
         settings: &Settings,
         reign: Reign,
         transfer: u64,
-        now: Time,
+        now: Moment,
     ) -> PeerBody {
         let store = self.assembly.take().and_then(|assembly| assembly.join(&holding.held, now));
         holding.held.clear();

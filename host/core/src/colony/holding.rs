@@ -5,10 +5,10 @@ use colony_wire::limits::MAX_EPOCHS;
 use colony_wire::op::Op;
 use colony_wire::{Reign, Seq};
 
+use super::clock::Moment;
 use super::log::Log;
 use super::store::Store;
 use super::transfer::Held;
-use crate::Time;
 
 /// Log and state of one colony, and what has arrived of another state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Holding {
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.
-    pub(super) fn commit_to(&mut self, seq: Seq, kept: usize, now: Time) -> Vec<Committed> {
+    pub(super) fn commit_to(&mut self, seq: Seq, kept: usize, now: Moment) -> Vec<Committed> {
         let mut committed = Vec::new();
         while self.committed() < seq {
             let Some(op) = self.log.get(self.committed().next()).cloned() else { break };

@@ -140,6 +140,14 @@ pub enum Output {
         /// What may be sent.
         limit: u64,
     },
+    /// Sessions are over and not ended, for too many of them came due while nobody could use them: the rest ends
+    /// later (`PROTOCOL.md` 11). Said once a minute while it is so; somebody should look.
+    ExpiryHeld {
+        /// Of which colony.
+        colony: ColonyId,
+        /// How many.
+        held: u64,
+    },
     /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
     FetchTable {
         /// Of which colony.

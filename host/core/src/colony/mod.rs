@@ -30,8 +30,9 @@
 //!   holding.rs   what a peer holds: log and committed state
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
-//!   records.rs   exactly once                 snapshot.rs  a state as parts
-//!   ranges.rs    how a state is divided       transfer/    a state on its way to a peer
+//!   ends.rs      lives that have ended        records.rs   exactly once
+//!   snapshot.rs  a state as parts             ranges.rs    how a state is divided
+//!   transfer/    a state on its way to a peer clock.rs     what sessions live by
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -48,6 +49,8 @@ macro_rules! mutant {
     }};
 }
 
+mod clock;
+mod ends;
 mod follower;
 mod history;
 mod holding;
@@ -66,6 +69,8 @@ mod snapshot;
 mod store;
 mod transfer;
 
+pub use clock::SessionTime;
+pub use ends::{Ends, KeyHash, Tombstone};
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};
 #[cfg(feature = "mutants")]

@@ -8,6 +8,7 @@ use colony_wire::op::Op;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
+use super::clock::{Moment, SessionTime};
 use super::follower::Follower;
 use super::history::History;
 use super::holding::Holding;
@@ -34,6 +35,7 @@ macro_rules! desk {
             serial: &mut *$loan.serial,
             throttle: &mut *$loan.throttle,
             now: $loan.now,
+            session_time: $loan.session_time,
             out: &mut *$loan.out,
         }
     };
@@ -77,9 +79,16 @@ pub enum Part {
 /// What the shard lends to its peers for one input.
 pub(super) struct Loan<'a> {
     pub(super) now: Now,
+    pub(super) session_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
     pub(super) out: &'a mut Vec<Output>,
+}
+
+impl Loan<'_> {
+    fn moment(&self) -> Moment {
+        Moment { mono: self.now.mono, sessions: self.session_time }
+    }
 }
 
 impl Replica {
@@ -261,7 +270,7 @@ impl Replica {
             PeerBody::Append(append) => {
                 if self.follows(from, append.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.now.mono)
+                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.moment())
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -269,7 +278,7 @@ impl Replica {
             PeerBody::Offer(offer) => {
                 if self.follows(from, offer.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.offer(&mut self.holding, &self.settings, offer, loan.now.mono)
+                    && let Some(body) = follower.offer(&mut self.holding, &self.settings, offer, loan.moment())
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -277,7 +286,7 @@ impl Replica {
             PeerBody::Chunk(chunk) => {
                 if self.follows(from, chunk.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.now.mono)
+                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.moment())
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }

@@ -1,14 +1,15 @@
 //! One session, and what ops do to it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use colony_wire::op::{Change, Op};
 use colony_wire::session::{Changes, Content, SessionView};
-use colony_wire::{Position, Seq};
+use colony_wire::{Position, Reign, Seq};
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
+use super::clock::SessionTime;
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +24,19 @@ pub struct Session {
     pub stored: Stored,
     /// Its time to live in milliseconds, as logged.
     pub ttl: Option<u64>,
-    /// When it ends, by this host's clock. Not logged: every copy counts for itself.
-    pub deadline: Option<Time>,
+    /// When it ends, by this shard's clock for sessions. Not logged: every copy counts for itself.
+    pub deadline: Option<SessionTime>,
+    /// What an op of the log made of the deadline last. The primary moves its own beyond that for touches it
+    /// does not log.
+    pub(super) logged: Option<Logged>,
+}
+
+/// A deadline as an op set it, by this shard's clock for sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Logged {
+    /// Whose op it was. What an earlier reign logged, others may have taken in sooner than this copy.
+    pub(super) reign: Reign,
+    pub(super) deadline: SessionTime,
 }
 
 /// A state with the stamps that concurrent saves are judged by.
@@ -51,16 +63,18 @@ pub struct Attribute {
     pub changed: Position,
 }
 
+/// A touch that puts the end off by less than this part of the time to live is not logged.
+const TOUCH_GRAIN: u32 = 10;
 /// Most removals remembered in one session. What is forgotten raises the floor, so that a save based on an
 /// older version conflicts instead of bringing a removed attribute back unseen.
 const MAX_REMOVALS: usize = 64;
 
 impl Session {
     /// What becomes of a session by an op that names its key.
-    pub(super) fn after(current: Option<&Self>, op: &Op, now: Time) -> Option<Self> {
+    pub(super) fn after(current: Option<&Self>, op: &Op, now: SessionTime) -> Option<Self> {
         let at = op.position;
         match (&op.change, current) {
-            (Change::Barrier, current) => current.cloned(),
+            (Change::Barrier | Change::Forget { .. }, current) => current.cloned(),
             (Change::End { .. }, _) => None,
             (Change::Put { content, ttl, .. }, current) => {
                 let mut session = Self {
@@ -70,8 +84,9 @@ impl Session {
                     stored: Stored::replacing(current.map(|session| &session.stored), content, at),
                     ttl: None,
                     deadline: None,
+                    logged: None,
                 };
-                session.live_for(*ttl, now);
+                session.live_for(*ttl, at.reign, now);
                 Some(session)
             }
             (Change::Update { changes, ttl, .. }, Some(current)) => {
@@ -80,12 +95,12 @@ impl Session {
                 session.written_at = op.written_at;
                 session.stored.change(changes, at);
                 // Every save restarts the time to live, a new one or the one it has.
-                session.live_for(ttl.unwrap_or(current.ttl), now);
+                session.live_for(ttl.unwrap_or(current.ttl), at.reign, now);
                 Some(session)
             }
             (Change::Touch { ttl, .. }, Some(current)) => {
                 let mut session = current.clone();
-                session.live_for(*ttl, now);
+                session.live_for(*ttl, at.reign, now);
                 Some(session)
             }
             // The primary logs these for sessions that exist only; a copy must not guess.
@@ -93,13 +108,39 @@ impl Session {
         }
     }
 
-    fn live_for(&mut self, ttl: Option<u64>, now: Time) {
+    fn live_for(&mut self, ttl: Option<u64>, reign: Reign, now: SessionTime) {
         self.ttl = ttl;
-        self.deadline = ttl.map(|ms| now + std::time::Duration::from_millis(ms));
+        self.deadline = ttl.map(|ms| now + Duration::from_millis(ms));
+        self.logged = self.deadline.map(|deadline| Logged { reign, deadline });
+    }
+
+    /// A session as a snapshot brings it: its deadline is the best that is known of what was logged.
+    pub(super) fn revived(mut self, deadline: Option<SessionTime>) -> Self {
+        self.deadline = deadline;
+        self.logged = deadline.map(|deadline| Logged { reign: Reign(0), deadline });
+        self
+    }
+
+    /// Whether a touch by the primary of `reign` needs no op: it sets the time to live that the session has,
+    /// and every copy, should it be promoted, lets the session live that long anyway.
+    pub(super) fn absorbs_touch(&self, ttl: Option<u64>, reign: Reign, now: SessionTime) -> bool {
+        if ttl != self.ttl {
+            return false;
+        }
+        let (Some(ms), Some(logged)) = (ttl, self.logged) else { return ttl.is_none() };
+        let ttl = Duration::from_millis(ms);
+        logged.reign == reign && (now + ttl).since(logged.deadline) < ttl / TOUCH_GRAIN
+    }
+
+    /// The deadline that a newly promoted copy lets it live to. Clocks differ, and its predecessor may have
+    /// answered touches that were not logged. A copy that is promoted again adds nothing to what it added.
+    pub(super) fn padded_deadline(&self, pad: Duration) -> Option<SessionTime> {
+        let (deadline, logged, ttl) = (self.deadline?, self.logged?, Duration::from_millis(self.ttl?));
+        Some(deadline.max(logged.deadline + ttl / TOUCH_GRAIN + pad))
     }
 
     /// As a reader gets it.
-    pub(super) fn view(&self, now: Time) -> SessionView {
+    pub(super) fn view(&self, now: SessionTime) -> SessionView {
         SessionView {
             content: self.stored.content(),
             version: self.version,
@@ -110,7 +151,7 @@ impl Session {
     }
 
     /// Milliseconds until it ends, if it does.
-    pub(super) fn expires_in(&self, now: Time) -> Option<u64> {
+    pub(super) fn expires_in(&self, now: SessionTime) -> Option<u64> {
         self.deadline.map(|deadline| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -215,8 +256,8 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
+    use colony_wire::LineageId;
     use colony_wire::session::Key;
-    use colony_wire::{LineageId, Reign};
 
     use super::*;
 
@@ -240,10 +281,10 @@ mod tests {
     /// Cause: removals are bounded. Fix: forgetting one raises a floor that absent attributes answer with.
     #[test]
     fn a_forgotten_removal_still_conflicts_with_older_saves() {
-        let mut session = Session::after(None, &empty(), Time(0)).unwrap();
+        let mut session = Session::after(None, &empty(), SessionTime(0)).unwrap();
         for seq in 0..=MAX_REMOVALS as u64 {
             let name = format!("a{seq}");
-            session = Session::after(Some(&session), &update(2 + seq, &name, None), Time(0)).unwrap();
+            session = Session::after(Some(&session), &update(2 + seq, &name, None), SessionTime(0)).unwrap();
         }
         let Stored::Attributes { map, .. } = &session.stored else { panic!("attributes stay attributes") };
         assert_eq!(map.len(), MAX_REMOVALS);
@@ -252,20 +293,39 @@ mod tests {
 
     #[test]
     fn a_put_over_a_life_keeps_the_life_and_removes_what_it_does_not_name() {
-        let before = Session::after(None, &empty(), Time(0)).unwrap();
-        let before = Session::after(Some(&before), &update(2, "old", Some("1")), Time(0)).unwrap();
+        let before = Session::after(None, &empty(), SessionTime(0)).unwrap();
+        let before = Session::after(Some(&before), &update(2, "old", Some("1")), SessionTime(0)).unwrap();
         let values = BTreeMap::from([("new".to_owned(), Bytes::from("2"))]);
         let put = Change::Put { key: Key::new("k").unwrap(), content: Content::Attributes(values), ttl: None };
-        let after = Session::after(Some(&before), &op(3, put), Time(0)).unwrap();
+        let after = Session::after(Some(&before), &op(3, put), SessionTime(0)).unwrap();
         assert_eq!((after.life.seq, after.version.seq), (Seq(1), Seq(3)));
         assert_eq!((after.stored.value("old"), after.stored.changed("old")), (None, Seq(3)));
     }
 
     #[test]
     fn a_touch_moves_the_deadline_and_not_the_version() {
-        let before = Session::after(None, &empty(), Time(0)).unwrap();
+        let before = Session::after(None, &empty(), SessionTime(0)).unwrap();
         let touch = op(2, Change::Touch { key: Key::new("k").unwrap(), ttl: Some(5) });
-        let after = Session::after(Some(&before), &touch, Time(10)).unwrap();
-        assert_eq!((after.version, after.deadline), (before.version, Some(Time(5_010))));
+        let after = Session::after(Some(&before), &touch, SessionTime(10)).unwrap();
+        assert_eq!((after.version, after.deadline), (before.version, Some(SessionTime(5_010))));
+    }
+
+    #[test]
+    fn a_touch_is_absorbed_up_to_a_tenth_of_the_ttl_beyond_what_was_logged() {
+        let session = Session::after(None, &empty(), SessionTime(0)).unwrap();
+        let absorbs = |ttl, reign, at_ms: u64| session.absorbs_touch(ttl, Reign(reign), SessionTime(at_ms * 1000));
+        assert!(absorbs(Some(1000), 1, 0) && absorbs(Some(1000), 1, 99));
+        assert!(!absorbs(Some(1000), 1, 100), "a tenth is logged");
+        assert!(!absorbs(Some(999), 1, 0) && !absorbs(None, 1, 0), "another time to live is logged");
+        assert!(!absorbs(Some(1000), 2, 0), "a new reign counts on nothing that it did not log");
+    }
+
+    #[test]
+    fn a_promotion_pads_what_was_logged_and_pads_it_once() {
+        let mut session = Session::after(None, &empty(), SessionTime(0)).unwrap();
+        for _ in 0..2 {
+            session.deadline = session.padded_deadline(Duration::from_secs(1));
+            assert_eq!(session.deadline, Some(SessionTime(2_100_000)), "1 s to live, a tenth of it, and 1 s");
+        }
     }
 }

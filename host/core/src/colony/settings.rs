@@ -57,7 +57,11 @@ pub struct Settings {
     pub max_records: usize,
     /// Most sessions that expire in one tick of one colony: a mass expiry must not stall writes.
     pub max_expiries: usize,
-    /// Added to deadlines at a promotion: clocks differ, and an early expiry cannot be undone.
+    /// Most sessions of a colony, per thousand, that end within a minute beyond what comes due in it: what came
+    /// due during an outage must not end all at once (`PROTOCOL.md` 11).
+    pub expiry_brake: u32,
+    /// Added to deadlines at a promotion, beside a tenth of the time to live for touches that were not logged:
+    /// clocks differ, and an early expiry cannot be undone.
     pub promotion_pad: Duration,
     /// A bug put in on purpose.
     #[cfg(feature = "mutants")]
@@ -87,6 +91,7 @@ impl Default for Settings {
             record_ttl: Duration::from_secs(60),
             max_records: 512,
             max_expiries: 256,
+            expiry_brake: 200,
             promotion_pad: Duration::from_secs(1),
             #[cfg(feature = "mutants")]
             mutant: None,

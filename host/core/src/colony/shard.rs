@@ -8,6 +8,7 @@ use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
+use super::clock::SessionClock;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
@@ -15,6 +16,19 @@ use super::transfer::Throttle;
 use crate::group::{Command, Entry, MAX_DROPPED};
 use crate::merge::Ticket;
 use crate::{Now, Time};
+
+/// What a peer is lent, borrowed field by field so that the peers stay free.
+macro_rules! loan {
+    ($shard:expr, $now:expr, $out:expr) => {
+        Loan {
+            now: $now,
+            session_time: $shard.clock.shows(),
+            serial: &mut $shard.serial,
+            throttle: &mut $shard.throttle,
+            out: $out,
+        }
+    };
+}
 
 /// One shard of a host: its peers and what it knows of the table. See the module's documentation for how
 /// to drive it.
@@ -36,6 +50,8 @@ pub struct Shard {
     ticks_to_look: usize,
     /// Copies that were restored, and the entry that says so not heard yet: an older one does not drop them.
     restored: BTreeSet<ColonyId>,
+    /// What its sessions live by.
+    clock: SessionClock,
     /// When the last tick came.
     ticked: Option<Time>,
     /// The starts this process had and lost while it kept a copy, oldest first.
@@ -70,6 +86,7 @@ impl Shard {
             swept: None,
             ticks_to_look: SWEEP_TICKS,
             restored: BTreeSet::new(),
+            clock: SessionClock::default(),
             ticked: None,
             earlier: Vec::new(),
             tickets: BTreeMap::new(),
@@ -111,6 +128,7 @@ impl Shard {
     /// Something happened; what is to be done is put behind what `out` holds.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         let begin = out.len();
+        self.clock.follow(now.mono);
         self.forgive_after_sleep(now, out);
         match input {
             Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
@@ -157,7 +175,7 @@ impl Shard {
         work: impl FnOnce(&mut Replica, &mut Loan<'_>),
     ) {
         let Some(replica) = self.replicas.get_mut(&colony) else { return };
-        let mut loan = Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out };
+        let mut loan = loan!(self, now, out);
         work(replica, &mut loan);
         if replica.is_restless(&mut loan) {
             self.restless.insert(colony);
@@ -200,14 +218,14 @@ impl Shard {
         }
         if !entry.concerns(self.start) {
             if let Some(mut replica) = self.replicas.remove(&colony) {
-                replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
+                replica.step_down(&mut loan!(self, now, out));
             }
             self.restless.remove(&colony);
             self.throttle.release(colony, |_| false);
         } else if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
         } else {
-            let mut loan = Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out };
+            let mut loan = loan!(self, now, out);
             let settings = Arc::clone(&self.settings);
             let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
             self.replicas.insert(colony, replica);
@@ -223,7 +241,7 @@ impl Shard {
             return;
         }
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
-        replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
+        replica.step_down(&mut loan!(self, now, out));
         self.restless.remove(&colony);
         self.throttle.release(colony, |_| false);
         if entry.is_unaccounted(self.start) {
@@ -282,7 +300,7 @@ impl Shard {
     fn reborn(&mut self, now: Now, start: StartId, out: &mut Vec<Output>) {
         let dead = std::mem::replace(&mut self.start, start);
         for (colony, mut replica) in std::mem::take(&mut self.replicas) {
-            replica.step_down(&mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
+            replica.step_down(&mut loan!(self, now, out));
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.throttle = Throttle::default();
@@ -305,7 +323,7 @@ impl Shard {
         let Some(kept) = self.kept.remove(&colony) else { return };
         if fate == Fate::Restore {
             let mut replica = kept.replica;
-            replica.rebind(self.start, &mut Loan { now, serial: &mut self.serial, throttle: &mut self.throttle, out });
+            replica.rebind(self.start, &mut loan!(self, now, out));
             self.replicas.insert(colony, replica);
             self.restored.insert(colony);
         }

@@ -11,13 +11,14 @@ use colony_wire::{Position, Seq};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::clock::{Moment, SessionTime};
+use super::ends::{self, Ends};
 use super::history::History;
 use super::ranges::Ranges;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
 use super::settings::Settings;
 use super::store::Store;
-use crate::Time;
 
 /// A state cut into parts: the sessions of one range of keys each, and at the end all that does not go by key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,7 @@ struct Body {
     clock: u64,
     /// Milliseconds until each session ends, if it does, in the order of the sessions in the parts.
     remaining_ms: Vec<Option<u64>>,
+    ends: ends::Portable,
     records: Vec<Portable>,
 }
 
@@ -63,13 +65,14 @@ pub(super) fn name(part: &Bytes) -> PartName {
 }
 
 /// The whole state.
-pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Snapshot {
+pub(super) fn cut(store: &Store, settings: &Settings, now: SessionTime) -> Snapshot {
     let ranges = store.ranges();
     let sessions = in_order(store, ranges);
     let body = Body {
         history: store.history.clone(),
         clock: store.clock(),
         remaining_ms: sessions.iter().map(|(_, _, session)| session.expires_in(now)).collect(),
+        ends: store.ends().to_portable(),
         records: if mutant!(settings, SnapshotWithoutRecords) { Vec::new() } else { store.records.to_portable() },
     };
     let mut parts = encode(&sessions, ranges);
@@ -111,7 +114,7 @@ fn encode(sessions: &[(usize, &Key, &Session)], ranges: Ranges) -> Vec<Bytes> {
 }
 
 /// The state that these parts are, if they are one. `since` is when the time remaining began to count.
-pub(super) fn join(parts: &[Bytes], since: Time, now: Time) -> Option<Store> {
+pub(super) fn join(parts: &[Bytes], since: SessionTime, now: Moment) -> Option<Store> {
     let (tail, parts) = parts.split_last()?;
     let ranges = Ranges::with_count(parts.len())?;
     let body: Body = whole(tail)?;
@@ -128,14 +131,16 @@ pub(super) fn join(parts: &[Bytes], since: Time, now: Time) -> Option<Store> {
             }
             let deadline = remaining.next()?.map(|ms| since + Duration::from_millis(ms));
             let stored = stored.into_owned();
-            sessions.insert(key.into_owned(), Session { life, version, written_at, stored, ttl, deadline });
+            let session = Session { life, version, written_at, stored, ttl, deadline: None, logged: None };
+            sessions.insert(key.into_owned(), session.revived(deadline));
         }
     }
     if remaining.next().is_some() {
         return None;
     }
-    let records = Records::from_portable(body.records, now);
-    Some(Store::restored(sessions, ranges, records, body.history, body.clock))
+    let ends = Ends::from_portable(body.ends)?;
+    let records = Records::from_portable(body.records, now.mono);
+    Some(Store::restored(sessions, ranges, ends, records, body.history, body.clock))
 }
 
 fn whole<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
@@ -151,6 +156,10 @@ mod tests {
 
     use super::*;
 
+    fn moment(at: u64) -> Moment {
+        Moment { mono: crate::Time(at), sessions: SessionTime(at) }
+    }
+
     /// Sessions of 20 KiB each, written one after the other.
     fn store(sessions: u64) -> Store {
         let mut store = Store::default();
@@ -163,10 +172,10 @@ mod tests {
         let content = Content::Blob(vec![7; 20 << 10].into());
         let position = Position { lineage: LineageId(1), reign: Reign(1), seq: Seq(seq) };
         let change = Change::Put { key, content, ttl: Some(1_000) };
-        store.apply(&Op { position, stamp: None, written_at: seq, change }, Time(0));
+        store.apply(&Op { position, stamp: None, written_at: seq, change }, moment(0));
     }
 
-    fn names(store: &Store, now: Time) -> Vec<PartName> {
+    fn names(store: &Store, now: SessionTime) -> Vec<PartName> {
         cut(store, &Settings::default(), now).parts.iter().map(name).collect()
     }
 
@@ -174,10 +183,10 @@ mod tests {
     #[test]
     fn a_write_changes_its_own_part_and_the_last_one_only() {
         let mut store = store(64);
-        let before = names(&store, Time(0));
+        let before = names(&store, SessionTime(0));
         assert!(before.len() > 8);
         write(&mut store, 65, 3);
-        let after = names(&store, Time(5_000));
+        let after = names(&store, SessionTime(5_000));
         assert_eq!(before.iter().zip(&after).filter(|(old, new)| old != new).count(), 2);
         assert_ne!(before.last(), after.last());
     }
@@ -185,16 +194,16 @@ mod tests {
     #[test]
     fn a_state_joined_from_its_parts_is_the_same() {
         let store = store(20);
-        let parts = cut(&store, &Settings::default(), Time(0)).parts;
-        let joined = join(&parts, Time(0), Time(0)).unwrap();
-        assert_eq!(joined, store);
+        let parts = cut(&store, &Settings::default(), SessionTime(0)).parts;
+        let joined = join(&parts, SessionTime(0), moment(0)).unwrap();
+        assert!(joined.is_copy_of(&store));
     }
 
     #[test]
     fn parts_that_are_no_state_are_refused() {
         let store = store(20);
-        let parts = cut(&store, &Settings::default(), Time(0)).parts;
-        let refused = |parts: &[Bytes]| join(parts, Time(0), Time(0)).is_none();
+        let parts = cut(&store, &Settings::default(), SessionTime(0)).parts;
+        let refused = |parts: &[Bytes]| join(parts, SessionTime(0), moment(0)).is_none();
         let mut swapped = parts.clone();
         swapped.swap(0, 1);
         let mut short = parts.clone();

@@ -9,17 +9,22 @@ use colony_wire::session::Key;
 use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::clock::{Moment, SessionTime};
+use super::ends::{Ends, KeyHash, Tombstone};
 use super::history::History;
 use super::ranges::{self, Ranges};
 use super::records::Records;
 use super::session::Session;
-use crate::Time;
 
-/// Sessions, answers and history, all at one committed position.
+/// The sessions that end, by their deadlines.
+type Deadlines = BTreeMap<SessionTime, BTreeSet<Key>>;
+
+/// Sessions, ended lives, answers and history, all at one committed position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
-    deadlines: BTreeSet<(Time, Key)>,
+    deadlines: Deadlines,
+    ends: Ends,
     pub(super) records: Records,
     pub(super) history: History,
     /// Hybrid time of the newest op.
@@ -34,13 +39,14 @@ impl Store {
     pub(super) fn restored(
         sessions: BTreeMap<Key, Session>,
         ranges: Ranges,
+        ends: Ends,
         records: Records,
         history: History,
         clock: u64,
     ) -> Self {
-        let deadlines = sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect();
+        let deadlines = dated(&sessions);
         let bytes = ranges::size_of_all(&sessions);
-        Self { sessions, deadlines, records, history, clock, ranges, bytes }
+        Self { sessions, deadlines, ends, records, history, clock, ranges, bytes }
     }
 
     /// The session of this key.
@@ -64,6 +70,12 @@ impl Store {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// What stays of lives that have ended.
+    #[must_use]
+    pub fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// Place of the last op in the state.
@@ -98,6 +110,19 @@ impl Store {
         self.bytes
     }
 
+    /// Whether this is what a snapshot makes of `other`: equal in everything but in what dated each session, which
+    /// no copy knows of another.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let same = |(key, session): (&Key, &Session)| {
+            self.sessions.get(key).is_some_and(|own| Session { logged: session.logged, ..own.clone() } == *session)
+        };
+        let sessions = BTreeMap::new;
+        self.sessions.len() == other.sessions.len()
+            && other.sessions().all(same)
+            && Self { sessions: sessions(), ..self.clone() } == Self { sessions: sessions(), ..other.clone() }
+    }
+
     /// Digest of the logged state: equal in all copies at the same position. Deadlines and the ages of
     /// records are not logged.
     #[must_use]
@@ -107,19 +132,28 @@ impl Store {
             let logged = (key, session.life, session.version, session.written_at, &session.stored, session.ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
+        hasher.update(&postcard::to_stdvec(&self.ends.logged()).expect("logged state always encodes"));
         hasher.digest()
     }
 
     /// Takes in the next committed op; says what its client is to be told.
-    pub(super) fn apply(&mut self, op: &Op, now: Time) -> Done {
+    pub(super) fn apply(&mut self, op: &Op, now: Moment) -> Done {
         let before = op.change.key().and_then(|key| self.sessions.get(key));
-        let after = Session::after(before, op, now);
+        let after = Session::after(before, op, now.sessions);
         let done = answer(op, before, after.as_ref());
+        match (&op.change, before) {
+            (Change::End { key, kind }, Some(session)) => {
+                let (key, life, ended) = (KeyHash::of(key), session.life, op.position);
+                self.ends.bury(Tombstone { key, life, ended, kind: *kind });
+            }
+            (Change::Forget { upto }, _) => self.ends.forget(*upto),
+            _ => {}
+        }
         if let Some(key) = op.change.key() {
             self.set(key, after);
         }
         if let Some(stamp) = op.stamp {
-            self.records.note(stamp, done, now);
+            self.records.note(stamp, done, now.mono);
         }
         self.history.extend(op.position);
         self.clock = self.clock.max(op.written_at);
@@ -136,30 +170,64 @@ impl Store {
         self.bytes -= before.as_ref().map_or(0, |session| ranges::size(key, session));
         self.ranges.fit(self.bytes);
         if let Some(old) = before.and_then(|session| session.deadline) {
-            self.deadlines.remove(&(old, key.clone()));
+            undate(&mut self.deadlines, old, key);
         }
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key.clone()));
+            self.deadlines.entry(deadline).or_default().insert(key.clone());
         }
     }
 
-    /// Sessions whose time to live is over, the longest overdue first.
-    pub(super) fn expired(&self, now: Time) -> impl Iterator<Item = &Key> {
-        self.deadlines.iter().take_while(move |(deadline, _)| *deadline <= now).map(|(_, key)| key)
+    /// Sessions whose time to live was over before this, the longest overdue first.
+    pub(super) fn over_before(&self, end: SessionTime) -> impl Iterator<Item = &Key> {
+        self.deadlines.range(..end).flat_map(|(_, keys)| keys)
     }
 
-    /// Moves every deadline by `pad`: this host's clock is another than the one they were counted by.
+    /// Sessions whose time to live is over by `now`, and was not before `from`; the longest overdue first.
+    pub(super) fn over_by(&self, now: SessionTime, from: SessionTime) -> impl Iterator<Item = &Key> {
+        self.deadlines.range(from.min(now)..=now).flat_map(|(_, keys)| keys)
+    }
+
+    /// Moves the deadline of one session. It is no logged state.
+    pub(super) fn put_off(&mut self, key: &Key, deadline: SessionTime) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if let Some(before) = session.deadline.replace(deadline) {
+            undate(&mut self.deadlines, before, key);
+        }
+        self.deadlines.entry(deadline).or_default().insert(key.clone());
+    }
+
+    /// Moves every deadline on for a promotion: this host's clock is another than the one they were counted
+    /// by, and `pad` is what the two may differ by.
     pub(super) fn pad_deadlines(&mut self, pad: Duration) {
-        self.deadlines = std::mem::take(&mut self.deadlines).into_iter().map(|(at, key)| (at + pad, key)).collect();
         for session in self.sessions.values_mut() {
-            session.deadline = session.deadline.map(|deadline| deadline + pad);
+            session.deadline = session.padded_deadline(pad);
         }
+        self.deadlines = dated(&self.sessions);
     }
 
     /// As if everything up to here had been taken in.
     #[cfg(feature = "mutants")]
     pub(super) fn pretend(&mut self, position: Position) {
         self.history.extend(position);
+    }
+}
+
+fn dated(sessions: &BTreeMap<Key, Session>) -> Deadlines {
+    let mut deadlines = Deadlines::new();
+    for (key, session) in sessions {
+        if let Some(deadline) = session.deadline {
+            deadlines.entry(deadline).or_default().insert(key.clone());
+        }
+    }
+    deadlines
+}
+
+fn undate(deadlines: &mut Deadlines, deadline: SessionTime, key: &Key) {
+    if let Some(keys) = deadlines.get_mut(&deadline) {
+        keys.remove(key);
+        if keys.is_empty() {
+            deadlines.remove(&deadline);
+        }
     }
 }
 

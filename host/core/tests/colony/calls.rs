@@ -6,7 +6,9 @@ use bytes::Bytes;
 use colony_core::colony::Caller;
 use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
-use colony_wire::session::{AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView};
+use colony_wire::session::{
+    AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
+};
 use colony_wire::{ClientId, Position, RequestId};
 
 use crate::world::{COLONY, World};
@@ -60,7 +62,11 @@ pub(crate) fn save_with(
 }
 
 pub(crate) fn delete(name: &'static str) -> Mutation {
-    Mutation::Delete { key: key(name), precondition: Precondition::None }
+    delete_as(name, EndKind::Logout)
+}
+
+pub(crate) fn delete_as(name: &'static str, kind: EndKind) -> Mutation {
+    Mutation::Delete { key: key(name), precondition: Precondition::None, kind }
 }
 
 impl World {

@@ -7,6 +7,7 @@ mod world;
 
 mod catch_up;
 mod copies;
+mod ends;
 mod expiry;
 mod handover;
 mod in_sync;

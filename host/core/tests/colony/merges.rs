@@ -5,7 +5,7 @@ use colony_core::colony::{Input, Settings};
 use colony_core::merge::{Resolution, Ticket};
 use colony_wire::admin::{MergeBy, OnConflict, Policy};
 use colony_wire::client::{Done, Refusal, ReplyBody};
-use colony_wire::session::AttributeChange;
+use colony_wire::session::{AttributeChange, EndKind};
 
 use crate::calls::{attributes, blob, change, delete, request, request_of, save, save_with};
 use crate::world::{A, B, World, world_with};
@@ -94,10 +94,10 @@ fn a_save_based_on_another_life_is_gone() {
     let (mut w, base) = overtaken(Policy::default());
     w.done(A, request(3, delete("cart")));
     let after_end = w.ask(A, request(4, save("cart", base, vec![change("m", "5")])));
-    assert_eq!(w.refusal(after_end), Some(&Refusal::Gone));
+    assert_eq!(w.refusal(after_end), Some(&Refusal::Gone { ended: Some(EndKind::Logout) }));
     w.done(A, request(5, attributes("cart", &[("n", "0")])));
     let into_the_next = w.ask(A, request(6, save("cart", base, vec![change("m", "5")])));
-    assert_eq!(w.refusal(into_the_next), Some(&Refusal::Gone));
+    assert_eq!(w.refusal(into_the_next), Some(&Refusal::Gone { ended: Some(EndKind::Logout) }));
 }
 
 /// `PROTOCOL.md` 1, 3.2: a base that was lost with its reign counts as older than everything.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use colony_wire::client::{Refusal, ReplyBody};
-use colony_wire::session::{Mutation, Precondition};
+use colony_wire::session::{EndKind, Mutation, Precondition};
 use colony_wire::{Position, Reign, Seq};
 
 use crate::calls::{blob, delete, key, request, request_of};
@@ -78,7 +78,7 @@ fn what_a_change_not_committed_did_is_told_to_nobody() {
     assert_eq!((w.answer(second), w.answer(touch)), (None, None));
     w.quiet();
     assert_eq!(w.refusal(second), Some(&Refusal::NotFound));
-    assert_eq!(w.refusal(touch), Some(&Refusal::NotFound));
+    assert_eq!(w.refusal(touch), Some(&Refusal::Gone { ended: Some(EndKind::Logout) }));
 }
 
 /// `PROTOCOL.md` 3.1, 4: if the reign ends first, the answer is to ask again.

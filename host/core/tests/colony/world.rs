@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) is_large: bool,
     /// Bytes of chunks that each host has sent.
     pub(crate) chunk_bytes: [usize; 3],
+    /// How many sessions were said to be held, each time it was said.
+    pub(crate) held: Vec<u64>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
     settings: Settings,
@@ -94,6 +96,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         bag: Vec::new(),
         proposals: Vec::new(),
         merges: Vec::new(),
+        held: Vec::new(),
         group_reads: Vec::new(),
         too_large: Vec::new(),
         is_large: false,
@@ -232,6 +235,7 @@ impl World {
                 Output::ReadGroup { nonce, .. } => self.group_reads.push((host, nonce)),
                 Output::Merge { ticket, conflict, .. } => self.merges.push((host, ticket, conflict)),
                 Output::TooLarge { bytes, limit, .. } => self.too_large.push((host, bytes, limit)),
+                Output::ExpiryHeld { held, .. } => self.held.push(held),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
             }
         }

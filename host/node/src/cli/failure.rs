@@ -114,7 +114,7 @@ fn call_advice(error: &CallError) -> Option<&'static str> {
         CallError::Forbidden { .. } | CallError::Refused(Refusal::Forbidden { .. }) => {
             Some("take a certificate with it, made with `colony cert client DIR --name NAME --rights RIGHTS`")
         }
-        CallError::Refused(Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone) => {
+        CallError::Refused(Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone { .. }) => {
             Some("read it again with `colony session get` and decide anew")
         }
         CallError::Refused(Refusal::WrongContent) => Some("use `colony session put` to replace the whole content"),

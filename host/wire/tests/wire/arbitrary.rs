@@ -77,6 +77,10 @@ fn precondition() -> impl Strategy<Value = Precondition> {
     prop_oneof![Just(Precondition::None), Just(Precondition::Absent), position().prop_map(Precondition::Version),]
 }
 
+fn end_kind() -> impl Strategy<Value = EndKind> {
+    prop_oneof![Just(EndKind::Logout), Just(EndKind::Revoke), Just(EndKind::Expiry)]
+}
+
 fn mutation() -> impl Strategy<Value = Mutation> {
     let base = (position(), position()).prop_map(|(life, version)| Base { life, version });
     prop_oneof![
@@ -86,7 +90,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
             |(key, base, changes, ttl, base_values)| { Mutation::Save { key, base, changes, ttl, base_values } }
         ),
         (key(), ttl()).prop_map(|(key, ttl)| Mutation::Touch { key, ttl }),
-        (key(), precondition()).prop_map(|(key, precondition)| Mutation::Delete { key, precondition }),
+        (key(), precondition(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Revoke)])
+            .prop_map(|(key, precondition, kind)| Mutation::Delete { key, precondition, kind }),
     ]
 }
 
@@ -120,7 +125,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Behind),
         position().prop_map(|version| Refusal::Exists { version }),
         position().prop_map(|version| Refusal::Changed { version }),
-        Just(Refusal::Gone),
+        of(end_kind()).prop_map(|ended| Refusal::Gone { ended }),
         Just(Refusal::NotFound),
         Just(Refusal::Late),
         TEXT.prop_map(|what| Refusal::Busy { what }),
@@ -197,8 +202,8 @@ fn op() -> impl Strategy<Value = Op> {
             merged
         }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
-        (key(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Expiry)])
-            .prop_map(|(key, kind)| Change::End { key, kind }),
+        (key(), end_kind()).prop_map(|(key, kind)| Change::End { key, kind }),
+        any::<u64>().prop_map(|upto| Change::Forget { upto: Seq(upto) }),
     ];
     (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
         position,

@@ -58,6 +58,7 @@ pub(crate) fn all() -> Vec<Example> {
 fn requests() -> Vec<Example> {
     let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body });
     let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation, ack: Ack::InSync });
+    let delete = |kind| mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)), kind });
     vec![
         ("request-get", request(RequestBody::Get { key: key(), read: Read::Token })),
         ("request-get-confirm", request(RequestBody::Get { key: key(), read: Read::Confirm })),
@@ -82,7 +83,8 @@ fn requests() -> Vec<Example> {
             }),
         ),
         ("request-touch", mutate(Mutation::Touch { key: key(), ttl: None })),
-        ("request-delete", mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)) })),
+        ("request-delete", delete(EndKind::Logout)),
+        ("request-revoke", delete(EndKind::Revoke)),
     ]
 }
 
@@ -132,7 +134,10 @@ fn replies() -> Vec<Example> {
         ("refused-behind", refused(Refusal::Behind)),
         ("refused-exists", refused(Refusal::Exists { version: at(1, 4) })),
         ("refused-changed", refused(Refusal::Changed { version: at(2, 9) })),
-        ("refused-gone", refused(Refusal::Gone)),
+        ("refused-gone", refused(Refusal::Gone { ended: None })),
+        ("refused-logged-out", refused(Refusal::Gone { ended: Some(EndKind::Logout) })),
+        ("refused-revoked", refused(Refusal::Gone { ended: Some(EndKind::Revoke) })),
+        ("refused-expired", refused(Refusal::Gone { ended: Some(EndKind::Expiry) })),
         ("refused-not-found", refused(Refusal::NotFound)),
         ("refused-late", refused(Refusal::Late)),
         ("refused-busy", refused(Refusal::Busy { what: "queue".to_owned() })),
@@ -187,6 +192,7 @@ fn peers() -> Vec<Example> {
             None,
             Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None, merged: false },
         ),
+        op(15, None, Change::Forget { upto: Seq(13) }),
     ];
     vec![
         (
@@ -401,8 +407,8 @@ every_variant! {
     ReplyBody: Found Absent Done NeedBase Refused;
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed;
-    Change: Barrier Put Update Touch End;
-    EndKind: Logout Expiry;
+    Change: Barrier Put Update Touch End Forget;
+    EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader

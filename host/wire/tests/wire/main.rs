@@ -7,6 +7,7 @@ mod examples;
 mod golden;
 mod refused;
 mod round_trip;
+mod secret;
 
 /// Runs a macro with the list of all message types; a new one is added here and nowhere else.
 macro_rules! for_every_message {

@@ -13,7 +13,7 @@ use colony_wire::limits::{
 };
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
-use colony_wire::session::{Changes, Content, Key, Mutation, Precondition};
+use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Precondition};
 use colony_wire::{
     ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
     StartId,
@@ -195,6 +195,19 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
         let values = (0..len).map(|i| (i.to_string(), None)).collect();
         save(Changes::Attributes(vec![]), Some(values))
     });
+}
+
+/// `PROTOCOL.md` 11: whether a session has expired is the primary's to decide.
+#[test]
+fn a_client_may_log_out_and_revoke_and_not_expire() {
+    let delete = |kind| {
+        let request = mutate(Mutation::Delete { key: key(), precondition: Precondition::None, kind });
+        let frame = request.to_frame(1).expect("it encodes");
+        Frame::parse(frame).expect("it parses").decode::<Request>().map(drop)
+    };
+    assert_eq!(delete(EndKind::Logout), Ok(()));
+    assert_eq!(delete(EndKind::Revoke), Ok(()));
+    assert_eq!(delete(EndKind::Expiry), Err(DecodeError::NotYours { what: "the expiry of a session" }));
 }
 
 /// `Key::new` refuses such keys, so the bytes are made by hand: no value of the type can hold them.

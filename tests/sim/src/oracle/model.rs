@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use colony_wire::op::{Change, Op};
-use colony_wire::session::{Changes, Content, Key};
+use colony_wire::session::{Changes, Content, EndKind, Key};
 use colony_wire::{Position, Seq};
 
 /// A session after some op.
@@ -37,12 +37,19 @@ pub struct Effect {
 #[derive(Debug, Default)]
 pub struct Model {
     keys: BTreeMap<Key, Vec<(Seq, Option<Kept>)>>,
+    /// Every life that ended, with the op that ended it and why.
+    ends: Vec<(Position, Position, EndKind)>,
+    /// What was to be forgotten, by the place of the op that says so.
+    forgets: Vec<(Seq, Seq)>,
 }
 
 impl Model {
     /// Takes in the next committed op.
     pub fn apply(&mut self, op: &Op) -> Effect {
         let at = op.position;
+        if let Change::Forget { upto } = op.change {
+            self.forgets.push((at.seq, upto));
+        }
         let Some(key) = op.change.key() else {
             return Effect { before: None, after: None, version: at, life: at };
         };
@@ -50,6 +57,9 @@ impl Model {
         let before = states.last().and_then(|(_, kept)| kept.clone());
         let after = after(before.clone(), op);
         states.push((at.seq, after.clone()));
+        if let (Change::End { kind, .. }, Some(before)) = (&op.change, &before) {
+            self.ends.push((before.life, at, *kind));
+        }
         let version = after.as_ref().map_or(at, |kept| kept.version);
         let life = after.as_ref().or(before.as_ref()).map_or(at, |kept| kept.life);
         Effect { before, after, version, life }
@@ -63,6 +73,20 @@ impl Model {
         states.get(later.checked_sub(1)?)?.1.as_ref()
     }
 
+    /// Whatever the session was as of the op at `seq` or an earlier one.
+    pub fn up_to(&self, key: &Key, seq: Seq) -> impl Iterator<Item = &Kept> {
+        let states = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        states.iter().take_while(move |(changed, _)| *changed <= seq).filter_map(|(_, kept)| kept.as_ref())
+    }
+
+    /// Life, end and kind of every life that had ended as of the op at `seq` and was to be remembered.
+    #[must_use]
+    pub fn ends_at(&self, seq: Seq) -> Vec<(Position, Position, EndKind)> {
+        let forgotten = self.forgets.iter().filter(|(at, _)| *at <= seq).map(|(_, upto)| *upto).max();
+        let stays = |ended: Seq| ended <= seq && forgotten.is_none_or(|upto| ended > upto);
+        self.ends.iter().filter(|(_, ended, _)| stays(ended.seq)).copied().collect()
+    }
+
     /// All sessions as of the op at `seq`.
     pub fn all_at(&self, seq: Seq) -> impl Iterator<Item = (&Key, &Kept)> {
         self.keys.keys().filter_map(move |key| Some((key, self.at(key, seq)?)))
@@ -72,7 +96,7 @@ impl Model {
 fn after(before: Option<Kept>, op: &Op) -> Option<Kept> {
     let version = op.position;
     match (&op.change, before) {
-        (Change::Barrier, before) => before,
+        (Change::Barrier | Change::Forget { .. }, before) => before,
         (Change::End { .. }, _) => None,
         (Change::Put { content, ttl, .. }, before) => {
             let life = before.map_or(version, |kept| kept.life);

@@ -2,9 +2,10 @@
 
 use colony_core::colony::{Part, Replica};
 use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody};
-use colony_wire::session::{Key, SessionView};
+use colony_wire::session::{Key, Mutation, SessionView};
 use colony_wire::{ColonyId, Position, RequestId};
 
+use super::model::Kept;
 use super::{Oracle, Truth};
 use crate::host::Host;
 use crate::seen::Sight;
@@ -43,6 +44,12 @@ impl Oracle {
                 let seen = reply.seen.unwrap_or_default();
                 absent(truth, mutation.key(), seen)
             }
+            (ReplyBody::Done(done), RequestBody::Mutate { stamp, mutation: Mutation::Touch { key, ttl }, .. })
+                if truth.effect(stamp.request).is_none() =>
+            {
+                self.seen.note(Sight::Absorbed);
+                absorbed_truly(truth, key, *ttl, reply, done)
+            }
             (ReplyBody::Done(done), RequestBody::Mutate { stamp, .. }) => {
                 let repeated = done_truly(truth, replica, stamp.request, done);
                 if repeated.is_ok() && !self.answered.insert((colony, stamp.request)) {
@@ -77,6 +84,12 @@ impl Oracle {
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
             })?;
+            let modelled = truth.model.ends_at(at);
+            let stored: Vec<_> =
+                replica.store().ends().tombstones().map(|stays| (stays.life, stays.ended, stays.kind)).collect();
+            demand(modelled == stored, Rule::TrueReads, || {
+                format!("{colony} at {at} has tombstones {stored:?}, its log leaves {modelled:?}")
+            })?;
         }
         Ok(())
     }
@@ -94,7 +107,7 @@ fn sight_of(body: &ReplyBody) -> Option<Sight> {
         ReplyBody::Refused(Refusal::Behind) => Sight::Behind,
         ReplyBody::Refused(Refusal::Busy { .. }) => Sight::Busy,
         ReplyBody::Refused(Refusal::Exists { .. } | Refusal::Changed { .. }) => Sight::Refused,
-        ReplyBody::Refused(Refusal::Gone) => Sight::Gone,
+        ReplyBody::Refused(Refusal::Gone { .. }) => Sight::Gone,
         ReplyBody::Refused(Refusal::Unknown) => Sight::Unknown,
         _ => return None,
     })
@@ -146,6 +159,16 @@ fn done_truly(truth: &Truth, replica: Option<&Replica>, request: RequestId, done
     demand(done.copies >= 1, Rule::AtMostOnce, || "held by no copy".into())
 }
 
+/// A touch that is not logged is true if the session was there and had this time to live, at a place that is
+/// committed: the answer may have waited for that, and more may have been committed with it.
+fn absorbed_truly(truth: &Truth, key: &Key, ttl: Option<u64>, reply: &Reply, done: &Done) -> Result<(), Violation> {
+    let end = reply.seen.unwrap_or_default().seq;
+    let as_told = |kept: &Kept| (kept.version, kept.life, kept.ttl) == (done.version, done.life, ttl);
+    demand(truth.model.up_to(key, end).any(as_told), Rule::TrueReads, || {
+        format!("touched without an op, and at {end} the session is {:?}", truth.model.at(key, end))
+    })
+}
+
 /// A request that this copy knows to be done is not judged a second time.
 fn refused_truly(
     truth: &Truth,
@@ -155,7 +178,11 @@ fn refused_truly(
 ) -> Result<(), Violation> {
     let judged = matches!(
         refusal,
-        Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::Gone | Refusal::NotFound | Refusal::WrongContent
+        Refusal::Exists { .. }
+            | Refusal::Changed { .. }
+            | Refusal::Gone { .. }
+            | Refusal::NotFound
+            | Refusal::WrongContent
     );
     let done_before =
         truth.effect(request).filter(|(seq, ..)| replica.is_some_and(|replica| replica.committed() >= *seq));

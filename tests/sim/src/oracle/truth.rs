@@ -122,7 +122,10 @@ impl Truth {
         counts_exactly: bool,
     ) -> Result<(), Violation> {
         let Some(stamp) = op.stamp else {
-            let own = matches!(op.change, Change::Barrier | Change::End { kind: EndKind::Expiry, .. });
+            let own = matches!(
+                op.change,
+                Change::Barrier | Change::Forget { .. } | Change::End { kind: EndKind::Expiry, .. }
+            );
             return demand(own, Rule::AtMostOnce, || format!("nobody asked for {op:?}"));
         };
         let seq = op.position.seq;
@@ -176,7 +179,7 @@ fn is_what_was_asked(change: &Change, mutation: &Mutation) -> bool {
             key == asked && (*merged || changes == wanted)
         }
         (Change::Touch { key, ttl }, Mutation::Touch { key: asked, ttl: lives }) => key == asked && ttl == lives,
-        (Change::End { key, kind: EndKind::Logout }, Mutation::Delete { key: asked, .. }) => key == asked,
+        (Change::End { key, kind }, Mutation::Delete { key: asked, kind: why, .. }) => key == asked && kind == why,
         _ => false,
     }
 }

@@ -2,7 +2,9 @@
 
 use colony_core::colony::{Part, Replica};
 use colony_core::group::State;
+use colony_wire::op::Change;
 use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::session::EndKind;
 use colony_wire::{ColonyId, Reign, Seq, StartId};
 
 use super::Oracle;
@@ -143,8 +145,10 @@ impl Oracle {
             };
             truth.note_prepared(&op)?;
             grew |= truth.note_committed(&op, &self.asked, self.counts_exactly)?;
-            if op.stamp.is_none() && op.change.key().is_some() && grew {
-                self.seen.note(Sight::Expiry);
+            match &op.change {
+                Change::Forget { .. } if grew => self.seen.note(Sight::Forgotten),
+                Change::End { kind: EndKind::Expiry, .. } if grew => self.seen.note(Sight::Expiry),
+                _ => {}
             }
         }
         if !all_in_log && before.process == now.process {

@@ -75,7 +75,7 @@ pub(super) fn begin(desk: &mut Desk<'_>, to: StartId, peer: &mut Progress, next:
     if !desk.throttle.admit((desk.colony, to), desk.settings, now) {
         return peer.wait_from(next, now);
     }
-    let snapshot = snapshot::cut(&desk.holding.store, desk.settings, now);
+    let snapshot = snapshot::cut(&desk.holding.store, desk.settings, desk.session_time);
     if snapshot.bytes() > limit {
         peer.wait_from(next, now);
         return report(desk, to, peer, about, limit);

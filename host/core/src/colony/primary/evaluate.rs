@@ -6,18 +6,22 @@ use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::limits::{MAX_ATTRIBUTES, MAX_SESSION};
 use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
-use colony_wire::{Position, Seq};
+use colony_wire::{Position, Reign, Seq};
 
+use super::super::clock::SessionTime;
+use super::super::ends::Ends;
 use super::super::history::History;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
+use crate::Now;
 use crate::merge::{Conflict, Occasion, Side};
-use crate::{Now, Time};
 
 /// What is to happen.
 pub(super) enum Verdict {
     /// Log this change; the client hears when it is committed.
     Log(Change),
+    /// A touch that is not logged: the deadline moves here only, and the client is told that it is done.
+    PutOff,
     /// Answer at once; nothing changes.
     Answer(ReplyBody),
     /// Ask whoever merges.
@@ -36,10 +40,17 @@ pub(super) struct Asked {
 /// What a mutation is judged by.
 pub(super) struct Bench<'a> {
     pub(super) now: Now,
+    pub(super) session_time: SessionTime,
+    /// Whose reign it is.
+    pub(super) reign: Reign,
     pub(super) space: &'a Space,
     pub(super) history: &'a History,
     /// The session as the newest prepared op leaves it.
     pub(super) current: Option<&'a Session>,
+    /// How lives ended.
+    pub(super) ends: &'a Ends,
+    /// The lives of this key that ops end which are not committed yet, oldest first.
+    pub(super) ending: &'a [(Position, EndKind)],
 }
 
 impl Bench<'_> {
@@ -49,11 +60,8 @@ impl Bench<'_> {
             Mutation::Save { key, base, changes, ttl, base_values } => {
                 self.save(key, base, changes, ttl, base_values.as_deref())
             }
-            Mutation::Touch { key, ttl } => match self.current {
-                Some(_) => Ok(Verdict::Log(Change::Touch { key, ttl })),
-                None => Err(Refusal::NotFound),
-            },
-            Mutation::Delete { key, precondition } => self.delete(key, precondition),
+            Mutation::Touch { key, ttl } => self.touch(key, ttl),
+            Mutation::Delete { key, precondition, kind } => self.delete(key, precondition, kind),
         };
         judged.unwrap_or_else(|refusal| Verdict::Answer(ReplyBody::Refused(refusal)))
     }
@@ -63,12 +71,28 @@ impl Bench<'_> {
         Ok(Verdict::Log(Change::Put { key, content, ttl }))
     }
 
-    fn delete(&self, key: Key, precondition: Precondition) -> Result<Verdict, Refusal> {
+    fn delete(&self, key: Key, precondition: Precondition, kind: EndKind) -> Result<Verdict, Refusal> {
         self.check(precondition)?;
         if self.current.is_none() {
             return Err(Refusal::NotFound);
         }
-        Ok(Verdict::Log(Change::End { key, kind: EndKind::Logout }))
+        Ok(Verdict::Log(Change::End { key, kind }))
+    }
+
+    fn touch(&self, key: Key, ttl: Ttl) -> Result<Verdict, Refusal> {
+        if let Some(session) = self.current {
+            let absorbed = session.absorbs_touch(ttl, self.reign, self.session_time);
+            return Ok(if absorbed { Verdict::PutOff } else { Verdict::Log(Change::Touch { key, ttl }) });
+        }
+        // A touch names no life: if the key had one, it is meant.
+        let newest = self.ending.last().map(|(_, kind)| *kind).or_else(|| self.ends.newest_of(&key));
+        Err(newest.map_or(Refusal::NotFound, |kind| Refusal::Gone { ended: Some(kind) }))
+    }
+
+    /// The refusal of a change of a life that is not the current one.
+    fn gone(&self, key: &Key, life: Position) -> Refusal {
+        let ending = self.ending.iter().find(|(ended, _)| *ended == life).map(|(_, kind)| *kind);
+        Refusal::Gone { ended: ending.or_else(|| self.ends.of_life(key, life)) }
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
@@ -89,7 +113,8 @@ impl Bench<'_> {
         ttl: Option<Ttl>,
         base_values: Option<&[AttributeChange]>,
     ) -> Result<Verdict, Refusal> {
-        let session = self.current.filter(|session| session.life == base.life).ok_or(Refusal::Gone)?;
+        let current = self.current.filter(|session| session.life == base.life);
+        let session = current.ok_or_else(|| self.gone(&key, base.life))?;
         let in_conflict = self.conflicts(session, base.version, &changes)?;
         if in_conflict.is_empty() {
             check_room(session, &changes)?;
@@ -170,7 +195,6 @@ impl Bench<'_> {
                 (content_of(theirs), others)
             }
         };
-        let now: Time = self.now.mono;
         let conflict = Conflict {
             namespace: self.space.name.clone(),
             occasion: Occasion::ConcurrentSave,
@@ -180,7 +204,7 @@ impl Bench<'_> {
                 content: ours,
                 version: session.version,
                 written_at: session.written_at,
-                expires_in: session.expires_in(now),
+                expires_in: session.expires_in(self.session_time),
             },
             theirs: Side {
                 content: theirs,

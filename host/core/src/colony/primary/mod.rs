@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
+//!   ends.rs        sessions whose time is over, old tombstones     brake.rs     not too many at once
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
@@ -11,8 +12,10 @@
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod brake;
 mod catch_up;
 mod confirm;
+mod ends;
 mod evaluate;
 mod membership;
 mod progress;
@@ -27,11 +30,13 @@ use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::{EndKind, Key};
 use colony_wire::{ColonyId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
+use self::brake::Brake;
 use self::confirm::Confirms;
 use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
+use super::clock::{Moment, SessionTime};
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
@@ -56,6 +61,8 @@ pub(super) struct Desk<'a> {
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
     pub(super) now: Now,
+    /// What sessions live by: their deadlines, and nothing else.
+    pub(super) session_time: SessionTime,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -80,6 +87,9 @@ pub(super) struct Primary {
     parked: BTreeMap<Ticket, Parked>,
     /// Which sessions wait for a merge.
     parked_keys: BTreeMap<Key, Ticket>,
+    /// Up to here this reign has logged that tombstones go.
+    forgotten: Seq,
+    brake: Brake,
     confirms: Confirms,
 }
 
@@ -87,6 +97,8 @@ pub(super) struct Primary {
 struct Tip {
     session: Option<Session>,
     last: Seq,
+    /// Lives that ended on the way, each with its kind: no tombstone says so yet.
+    ended: Vec<(Position, EndKind)>,
 }
 
 /// Who asked for a change, and what must be done before it is answered.
@@ -148,6 +160,8 @@ impl Primary {
             deferred: BTreeMap::new(),
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
+            forgotten: Seq(0),
+            brake: Brake::new(desk.session_time, ends::allowance(desk)),
             confirms: Confirms::default(),
         };
         primary.inherit(desk);
@@ -171,8 +185,17 @@ impl Primary {
     fn remember(&mut self, desk: &Desk<'_>, op: &Op, caller: Option<Caller>) {
         let seq = op.position.seq;
         if let Some(key) = op.change.key() {
-            let session = Session::after(self.current(desk, key), op, desk.now.mono);
-            self.tips.insert(key.clone(), Tip { session, last: seq });
+            let before = self.current(desk, key);
+            let ended = match (&op.change, before) {
+                (Change::End { kind, .. }, Some(session)) => Some((session.life, *kind)),
+                _ => None,
+            };
+            let session = Session::after(before, op, desk.session_time);
+            let tip =
+                self.tips.entry(key.clone()).or_insert_with(|| Tip { session: None, last: seq, ended: Vec::new() });
+            tip.session = session;
+            tip.last = seq;
+            tip.ended.extend(ended);
         }
         if let Some(stamp) = op.stamp {
             self.in_flight.insert(stamp.request, seq);
@@ -242,21 +265,15 @@ impl Primary {
         self.tell_news(desk);
     }
 
-    /// Slow work, done for every colony in turn: sessions whose time is over end, old records go.
+    /// Slow work, done for every colony in turn: sessions whose time is over end, old records and tombstones
+    /// go.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>) {
         desk.holding.store.records.age(desk.now.mono, desk.settings.record_ttl);
         if !self.is_settled(desk.holding) || self.handover.is_some() {
             return;
         }
-        let due = desk.holding.store.expired(desk.now.mono).take(desk.settings.max_expiries);
-        let due: Vec<Key> = due.cloned().collect();
-        for key in due {
-            // A session with a change under way is in use; what the change leaves is looked at next time.
-            let busy = self.tips.contains_key(&key) || self.parked_keys.contains_key(&key);
-            if !busy && self.has_room(desk) {
-                self.append(desk, Change::End { key, kind: EndKind::Expiry }, None);
-            }
-        }
+        self.end_what_is_over(desk);
+        self.forget_ends(desk);
         self.settle(desk);
     }
 
@@ -269,7 +286,8 @@ impl Primary {
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
-        for committed in desk.holding.commit_to(everywhere, log_kept, desk.now.mono) {
+        let now = Moment { mono: desk.now.mono, sessions: desk.session_time };
+        for committed in desk.holding.commit_to(everywhere, log_kept, now) {
             let seq = committed.op.position.seq;
             if let Some(key) = committed.op.change.key()
                 && self.tips.get(key).is_some_and(|tip| tip.last <= seq)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use colony_wire::client::{Ack, Read, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
 use colony_wire::{Position, RequestId};
@@ -118,7 +118,7 @@ impl Primary {
     pub(super) fn found(&self, desk: &Desk<'_>, key: &Key) -> ReplyBody {
         let session =
             if mutant!(desk.settings, ReadUncommitted) { self.current(desk, key) } else { desk.holding.store.get(key) };
-        session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.now.mono)))
+        session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.session_time)))
     }
 
     fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
@@ -135,13 +135,23 @@ impl Primary {
         let key = asked.mutation.key().clone();
         let bench = Bench {
             now: desk.now,
+            session_time: desk.session_time,
+            reign: self.reign,
             space: desk.space,
             history: &desk.holding.store.history,
             current: self.current(desk, &key),
+            ends: desk.holding.store.ends(),
+            ending: self.tips.get(&key).map_or(&[], |tip| &tip.ended),
         };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
                 self.append(desk, change, Some(asked.asker));
+            }
+            Verdict::PutOff => {
+                let Asker { caller, stamp, .. } = asked.asker;
+                if let Some(body) = self.put_off(desk, &key) {
+                    self.answer(desk, &key, Deferred { caller, request: stamp.request, body });
+                }
             }
             Verdict::Answer(body) => {
                 let Asker { caller, stamp, .. } = asked.asker;
@@ -151,6 +161,20 @@ impl Primary {
                 self.park(desk, key, asked.asker, asked.deadline, *question);
             }
         }
+    }
+
+    /// Restarts a session's time to live here only (`PROTOCOL.md` 11); says what its client is told. No record
+    /// is made: a repetition does the same again. Where a change of the session is under way, that restarts the
+    /// time to live by itself once it is committed, which is not before now.
+    fn put_off(&self, desk: &mut Desk<'_>, key: &Key) -> Option<ReplyBody> {
+        let session = self.current(desk, key)?;
+        let (version, life) = (session.version, session.life);
+        let deadline = session.ttl.map(|ms| desk.session_time + Duration::from_millis(ms));
+        if let Some(deadline) = deadline.filter(|_| !self.tips.contains_key(key)) {
+            desk.holding.store.put_off(key, deadline);
+        }
+        let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
+        Some(ReplyBody::Done(Done { version, life, copies, merged: false, ack: Ack::InSync }))
     }
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
@@ -183,7 +207,7 @@ impl Primary {
             match desk.holding.store.records.look(request) {
                 Known::Done(done) => {
                     let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
-                    return Some(Some(ReplyBody::Done(colony_wire::client::Done { copies, ..done })));
+                    return Some(Some(ReplyBody::Done(Done { copies, ..done })));
                 }
                 Known::Forgotten => return refuse(Refusal::Unknown),
                 Known::New => {}

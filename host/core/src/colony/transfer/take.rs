@@ -7,7 +7,7 @@ use colony_wire::Seq;
 use colony_wire::limits::SNAPSHOT_CHUNK;
 use colony_wire::peer::{Chunk, Offer, PartName};
 
-use crate::Time;
+use crate::colony::clock::{Moment, SessionTime};
 use crate::colony::ranges::Ranges;
 use crate::colony::snapshot;
 use crate::colony::store::Store;
@@ -71,7 +71,7 @@ pub(in crate::colony) struct Assembly {
     /// How many chunks were taken.
     taken: u32,
     /// When it was offered: the sessions' time remaining counts from then on.
-    since: Time,
+    since: SessionTime,
 }
 
 /// What a chunk did to an assembly.
@@ -88,7 +88,7 @@ pub(in crate::colony) enum Taken {
 
 impl Assembly {
     /// Begins to collect what was offered and is not held; none if it cannot be a state.
-    pub(in crate::colony) fn begin(offer: Offer, store: &Store, held: &mut Held, now: Time) -> Option<Self> {
+    pub(in crate::colony) fn begin(offer: Offer, store: &Store, held: &mut Held, now: SessionTime) -> Option<Self> {
         let ranges = Ranges::with_count(offer.parts.len().checked_sub(1)?)?;
         held.turn_to(&offer, ranges, store);
         let is_wanted = |(index, name): (usize, &PartName)| held.get(name).is_none().then_some(index);
@@ -159,7 +159,7 @@ impl Assembly {
     }
 
     /// The offered state, if the parts are one.
-    pub(in crate::colony) fn join(&self, held: &Held, now: Time) -> Option<Store> {
+    pub(in crate::colony) fn join(&self, held: &Held, now: Moment) -> Option<Store> {
         let parts: Option<Vec<Bytes>> = self.offer.parts.iter().map(|name| held.get(name)).collect();
         let store = snapshot::join(&parts?, self.since, now)?;
         (store.applied() == self.offer.at).then_some(store)

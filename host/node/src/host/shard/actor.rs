@@ -140,6 +140,9 @@ impl Actor {
                 tracing::debug!(%colony, attributes = conflict.attributes.len(), "a merge is asked for");
                 self.merges.ask(Question { ticket, by, conflict });
             }
+            Output::ExpiryHeld { colony, held } => {
+                tracing::warn!(%colony, held, "sessions came due while nobody could use them; they end little by little");
+            }
             Output::FellBack { ticket, why } => {
                 tracing::warn!(ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
             }

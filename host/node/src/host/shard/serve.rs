@@ -63,6 +63,10 @@ fn take(actor: &Shared, peer: &PeerIdentity, sender: &FrameSender, frame: &Frame
                 let refusal = Refusal::TooLarge { what: what.to_owned(), len: len as u64, limit: limit as u64 };
                 refuse(sender, frame.call, refusal);
             }
+            Err(error @ DecodeError::NotYours { .. }) => {
+                tracing::debug!(%error, "a request says what its sender may not say");
+                refuse(sender, frame.call, Refusal::Malformed { what: error.to_string() });
+            }
             Err(error) => return Err(error),
         }
     } else {
