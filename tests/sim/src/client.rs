@@ -117,7 +117,8 @@ impl Client {
     }
 
     fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {
-        let colony = ColonyId::of(NAMESPACE, body.key().as_bytes(), self.buckets);
+        let Some(key) = body.key() else { return };
+        let colony = ColonyId::of(NAMESPACE, key.as_bytes(), self.buckets);
         let call = Call { colony, body, attempt: 0, ends, base };
         self.calls.insert(number, call);
     }
@@ -133,7 +134,7 @@ impl Client {
         let lowest = self.lowest_unanswered();
         let call = self.calls.get_mut(&number)?;
         call.attempt += 1;
-        if let RequestBody::Mutate { stamp, .. } = &mut call.body {
+        if let Some(stamp) = call.body.stamp_mut() {
             stamp.lowest_unanswered = lowest;
         }
         Some(Request {
@@ -145,10 +146,7 @@ impl Client {
     }
 
     fn lowest_unanswered(&self) -> u64 {
-        let open = self.calls.values().filter_map(|call| match &call.body {
-            RequestBody::Mutate { stamp, .. } => Some(stamp.request.number),
-            RequestBody::Get { .. } => None,
-        });
+        let open = self.calls.values().filter_map(|call| call.body.stamp().map(|stamp| stamp.request.number));
         open.min().unwrap_or(self.next)
     }
 
@@ -161,7 +159,10 @@ impl Client {
                 *token = position;
             }
         }
-        let key = call.body.key().clone();
+        let Some(key) = call.body.key().cloned() else {
+            self.calls.remove(&number);
+            return Next::Over;
+        };
         let next = match &reply.body {
             ReplyBody::Found(view) => {
                 self.read.insert(key, view.clone());
@@ -185,6 +186,8 @@ impl Client {
                     Next::Over
                 }
             }
+            // Of calls that only a watcher or a revoker makes.
+            ReplyBody::Sessions { .. } | ReplyBody::Events { .. } => Next::Over,
             ReplyBody::Refused(refusal) => {
                 if refusal.is_retryable() {
                     Next::Later
@@ -253,7 +256,7 @@ fn put(key: Key, content: Content, known: Option<&SessionView>, rng: &mut Rng) -
         _ if rng.chance(600) => Precondition::Absent,
         _ => Precondition::None,
     };
-    Mutation::Put { key, content, ttl: ttl(rng), precondition }
+    Mutation::Put { key, content, tags: Vec::new(), ttl: ttl(rng), precondition }
 }
 
 fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -> Mutation {
@@ -275,7 +278,7 @@ fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -
     };
     let base = Base { life: view.life, version: view.version };
     let ttl = rng.chance(200).then(|| ttl(rng));
-    Mutation::Save { key, base, changes, ttl, base_values: None }
+    Mutation::Save { key, base, changes, tags: Vec::new(), ttl, base_values: None }
 }
 
 fn delete(key: Key, view: &SessionView, rng: &mut Rng) -> Mutation {

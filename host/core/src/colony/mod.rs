@@ -31,6 +31,7 @@
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
 //!   records.rs   exactly once                 snapshot.rs  a state as chunks
+//!   tags.rs      which sessions carry a tag
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -62,6 +63,7 @@ mod settings;
 mod shard;
 mod snapshot;
 mod store;
+mod tags;
 
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};

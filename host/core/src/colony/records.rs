@@ -162,7 +162,14 @@ mod tests {
     }
 
     fn done() -> Done {
-        Done { version: Position::default(), life: Position::default(), copies: 2, merged: false }
+        Done {
+            version: Position::default(),
+            life: Position::default(),
+            copies: 2,
+            merged: false,
+            ended: 0,
+            more: false,
+        }
     }
 
     #[test]

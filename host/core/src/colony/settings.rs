@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use colony_wire::limits::MAX_REVOKE;
+
 /// How a shard replicates. Equal on all hosts of a cluster, but for safety they need not be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
@@ -27,6 +29,11 @@ pub struct Settings {
     pub max_uncommitted: usize,
     /// Most saves waiting for one merge each, in one colony, and most requests queued behind them.
     pub max_parked: usize,
+    /// Most sessions that one request ends by a tag, below `max_uncommitted`.
+    pub max_revoke: usize,
+    /// Most calls that wait for something to happen to a session, in one colony. Each costs a call of the
+    /// host's as long as it waits.
+    pub max_watchers: usize,
     /// Most ops a peer keeps while a snapshot arrives. What exceeds it is asked for again.
     pub max_buffered: usize,
     /// The same in bytes.
@@ -59,6 +66,8 @@ impl Default for Settings {
             log_kept: 1024,
             max_uncommitted: 4096,
             max_parked: 256,
+            max_revoke: MAX_REVOKE,
+            max_watchers: 1024,
             max_buffered: 8192,
             max_buffered_bytes: 64 << 20,
             chunk_window: 4,

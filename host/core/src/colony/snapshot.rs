@@ -7,6 +7,7 @@ use bytes::Bytes;
 use colony_wire::limits::{MAX_SNAPSHOT_CHUNKS, SNAPSHOT_CHUNK};
 use colony_wire::peer::Chunk;
 use colony_wire::session::Key;
+use colony_wire::tag::Tags;
 use colony_wire::{Position, Reign};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,7 @@ struct PortableSession {
     version: Position,
     written_at: u64,
     stored: Stored,
+    tags: Tags,
     ttl: Option<u64>,
     remaining_ms: Option<u64>,
 }
@@ -45,6 +47,7 @@ pub(super) fn cut(store: &Store, settings: &Settings, now: Time) -> Option<Vec<B
         version: session.version,
         written_at: session.written_at,
         stored: session.stored.clone(),
+        tags: session.tags.clone(),
         ttl: session.ttl,
         remaining_ms: session.expires_in(now),
     };
@@ -120,8 +123,8 @@ fn join(parts: &[Bytes], now: Time) -> Option<Store> {
     }
     let session = |one: PortableSession| {
         let deadline = one.remaining_ms.map(|ms| now + Duration::from_millis(ms));
-        let PortableSession { key, life, version, written_at, stored, ttl, .. } = one;
-        (key, Session { life, version, written_at, stored, ttl, deadline })
+        let PortableSession { key, life, version, written_at, stored, tags, ttl, .. } = one;
+        (key, Session { life, version, written_at, stored, tags, ttl, deadline })
     };
     let sessions: BTreeMap<Key, Session> = body.sessions.into_iter().map(session).collect();
     Some(Store::restored(sessions, Records::from_portable(body.records, now), body.history, body.clock))

@@ -6,12 +6,14 @@ use std::time::Duration;
 use colony_wire::client::Done;
 use colony_wire::op::{Change, Op};
 use colony_wire::session::Key;
+use colony_wire::tag::{Tag, Tags};
 use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::history::History;
 use super::records::Records;
 use super::session::Session;
+use super::tags::TagIndex;
 use crate::Time;
 
 /// Sessions, answers and history, all at one committed position.
@@ -19,6 +21,7 @@ use crate::Time;
 pub struct Store {
     sessions: BTreeMap<Key, Session>,
     deadlines: BTreeSet<(Time, Key)>,
+    tags: TagIndex,
     pub(super) records: Records,
     pub(super) history: History,
     /// Hybrid time of the newest op.
@@ -28,7 +31,11 @@ pub struct Store {
 impl Store {
     pub(super) fn restored(sessions: BTreeMap<Key, Session>, records: Records, history: History, clock: u64) -> Self {
         let deadlines = sessions.iter().filter_map(|(key, session)| Some((session.deadline?, key.clone()))).collect();
-        Self { sessions, deadlines, records, history, clock }
+        let mut tags = TagIndex::default();
+        for (key, session) in &sessions {
+            tags.change(key, &Tags::new(), &session.tags);
+        }
+        Self { sessions, deadlines, tags, records, history, clock }
     }
 
     /// The session of this key.
@@ -40,6 +47,11 @@ impl Store {
     /// All sessions, by key.
     pub fn sessions(&self) -> impl Iterator<Item = (&Key, &Session)> {
         self.sessions.iter()
+    }
+
+    /// The sessions that carry a tag, those after the key `after`, by key.
+    pub fn tagged<'a>(&'a self, tag: &Tag, after: Option<&Key>) -> impl Iterator<Item = (&'a Key, &'a Session)> {
+        self.tags.carriers(tag, after).filter_map(|key| Some((key, self.sessions.get(key)?)))
     }
 
     /// How many sessions there are.
@@ -82,7 +94,8 @@ impl Store {
     pub fn digest(&self) -> u64 {
         let mut hasher = Xxh3::new();
         for (key, session) in &self.sessions {
-            let logged = (key, session.life, session.version, session.written_at, &session.stored, session.ttl);
+            let Session { life, version, written_at, stored, tags, ttl, deadline: _ } = session;
+            let logged = (key, life, version, written_at, stored, tags, ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
         hasher.digest()
@@ -105,6 +118,9 @@ impl Store {
     }
 
     fn set(&mut self, key: &Key, session: Option<Session>) {
+        let tags = session.as_ref().map(|session| session.tags.clone()).unwrap_or_default();
+        let tags_before = self.sessions.get(key).map(|session| &session.tags);
+        self.tags.change(key, tags_before.unwrap_or(&Tags::new()), &tags);
         let deadline = session.as_ref().and_then(|session| session.deadline);
         let before = match session {
             Some(session) => self.sessions.insert(key.clone(), session),
@@ -140,8 +156,12 @@ impl Store {
 
 /// What the client of an op is told. The number of copies is known only when it is told.
 pub(super) fn answer(op: &Op, before: Option<&Session>, after: Option<&Session>) -> Done {
+    let (ended, more) = match op.change {
+        Change::Revoked { ended, more } => (ended, more),
+        _ => (0, false),
+    };
     let merged = matches!(op.change, Change::Update { merged: true, .. });
     let version = after.map_or(op.position, |session| session.version);
     let life = after.or(before).map_or(op.position, |session| session.life);
-    Done { version, life, copies: 0, merged }
+    Done { version, life, copies: 0, merged, ended, more }
 }

@@ -10,7 +10,7 @@ use crate::world::{A, B, C, World, world};
 
 fn for_a_second(name: &'static str) -> Mutation {
     let content = Content::Blob(Bytes::from("v"));
-    Mutation::Put { key: key(name), content, ttl: Some(1_000), precondition: Precondition::None }
+    Mutation::Put { key: key(name), content, tags: Vec::new(), ttl: Some(1_000), precondition: Precondition::None }
 }
 
 fn is_held(w: &World, host: usize) -> bool {

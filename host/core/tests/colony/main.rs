@@ -15,5 +15,7 @@ mod once;
 mod promotion;
 mod reads;
 mod soup;
+mod tags;
 mod undead;
+mod watch;
 mod writes;

@@ -40,7 +40,10 @@ impl Oracle {
         match body {
             ReplyBody::Found(view) => {
                 self.seen.extend([view.version, view.life]);
-                self.found.insert(key, Done { version: view.version, life: view.life, copies: 1, merged: false });
+                self.found.insert(
+                    key,
+                    Done { version: view.version, life: view.life, copies: 1, merged: false, ended: 0, more: false },
+                );
             }
             ReplyBody::Absent => drop(self.found.remove(key)),
             _ => return,

@@ -14,8 +14,10 @@ mod logging;
 mod namespace;
 mod output;
 mod session;
+mod sessions;
 mod table;
 mod text;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,9 @@ mod foreign;
 mod join;
 mod merge;
 mod misuse;
+mod tags;
 mod undead;
+mod watch;
 
 use std::time::Duration;
 

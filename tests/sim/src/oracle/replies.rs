@@ -67,12 +67,13 @@ impl Oracle {
         let Some(truth) = self.truths.get(&colony) else { return Ok(()) };
         for (_, replica) in hosts.iter().flat_map(|host| host.copies(colony)) {
             let at = replica.committed();
-            let modelled =
-                truth.model.all_at(at).map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone()));
-            let stored = replica
-                .store()
-                .sessions()
-                .map(|(key, session)| (key.clone(), session.life, session.version, session.stored.content()));
+            let modelled = truth
+                .model
+                .all_at(at)
+                .map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone(), kept.tags.clone()));
+            let stored = replica.store().sessions().map(|(key, session)| {
+                (key.clone(), session.life, session.version, session.stored.content(), session.tags.clone())
+            });
             let (modelled, stored): (Vec<_>, Vec<_>) = (modelled.collect(), stored.collect());
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
@@ -119,8 +120,9 @@ fn serves(replica: Option<&Replica>, request: &Request, reply: &Reply) -> Result
 
 fn found(truth: &Truth, key: &Key, seen: Position, view: &SessionView) -> Result<(), Violation> {
     let kept = truth.model.at(key, seen.seq);
-    let same =
-        kept.is_some_and(|kept| kept.life == view.life && kept.version == view.version && kept.content == view.content);
+    let same = kept.is_some_and(|kept| {
+        kept.life == view.life && kept.version == view.version && kept.content == view.content && kept.tags == view.tags
+    });
     demand(same, Rule::TrueReads, || format!("at {seen} the session is {kept:?}"))
 }
 

@@ -169,12 +169,14 @@ impl Truth {
 
 fn is_what_was_asked(change: &Change, mutation: &Mutation) -> bool {
     match (change, mutation) {
-        (Change::Put { key, content, ttl }, Mutation::Put { key: asked, content: wanted, ttl: lives, .. }) => {
-            key == asked && content == wanted && ttl == lives
-        }
-        (Change::Update { key, changes, merged, .. }, Mutation::Save { key: asked, changes: wanted, .. }) => {
-            key == asked && (*merged || changes == wanted)
-        }
+        (
+            Change::Put { key, content, tags, ttl },
+            Mutation::Put { key: asked, content: wanted, tags: retag, ttl: lives, .. },
+        ) => key == asked && content == wanted && tags == retag && ttl == lives,
+        (
+            Change::Update { key, changes, tags, merged, .. },
+            Mutation::Save { key: asked, changes: wanted, tags: retag, .. },
+        ) => key == asked && tags == retag && (*merged || changes == wanted),
         (Change::Touch { key, ttl }, Mutation::Touch { key: asked, ttl: lives }) => key == asked && ttl == lives,
         (Change::End { key, kind: EndKind::Logout }, Mutation::Delete { key: asked, .. }) => key == asked,
         _ => false,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
+//!   tagged.rs      clients: sessions by what they carry            watch.rs     what happened to a session
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //! ```
@@ -14,6 +15,8 @@ mod membership;
 mod progress;
 mod replicate;
 mod requests;
+mod tagged;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +30,7 @@ use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Ack;
 use self::requests::{Deferred, Parked};
+use self::watch::Watchers;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
@@ -71,6 +75,7 @@ pub(super) struct Primary {
     parked: BTreeMap<Ticket, Parked>,
     /// Which sessions wait for a merge.
     parked_keys: BTreeMap<Key, Ticket>,
+    watchers: Watchers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +130,7 @@ impl Primary {
             deferred: BTreeMap::new(),
             parked: BTreeMap::new(),
             parked_keys: BTreeMap::new(),
+            watchers: Watchers::default(),
         };
         primary.inherit(desk);
         desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
@@ -205,6 +211,7 @@ impl Primary {
         self.refuse_the_late(desk);
         self.send_again(desk);
         self.settle(desk);
+        self.end_watches(desk);
         self.tell_news(desk);
     }
 
@@ -235,7 +242,9 @@ impl Primary {
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
-        for committed in desk.holding.commit_to(everywhere, log_kept, desk.now.mono) {
+        let committed = desk.holding.commit_to(everywhere, log_kept, desk.now.mono);
+        self.tell_watchers(desk, &committed);
+        for committed in committed {
             let seq = committed.op.position.seq;
             if let Some(key) = committed.op.change.key()
                 && self.tips.get(key).is_some_and(|tip| tip.last <= seq)
@@ -280,6 +289,9 @@ impl Primary {
                 desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
             }
         }
+        for caller in self.watchers.callers() {
+            desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        }
     }
 
     /// Whether time alone may give it something to do.
@@ -290,6 +302,7 @@ impl Primary {
             || self.proposed.is_some()
             || self.handover.is_some()
             || !self.parked.is_empty()
+            || !self.watchers.is_empty()
             || self.wants_change(desk)
             || self.peers.values().any(|peer| peer.is_restless(prepared, committed))
     }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use colony_wire::RequestId;
 use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Stamp};
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
+use colony_wire::tag::TagChange;
+use colony_wire::{Position, RequestId};
 
-use super::evaluate::{Asked, Bench, Verdict, check_room};
+use super::evaluate::{Asked, Bench, Verdict, check_room, check_tags};
 use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
@@ -23,8 +24,11 @@ pub(super) struct Parked {
     stamp: Stamp,
     caller: Caller,
     deadline: Time,
+    /// The life it changes. It may end while the save waits: by a tag of the session.
+    life: Position,
     conflict: Conflict,
     others: Vec<AttributeChange>,
+    tags: Vec<TagChange>,
     ttl: Option<Ttl>,
     queue: VecDeque<Queued>,
 }
@@ -59,7 +63,7 @@ impl Parked {
             // An op there must be, for the request to be done once; on a blob it changes nothing.
             Settlement::Keep => Changes::Attributes(self.others.clone()),
         };
-        Change::Update { key, changes, ttl: self.ttl, merged: true }
+        Change::Update { key, changes, tags: self.tags.clone(), ttl: self.ttl, merged: true }
     }
 
     /// Who waits here for the answer to this request.
@@ -88,11 +92,20 @@ impl Primary {
                 self.mutate(desk, Queued { caller: from, stamp, mutation, deadline });
                 self.settle(desk);
             }
+            RequestBody::Tagged { tag, after, limit } => {
+                let body = self.tagged(desk, request.token, &tag, after.as_ref(), limit);
+                desk.reply(from, body);
+            }
+            RequestBody::Revoke { stamp, tag } => {
+                self.revoke(desk, from, stamp, &tag, deadline);
+                self.settle(desk);
+            }
+            RequestBody::Watch { key, after } => self.watch(desk, from, request.token, (key, after), deadline),
         }
     }
 
     /// Committed state only, and only if it holds all that the client has seen.
-    fn read(&self, desk: &Desk<'_>, token: Option<colony_wire::Position>, key: &Key) -> ReplyBody {
+    fn read(&self, desk: &Desk<'_>, token: Option<Position>, key: &Key) -> ReplyBody {
         if !self.is_settled(desk.holding) && !mutant!(desk.settings, ReadBeforeBarrier) {
             return ReplyBody::Refused(Refusal::NotReady);
         }
@@ -105,7 +118,7 @@ impl Primary {
     }
 
     fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
-        if let Some(answer) = self.refuse_or_repeat(desk, &asked) {
+        if let Some(answer) = self.refuse_or_repeat(desk, asked.caller, asked.stamp, asked.deadline) {
             if let Some(body) = answer {
                 desk.reply(asked.caller, body);
             }
@@ -148,14 +161,20 @@ impl Primary {
 
     /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
     /// answer comes later by itself.
-    fn refuse_or_repeat(&mut self, desk: &mut Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
+    pub(super) fn refuse_or_repeat(
+        &mut self,
+        desk: &mut Desk<'_>,
+        caller: Caller,
+        stamp: Stamp,
+        deadline: Time,
+    ) -> Option<Option<ReplyBody>> {
         let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
         let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
-        let request = asked.stamp.request;
+        let request = stamp.request;
         if !self.is_settled(desk.holding) {
             return refuse(Refusal::NotReady);
         }
-        if desk.now.mono >= asked.deadline {
+        if desk.now.mono >= deadline {
             return refuse(Refusal::Late);
         }
         if !mutant!(desk.settings, ForgetRequests) {
@@ -170,16 +189,16 @@ impl Primary {
             // The newest attempt gets the answer. An earlier one may have nobody waiting any more; it is
             // told that it was overtaken, so that the shell forgets it.
             let under_way = if let Some(seq) = self.in_flight.get(&request) {
-                self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(asked.caller))
+                self.waiting.get_mut(seq).map(|waiter| waiter.caller.replace(caller))
             } else {
                 let deferred = self.deferred.values_mut().flatten();
                 let deferred = deferred.filter(|deferred| deferred.request == request).map(|it| &mut it.caller);
                 let parked = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
-                deferred.last().or(parked).map(|caller| Some(std::mem::replace(caller, asked.caller)))
+                deferred.last().or(parked).map(|waiting| Some(std::mem::replace(waiting, caller)))
             };
             if let Some(overtaken) = under_way {
-                if let Some(caller) = overtaken {
-                    desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
+                if let Some(overtaken) = overtaken {
+                    desk.reply(overtaken, ReplyBody::Refused(Refusal::Deposed));
                 }
                 return Some(None);
             }
@@ -190,7 +209,7 @@ impl Primary {
             refuse(Refusal::NotReady)
         } else if !has_room {
             busy("uncommitted changes of the colony")
-        } else if records.unanswered(asked.stamp) >= desk.settings.max_records {
+        } else if records.unanswered(stamp) >= desk.settings.max_records {
             busy("unanswered requests of the client")
         } else if records.is_full_for(request.client) {
             busy("clients of the colony")
@@ -215,11 +234,12 @@ impl Primary {
             return;
         }
         let ticket = Ticket(desk.next_serial());
-        let Asked { by, conflict, others, ttl } = question;
+        let Asked { by, life, conflict, others, tags, ttl } = question;
         desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: conflict.clone() });
         self.parked_keys.insert(key.clone(), ticket);
         let queue = VecDeque::new();
-        self.parked.insert(ticket, Parked { key, stamp, caller, deadline, conflict, others, ttl, queue });
+        let parked = Parked { key, stamp, caller, deadline, life, conflict, others, tags, ttl, queue };
+        self.parked.insert(ticket, parked);
     }
 
     /// A merge was decided, or failed: the referee has the last word, then the save is logged.
@@ -237,15 +257,22 @@ impl Primary {
         }
         let change = parked.change(settled.changes);
         let fits = match (&change, self.current(desk, &parked.key)) {
-            (Change::Update { changes, .. }, Some(session)) => check_room(session, changes),
+            (_, session) if session.is_none_or(|session| session.life != parked.life) => Err(Refusal::Gone),
+            (Change::Update { changes, tags, .. }, Some(session)) => {
+                check_room(session, changes).and_then(|()| check_tags(Some(session), tags))
+            }
             _ => Ok(()),
         };
         let in_time = parked.deadline > desk.now.mono;
-        match fits.and(if in_time { Ok(()) } else { Err(Refusal::Late) }) {
+        match fits {
+            _ if !in_time => desk.reply(parked.caller, ReplyBody::Refused(Refusal::Late)),
             Ok(()) => {
                 self.append(desk, change, Some((parked.stamp, parked.caller)));
             }
-            Err(refusal) => desk.reply(parked.caller, ReplyBody::Refused(refusal)),
+            Err(refusal) => {
+                let (caller, request) = (parked.caller, parked.stamp.request);
+                self.answer(desk, &parked.key, Deferred { caller, request, body: ReplyBody::Refused(refusal) });
+            }
         }
         for queued in parked.queue {
             self.mutate(desk, queued);
