@@ -1,7 +1,7 @@
 //! A watch tells what is committed, all of it, in order, or that it cannot (requirements B8, E7).
 
 use bytes::Bytes;
-use colony_core::colony::{Caller, Settings};
+use colony_core::colony::{Caller, Input, Settings};
 use colony_wire::Position;
 use colony_wire::admin::Policy;
 use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
@@ -92,6 +92,23 @@ fn a_watch_without_news_ends_with_a_fresh_cursor() {
     let (events, fresh) = w.events(waiting);
     assert_eq!((events, Some(fresh)), (Vec::new(), w.replica(A).position()));
     assert!(fresh > cursor);
+}
+
+/// Bug: a watcher whose call arrived twice was told what happened, and later that nothing had, with a cursor
+/// behind it. Cause: it waited twice, and only one of the two was woken. Fix: one call waits once.
+#[test]
+fn a_watch_that_arrives_twice_waits_once() {
+    let mut w = world(&[A, B]);
+    let (_, cursor) = w.told(A, None);
+    let waiting = w.watch(A, Some(cursor));
+    w.pass(5);
+    let body = RequestBody::Watch { key: key("k"), after: Some(cursor) };
+    let again = Request { colony: COLONY, deadline_ms: WAIT_MS, token: None, body };
+    w.feed(A, Input::Request { from: waiting, request: again });
+    w.done(A, request(1, blob("k", "1")));
+    assert_eq!(w.events(waiting).0.len(), 1);
+    w.run(1_200);
+    assert_eq!(w.events(waiting).0.len(), 1, "the story's world takes one answer to a call");
 }
 
 /// C25, C38: what was told stays true, and what comes next is told by the next primary.

@@ -37,7 +37,11 @@ impl Watchers {
     }
 
     fn wait(&mut self, key: Key, caller: Caller, deadline: Time) {
-        self.waiting.entry(key.clone()).or_default().insert(caller, deadline);
+        let earlier = self.waiting.entry(key.clone()).or_default().insert(caller, deadline);
+        if let Some(earlier) = earlier {
+            // A call that arrived twice waits once: else it would be told, and then told that nothing happened.
+            self.due.remove(&(earlier, caller, key.clone()));
+        }
         self.due.insert((deadline, caller, key));
     }
 
