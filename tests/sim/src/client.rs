@@ -13,6 +13,7 @@ use crate::clock::{MS, Micros};
 use crate::plugin::{COUNT, counted};
 use crate::rng::Rng;
 use crate::swarm::Load;
+use crate::watching::{Watching, tags};
 
 /// The one namespace of a run: the first that a group creates.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
@@ -34,6 +35,8 @@ pub struct Client {
     pub earlier: BTreeMap<ColonyId, StartId>,
     /// Its open calls.
     pub calls: BTreeMap<u64, Call>,
+    /// What it watches.
+    watching: Watching,
     buckets: u32,
 }
 
@@ -75,6 +78,7 @@ impl Client {
             routes: BTreeMap::new(),
             earlier: BTreeMap::new(),
             calls: BTreeMap::new(),
+            watching: Watching::default(),
             buckets,
         }
     }
@@ -83,6 +87,10 @@ impl Client {
     pub fn begin(&mut self, rng: &mut Rng, load: &Load, number: u64, now: Micros) {
         let index = rng.below(load.keys as u64);
         let key = session_key(index);
+        let next = &mut self.next;
+        if let Some(body) = self.watching.draw(rng, &key, || numbered(self.id, next)) {
+            return self.open(number, &key, body, None, now + load.patience);
+        }
         let total: u64 = load.weights.iter().sum();
         let mut drawn = rng.below(total.max(1));
         let mut kind = 0;
@@ -98,35 +106,34 @@ impl Client {
             (4, Some(view)) => delete(key.clone(), view, rng),
             // What was never read is created if it is not there.
             (2, None) if rng.chance(300) => put(key.clone(), content(index, number, load.bulk), None, rng),
-            _ => return self.open(number, RequestBody::Get { key }, None, now + load.patience),
+            _ => return self.open(number, &key.clone(), RequestBody::Get { key }, None, now + load.patience),
         };
         let stamp = self.stamp();
         let base = known.map(|view| view.content);
-        self.open(number, RequestBody::Mutate { stamp, mutation }, base, now + load.patience);
+        self.open(number, &key, RequestBody::Mutate { stamp, mutation }, base, now + load.patience);
     }
 
     /// Opens a call for `mutation`.
     pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
         let stamp = self.stamp();
-        self.open(number, RequestBody::Mutate { stamp, mutation }, None, ends);
+        let key = mutation.key().clone();
+        self.open(number, &key, RequestBody::Mutate { stamp, mutation }, None, ends);
     }
 
     /// Opens a read of `key`.
     pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
-        self.open(number, RequestBody::Get { key }, None, ends);
+        self.open(number, &key.clone(), RequestBody::Get { key }, None, ends);
     }
 
-    fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {
-        let Some(key) = body.key() else { return };
+    /// Opens a call of the colony that holds `key`.
+    fn open(&mut self, number: u64, key: &Key, body: RequestBody, base: Option<Content>, ends: Micros) {
         let colony = ColonyId::of(NAMESPACE, key.as_bytes(), self.buckets);
         let call = Call { colony, body, attempt: 0, ends, base };
         self.calls.insert(number, call);
     }
 
     fn stamp(&mut self) -> Stamp {
-        let request = RequestId { client: self.id, number: self.next };
-        self.next += 1;
-        Stamp { request, lowest_unanswered: 0 }
+        numbered(self.id, &mut self.next)
     }
 
     /// The next attempt at a call, as it is sent now.
@@ -159,23 +166,24 @@ impl Client {
                 *token = position;
             }
         }
-        let Some(key) = call.body.key().cloned() else {
-            self.calls.remove(&number);
-            return Next::Over;
-        };
+        let key = call.body.key().cloned();
+        if let Some(key) = &key {
+            self.watching.take(key, &reply.body);
+        }
+        let forget = |read: &mut BTreeMap<Key, SessionView>| key.as_ref().and_then(|key| read.remove(key));
         let next = match &reply.body {
             ReplyBody::Found(view) => {
-                self.read.insert(key, view.clone());
+                self.read.extend(key.map(|key| (key, view.clone())));
                 Next::Over
             }
             ReplyBody::Absent => {
-                self.read.remove(&key);
+                forget(&mut self.read);
                 Next::Over
             }
             ReplyBody::Done(_) => {
                 // Going on from what was read before makes conflicts with one's own saves as well.
                 if rng.chance(700) {
-                    self.read.remove(&key);
+                    forget(&mut self.read);
                 }
                 Next::Over
             }
@@ -186,13 +194,12 @@ impl Client {
                     Next::Over
                 }
             }
-            // Of calls that only a watcher or a revoker makes.
             ReplyBody::Sessions { .. } | ReplyBody::Events { .. } => Next::Over,
             ReplyBody::Refused(refusal) => {
                 if refusal.is_retryable() {
                     Next::Later
                 } else {
-                    self.read.remove(&key);
+                    forget(&mut self.read);
                     Next::Over
                 }
             }
@@ -219,6 +226,13 @@ impl Call {
         *base_values = attributes.iter().map(value).collect();
         base_values.is_some()
     }
+}
+
+/// The stamp of a client's next request.
+fn numbered(client: ClientId, next: &mut u64) -> Stamp {
+    let request = RequestId { client, number: *next };
+    *next += 1;
+    Stamp { request, lowest_unanswered: 0 }
 }
 
 /// The key of this number: short, so that several share a colony.
@@ -256,7 +270,7 @@ fn put(key: Key, content: Content, known: Option<&SessionView>, rng: &mut Rng) -
         _ if rng.chance(600) => Precondition::Absent,
         _ => Precondition::None,
     };
-    Mutation::Put { key, content, tags: Vec::new(), ttl: ttl(rng), precondition }
+    Mutation::Put { key, content, tags: tags(rng), ttl: ttl(rng), precondition }
 }
 
 fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -> Mutation {
@@ -278,7 +292,7 @@ fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -
     };
     let base = Base { life: view.life, version: view.version };
     let ttl = rng.chance(200).then(|| ttl(rng));
-    Mutation::Save { key, base, changes, tags: Vec::new(), ttl, base_values: None }
+    Mutation::Save { key, base, changes, tags: tags(rng), ttl, base_values: None }
 }
 
 fn delete(key: Key, view: &SessionView, rng: &mut Rng) -> Mutation {

@@ -5,7 +5,7 @@ use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody}
 use colony_wire::session::{Key, SessionView};
 use colony_wire::{ColonyId, Position, RequestId};
 
-use super::{Oracle, Truth};
+use super::{Oracle, Truth, tagged};
 use crate::host::Host;
 use crate::seen::Sight;
 use crate::violation::{Rule, Violation, demand};
@@ -32,6 +32,10 @@ impl Oracle {
             })
             .map_err(told)?;
         }
+        let seen = reply.seen.unwrap_or_default();
+        if let Some(judged) = tagged::judge(truth, request, &reply.body, seen, &mut self.seen) {
+            return judged.map_err(told);
+        }
         let judged = match (&reply.body, &request.body) {
             (ReplyBody::Found(view), RequestBody::Get { key }) => {
                 serves(replica, request, reply).and_then(|seen| found(truth, key, seen, view))
@@ -50,7 +54,7 @@ impl Oracle {
                 }
                 repeated
             }
-            (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. }) => {
+            (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. } | RequestBody::Revoke { stamp, .. }) => {
                 refused_truly(truth, replica, stamp.request, refusal)
             }
             (ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
