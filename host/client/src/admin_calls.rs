@@ -10,6 +10,7 @@ use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::error::CallError;
 use crate::limits::ADMIN_PATIENCE;
+use crate::links::Lane;
 use crate::options::Options;
 use crate::pipe::PipeError;
 use crate::routes::Peer;
@@ -70,7 +71,8 @@ impl Engine {
     async fn admin_at(&self, host: &Peer, request: &AdminRequest, deadline: Instant) -> Result<Asked, CallError> {
         let sent = AtomicBool::new(false);
         let asking = async {
-            let pipe = self.links.pipe(host).await.map_err(|error| PipeError::Ended(error.to_string().into()))?;
+            let pipe = self.links.pipe(host, Lane::Calls).await;
+            let pipe = pipe.map_err(|error| PipeError::Ended(error.to_string().into()))?;
             pipe.call(|call| request.to_frame(call), &sent).await
         };
         let patience = if is_change(request) { deadline } else { deadline.min(Instant::now() + ADMIN_PATIENCE) };

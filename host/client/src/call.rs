@@ -20,18 +20,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::limits::MAX_ATTRIBUTES;
-use colony_wire::session::{AttributeChange, Content, Key, Mutation, SessionView};
-use colony_wire::{ColonyId, Message, NamespaceId, StartId};
+use colony_wire::session::{AttributeChange, Content, Key, Mutation, SessionSummary, SessionView};
+use colony_wire::tag::Tag;
+use colony_wire::watch::WatchEvent;
+use colony_wire::{ColonyId, Message, NamespaceId, Position, StartId};
 use tokio::time::{self, Instant};
 
 use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::error::CallError;
 use crate::limits::{BACKOFF_MIN, BASE_ROUNDS_MAX, PATIENCE, PATIENCE_MAX};
+use crate::links::Lane;
 use crate::options::Options;
 use crate::pipe::PipeError;
 use crate::request_ids::OpenRequest;
-use crate::routes::{Lookup, Route};
+use crate::routes::{Lookup, Place, Route};
 
 /// What a call ended with.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl Engine {
         options: Options,
     ) -> Result<Answer<Option<SessionView>>, CallError> {
         let body = RequestBody::Get { key: key.clone(), read: options.read };
-        let answer = Call::new(self, namespace, body, None, None, options).run().await?;
+        let answer = Call::new(self, namespace, Place::OfKey(key.clone()), body, options).run().await?;
         let body = match answer.body {
             ReplyBody::Found(view) => Some(view),
             ReplyBody::Absent => None,
@@ -69,20 +72,77 @@ impl Engine {
     ) -> Result<Answer<Done>, CallError> {
         mutation.check()?;
         let open = self.ids.open();
+        let place = Place::OfKey(mutation.key().clone());
         let body = RequestBody::Mutate { stamp: open.stamp(), mutation, ack: options.ack };
-        let answer = Call::new(self, namespace, body, Some(open), base, options).run().await?;
+        done(Call::new(self, namespace, place, body, options).based_on(base).under(open).run().await?)
+    }
+
+    /// Lists the sessions of one colony that carry a tag, up to `limit` of those after a key; and whether there
+    /// are more.
+    pub(crate) async fn tagged(
+        &self,
+        namespace: &str,
+        bucket: u32,
+        (tag, after, limit): (Tag, Option<Key>, u32),
+        options: Options,
+    ) -> Result<Answer<(Vec<(Key, SessionSummary)>, bool)>, CallError> {
+        tag.check()?;
+        let body = RequestBody::Tagged { tag, after, limit };
+        let answer = Call::new(self, namespace, Place::Bucket(bucket), body, options).run().await?;
         match answer.body {
-            ReplyBody::Done(body) => Ok(Answer { body, served_by: answer.served_by }),
+            ReplyBody::Sessions { found, more } => Ok(Answer { body: (found, more), served_by: answer.served_by }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends the sessions of one colony that carry a tag, as many as one request may.
+    pub(crate) async fn revoke(
+        &self,
+        namespace: &str,
+        bucket: u32,
+        tag: Tag,
+        options: Options,
+    ) -> Result<Answer<Done>, CallError> {
+        tag.check()?;
+        let open = self.ids.open();
+        let body = RequestBody::Revoke { stamp: open.stamp(), tag };
+        done(Call::new(self, namespace, Place::Bucket(bucket), body, options).under(open).run().await?)
+    }
+
+    /// Asks what happened to a session after a position; the answer is to come `grace` before the deadline, if
+    /// nothing happens until then.
+    pub(crate) async fn watch(
+        &self,
+        namespace: &str,
+        key: &Key,
+        after: Option<Position>,
+        grace: Duration,
+        options: Options,
+    ) -> Result<Answer<(Vec<WatchEvent>, Position)>, CallError> {
+        let body = RequestBody::Watch { key: key.clone(), after };
+        let call = Call::new(self, namespace, Place::OfKey(key.clone()), body, options);
+        let answer = call.answered_before(grace).run().await?;
+        match answer.body {
+            ReplyBody::Events { events, cursor } => Ok(Answer { body: (events, cursor), served_by: answer.served_by }),
             other => Err(unexpected(&other)),
         }
     }
 }
 
+fn done(answer: Answer<ReplyBody>) -> Result<Answer<Done>, CallError> {
+    match answer.body {
+        ReplyBody::Done(body) => Ok(Answer { body, served_by: answer.served_by }),
+        other => Err(unexpected(&other)),
+    }
+}
+
 fn unexpected(body: &ReplyBody) -> CallError {
     let what = match body {
-        ReplyBody::Found(_) => "a session where a change was asked for",
-        ReplyBody::Absent => "an absent session where a change was asked for",
-        ReplyBody::Done(_) => "a change where a session was asked for",
+        ReplyBody::Found(_) => "a session where something else was asked for",
+        ReplyBody::Absent => "an absent session where something else was asked for",
+        ReplyBody::Done(_) => "a change where something else was asked for",
+        ReplyBody::Sessions { .. } => "a list where something else was asked for",
+        ReplyBody::Events { .. } => "events where something else was asked for",
         ReplyBody::NeedBase { .. } => "a question where none can be",
         ReplyBody::Refused(_) => "a refusal out of place",
     };
@@ -93,8 +153,10 @@ fn unexpected(body: &ReplyBody) -> CallError {
 struct Call<'a> {
     engine: &'a Engine,
     namespace: &'a str,
-    key: Key,
+    place: Place,
     request: Request,
+    /// How long before the deadline the host is to answer.
+    grace: Duration,
     /// Keeps the request id open until the application has the outcome. None for reads.
     open: Option<OpenRequest>,
     base: Option<&'a Content>,
@@ -134,24 +196,18 @@ enum Next {
 }
 
 impl<'a> Call<'a> {
-    fn new(
-        engine: &'a Engine,
-        namespace: &'a str,
-        body: RequestBody,
-        open: Option<OpenRequest>,
-        base: Option<&'a Content>,
-        options: Options,
-    ) -> Self {
+    fn new(engine: &'a Engine, namespace: &'a str, place: Place, body: RequestBody, options: Options) -> Self {
         let started = Instant::now();
         let nowhere = ColonyId { namespace: NamespaceId(0), bucket: 0 };
         Self {
             engine,
             namespace,
-            key: body.key().clone(),
+            place,
             // What differs from attempt to attempt is filled in when it is sent.
             request: Request { colony: nowhere, deadline_ms: 0, token: None, body },
-            open,
-            base,
+            grace: Duration::ZERO,
+            open: None,
+            base: None,
             base_asked: BTreeSet::new(),
             base_rounds: 0,
             started,
@@ -165,9 +221,23 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A change: the request id under which it is done once.
+    fn under(self, open: OpenRequest) -> Self {
+        Self { open: Some(open), ..self }
+    }
+
+    /// A save: the content at its base.
+    fn based_on(self, base: Option<&'a Content>) -> Self {
+        Self { base, ..self }
+    }
+
+    fn answered_before(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
     async fn run(mut self) -> Result<Answer<ReplyBody>, CallError> {
         loop {
-            let lookup = self.engine.router.table().find(self.namespace, self.key.as_bytes());
+            let lookup = self.engine.router.table().find(self.namespace, &self.place);
             match &lookup {
                 Lookup::NoNamespace => {
                     self.last = format!("there is no namespace `{}`", self.namespace);
@@ -198,15 +268,16 @@ impl<'a> Call<'a> {
         self.attempts += 1;
         self.request.colony = route.colony;
         self.request.token = self.engine.tokens.get(route.colony);
-        if let (Some(open), RequestBody::Mutate { stamp, .. }) = (&self.open, &mut self.request.body) {
+        if let (Some(open), Some(stamp)) = (&self.open, self.request.body.stamp_mut()) {
             *stamp = open.stamp();
         }
         let sent = AtomicBool::new(false);
-        let key = self.key.as_bytes();
+        // The host counts its time from sending: it is to answer before this call gives up.
+        let answer_by = self.deadline.checked_sub(self.grace).unwrap_or(self.deadline);
         let attempt = tokio::select! {
             biased;
-            attempt = send(self.engine, route, &mut self.request, self.deadline, &sent) => attempt,
-            () = moved(self.engine, self.namespace, key, lookup) => Attempt::Moved,
+            attempt = send(self.engine, route, &mut self.request, answer_by, &sent) => attempt,
+            () = moved(self.engine, self.namespace, &self.place, lookup) => Attempt::Moved,
             () = time::sleep_until(self.deadline) => Attempt::OutOfTime,
         };
         if !matches!(attempt, Attempt::Answered(_)) {
@@ -283,7 +354,7 @@ impl<'a> Call<'a> {
         let router = &self.engine.router;
         router.ask();
         tokio::select! {
-            () = router.leads_elsewhere(self.namespace, self.key.as_bytes(), lookup) => {
+            () = router.leads_elsewhere(self.namespace, &self.place, lookup) => {
                 self.spread().await;
             }
             () = time::sleep(pause) => {}
@@ -312,14 +383,21 @@ impl<'a> Call<'a> {
     }
 }
 
-async fn send(engine: &Engine, route: &Route, request: &mut Request, deadline: Instant, sent: &AtomicBool) -> Attempt {
-    let pipe = match engine.links.pipe(&route.shard).await {
+async fn send(engine: &Engine, route: &Route, request: &mut Request, answer_by: Instant, sent: &AtomicBool) -> Attempt {
+    let lane = match request.body {
+        RequestBody::Watch { .. } => Lane::Watches,
+        RequestBody::Get { .. }
+        | RequestBody::Mutate { .. }
+        | RequestBody::Tagged { .. }
+        | RequestBody::Revoke { .. } => Lane::Calls,
+    };
+    let pipe = match engine.links.pipe(&route.shard, lane).await {
         Ok(pipe) => pipe,
         Err(error) => return Attempt::Failed(error.to_string()),
     };
     let encode = |call| {
         // Counted from sending: the time spent waiting for room is not the host's.
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = answer_by.saturating_duration_since(Instant::now());
         request.deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
         request.to_frame(call)
     };
@@ -335,7 +413,7 @@ async fn send(engine: &Engine, route: &Route, request: &mut Request, deadline: I
 
 /// Waits until the table leads elsewhere, asking for a newer one now and then: a host that was killed says
 /// nothing, and its connection notices late.
-async fn moved(engine: &Engine, namespace: &str, key: &[u8], lookup: &Lookup) {
+async fn moved(engine: &Engine, namespace: &str, place: &Place, lookup: &Lookup) {
     let mut patience = PATIENCE;
     time::sleep(patience).await;
     let asking = async {
@@ -346,7 +424,7 @@ async fn moved(engine: &Engine, namespace: &str, key: &[u8], lookup: &Lookup) {
         }
     };
     tokio::select! {
-        () = engine.router.leads_elsewhere(namespace, key, lookup) => {}
+        () = engine.router.leads_elsewhere(namespace, place, lookup) => {}
         () = asking => {}
     }
 }

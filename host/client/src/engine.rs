@@ -14,6 +14,7 @@ use crate::links::Links;
 use crate::options::Options;
 use crate::request_ids::RequestIds;
 use crate::router::{RefreshError, Refresher, Router};
+use crate::routes::RouteTable;
 use crate::tokens::Tokens;
 
 /// One to a client, shared by its clones, namespaces and sessions.
@@ -56,17 +57,32 @@ impl Engine {
 
     /// The time to live that a namespace gives its sessions.
     pub(crate) async fn ttl_of(&self, namespace: &str, options: Options) -> Result<Option<u64>, CallError> {
-        if let Some(ttl) = self.router.table().ttl_of(namespace) {
-            return Ok(ttl);
+        self.when_named(namespace, options, |table| table.ttl_of(namespace)).await
+    }
+
+    /// How many colonies a namespace has.
+    pub(crate) async fn buckets_of(&self, namespace: &str, options: Options) -> Result<u32, CallError> {
+        self.when_named(namespace, options, |table| table.buckets_of(namespace)).await
+    }
+
+    /// What the table says of a namespace, as soon as it names it.
+    async fn when_named<T>(
+        &self,
+        namespace: &str,
+        options: Options,
+        look: impl Fn(&RouteTable) -> Option<T>,
+    ) -> Result<T, CallError> {
+        if let Some(known) = look(&self.router.table()) {
+            return Ok(known);
         }
         self.router.ask();
-        let mut ttl = None;
+        let mut known = None;
         let named = self.router.until(|table| {
-            ttl = table.ttl_of(namespace);
-            ttl.is_some()
+            known = look(table);
+            known.is_some()
         });
         let _ = time::timeout(self.grace(options), named).await;
-        ttl.ok_or_else(|| CallError::NoNamespace { name: namespace.to_owned() })
+        known.ok_or_else(|| CallError::NoNamespace { name: namespace.to_owned() })
     }
 
     /// How long to wait for a namespace that the table does not name.

@@ -130,6 +130,17 @@ pub enum CallError {
     /// The system gave no randomness for an id. Found here: nothing was sent.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A change of all colonies of a namespace was made in some of them and perhaps not in others. Asking again
+    /// does the rest.
+    #[error("done in {done} of {all} colonies: {first}")]
+    Partly {
+        /// Colonies in which it was done.
+        done: usize,
+        /// Colonies of the namespace.
+        all: usize,
+        /// What came of the first of the others.
+        first: Box<CallError>,
+    },
 }
 
 impl CallError {
@@ -141,6 +152,7 @@ impl CallError {
         match self {
             Self::Refused(refusal) => refusal.is_retryable(),
             Self::Declined { retryable, .. } => *retryable,
+            Self::Partly { first, .. } => first.is_retryable(),
             Self::Unknown { .. } | Self::Deadline { .. } | Self::Unreachable { .. } => true,
             Self::Forbidden { .. }
             | Self::NoNamespace { .. }
@@ -158,7 +170,7 @@ impl CallError {
     pub fn has_no_side_effects(&self) -> bool {
         match self {
             Self::Deadline { maybe_done, .. } => !maybe_done,
-            Self::Unknown { .. } | Self::Protocol { .. } => false,
+            Self::Unknown { .. } | Self::Protocol { .. } | Self::Partly { .. } => false,
             Self::Refused(_)
             | Self::Forbidden { .. }
             | Self::Declined { .. }

@@ -52,7 +52,9 @@ mod router;
 mod routes;
 mod session;
 mod sync;
+mod tagged;
 mod tokens;
+mod watch;
 
 pub use client::Client;
 pub use entropy::EntropyError;
@@ -61,9 +63,13 @@ pub use namespace::Namespace;
 pub use options::{Options, Ttl};
 pub use outcome::{Found, Saved};
 pub use session::Session;
+pub use tagged::Tagged;
+pub use watch::{Event, Watch};
 
 pub use colony_link::tls::Identity;
 pub use colony_wire::admin;
 pub use colony_wire::client::{Ack, Read, Refusal};
-pub use colony_wire::session::{Changes, Content, Key, Precondition};
+pub use colony_wire::session::{Changes, Content, EndKind, Key, Precondition};
+pub use colony_wire::tag::{TagChange, Tags};
+pub use colony_wire::watch::WatchedChange;
 pub use colony_wire::{Position, StartId};

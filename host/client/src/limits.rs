@@ -45,5 +45,10 @@ pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) const ASKED_MAX: usize = 16;
 /// Most times one save answers a question for its base values: each names attributes changed meanwhile.
 pub(crate) const BASE_ROUNDS_MAX: u32 = 8;
+/// How long a host holds its answer to a watch while nothing happens. Each answer costs a round trip and a
+/// client that is gone keeps its place for this long.
+pub const WATCH_HOLD: Duration = Duration::from_secs(10);
+/// Most colonies of a namespace asked at a time by a call that goes to all of them.
+pub(crate) const FAN_OUT: usize = 16;
 /// An admin question that changes nothing and is not answered after this long is put to another host.
 pub(crate) const ADMIN_PATIENCE: Duration = Duration::from_secs(2);

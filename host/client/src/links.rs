@@ -13,15 +13,27 @@ use crate::pipe::Pipe;
 use crate::routes::{Peer, RouteTable};
 use crate::sync::lock;
 
-/// Opens a stream to each port once, however many calls ask for it at the same time.
+/// What a stream is for. A watch waits for as long as nothing happens: on a stream of their own, watches take no
+/// room from calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+    /// Calls that are answered at once.
+    Calls,
+    /// Calls that wait for something to happen.
+    Watches,
+}
+
+/// Opens a stream to each port and for each lane once, however many calls ask for it at the same time.
 ///
 /// A dial is a task of its own: a caller that gives up does not take it from the others.
 #[derive(Debug)]
 pub(crate) struct Links {
     transport: Arc<dyn Transport>,
-    slots: Mutex<HashMap<(SocketAddr, Option<StartId>), Slot>>,
+    slots: Mutex<HashMap<Place, Slot>>,
 }
 
+/// Where a stream leads and what it is for.
+type Place = (SocketAddr, Option<StartId>, Lane);
 type Slot = watch::Receiver<Dial>;
 
 #[derive(Clone, Debug)]
@@ -68,8 +80,8 @@ impl Links {
     }
 
     /// The stream to a port, opened if there is none. Cancel safe.
-    pub(crate) async fn pipe(&self, peer: &Peer) -> Result<Pipe, DialError> {
-        let mut slot = self.slot(peer)?;
+    pub(crate) async fn pipe(&self, peer: &Peer, lane: Lane) -> Result<Pipe, DialError> {
+        let mut slot = self.slot(peer, lane)?;
         let dial = slot.wait_for(|dial| !matches!(dial, Dial::UnderWay)).await;
         match dial.as_deref() {
             Ok(Dial::Open(pipe)) => Ok(pipe.clone()),
@@ -80,7 +92,7 @@ impl Links {
 
     /// Closes the streams to processes that serve no more. Calls on them keep theirs until they end.
     pub(crate) fn retain(&self, table: &RouteTable) {
-        lock(&self.slots).retain(|(_, start), _| start.is_none_or(|start| table.serves(start)));
+        lock(&self.slots).retain(|(_, start, _), _| start.is_none_or(|start| table.serves(start)));
     }
 
     /// Closes every stream.
@@ -88,9 +100,11 @@ impl Links {
         lock(&self.slots).clear();
     }
 
-    fn slot(&self, peer: &Peer) -> Result<Slot, DialError> {
+    fn slot(&self, peer: &Peer, lane: Lane) -> Result<Slot, DialError> {
+        let (address, start) = peer.key();
+        let place: Place = (address, start, lane);
         let mut slots = lock(&self.slots);
-        if let Some(slot) = slots.get(&peer.key()).filter(|slot| is_usable(slot)) {
+        if let Some(slot) = slots.get(&place).filter(|slot| is_usable(slot)) {
             return Ok(slot.clone());
         }
         if slots.len() >= LINKS_MAX {
@@ -101,7 +115,7 @@ impl Links {
         }
         let (done, slot) = watch::channel(Dial::UnderWay);
         tokio::spawn(dial(Arc::clone(&self.transport), peer.clone(), done));
-        slots.insert(peer.key(), slot.clone());
+        slots.insert(place, slot.clone());
         Ok(slot)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use colony_wire::client::Refusal;
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition};
+use colony_wire::tag::{TagChange, Tags};
 
 use crate::engine::Engine;
 use crate::entropy;
@@ -38,9 +39,9 @@ const AT_ROUNDS_MAX: usize = 4;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Namespace {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     name: Arc<str>,
-    options: Options,
+    pub(crate) options: Options,
 }
 
 impl Namespace {
@@ -78,9 +79,9 @@ impl Namespace {
         let (id, key) = named(key)?;
         let content = Content::Attributes(BTreeMap::new());
         let millis = self.millis(ttl.into()).await?;
-        let saved = self.put_millis(&key, content.clone(), millis, Precondition::Absent).await?;
+        let saved = self.put_millis(&key, content.clone(), Vec::new(), millis, Precondition::Absent).await?;
         let base = Base { life: saved.life, version: saved.version };
-        Ok(Session::new(self.clone(), id, key, content, base, millis))
+        Ok(Session::new(self.clone(), id, key, (content, Tags::new()), base, millis))
     }
 
     /// The session of this key, if there is one.
@@ -137,7 +138,7 @@ impl Namespace {
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn revoke(&self, key: impl AsRef<str>) -> Result<bool, CallError> {
+    pub async fn revoke_session(&self, key: impl AsRef<str>) -> Result<bool, CallError> {
         let (_, key) = named(key)?;
         let mutation = Mutation::Delete { key, precondition: Precondition::None, kind: EndKind::Revoke };
         found(self.change(mutation, None).await)
@@ -179,8 +180,25 @@ impl Namespace {
         ttl: impl Into<Ttl>,
         precondition: Precondition,
     ) -> Result<Saved, CallError> {
+        self.put_tagged(key, content, Vec::new(), ttl, precondition).await
+    }
+
+    /// As [`put`](Self::put), and sets or removes tags in the same change. A session that exists keeps the tags
+    /// that are not named.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); [`Refusal::TooLarge`] for more than
+    /// [`MAX_TAGS`](colony_wire::limits::MAX_TAGS) tags.
+    pub async fn put_tagged(
+        &self,
+        key: &Key,
+        content: Content,
+        tags: Vec<TagChange>,
+        ttl: impl Into<Ttl>,
+        precondition: Precondition,
+    ) -> Result<Saved, CallError> {
         let ttl = self.millis(ttl.into()).await?;
-        self.put_millis(key, content, ttl, precondition).await
+        self.put_millis(key, content, tags, ttl, precondition).await
     }
 
     /// Changes parts of a session that was read before, and its time to live if one is given. What changed
@@ -196,11 +214,28 @@ impl Namespace {
         changes: Changes,
         ttl: Option<Ttl>,
     ) -> Result<Saved, CallError> {
+        self.patch_tagged(key, based_on, changes, Vec::new(), ttl).await
+    }
+
+    /// As [`patch`](Self::patch), and sets or removes tags in the same change. Tags take no part in conflicts:
+    /// of two changes of one tag the later wins.
+    ///
+    /// # Errors
+    /// As [`patch`](Self::patch); [`Refusal::TooLarge`] for more than
+    /// [`MAX_TAGS`](colony_wire::limits::MAX_TAGS) tags.
+    pub async fn patch_tagged(
+        &self,
+        key: &Key,
+        based_on: &Found,
+        changes: Changes,
+        tags: Vec<TagChange>,
+        ttl: Option<Ttl>,
+    ) -> Result<Saved, CallError> {
         let ttl = match ttl {
             Some(ttl) => Some(self.millis(ttl).await?),
             None => None,
         };
-        self.save(key, based_on.base(), &based_on.content, changes, ttl).await
+        self.save(key, based_on.base(), &based_on.content, (changes, tags), ttl).await
     }
 
     /// Ends a session, a logout, if the precondition holds.
@@ -218,11 +253,11 @@ impl Namespace {
         key: &Key,
         base: Base,
         content: &Content,
-        changes: Changes,
+        (changes, tags): (Changes, Vec<TagChange>),
         ttl: Option<Option<u64>>,
     ) -> Result<Saved, CallError> {
         let key = key.clone();
-        let mutation = Mutation::Save { key, base, changes, ttl, base_values: None };
+        let mutation = Mutation::Save { key, base, changes, tags, ttl, base_values: None };
         self.change(mutation, Some(content)).await
     }
 
@@ -230,11 +265,12 @@ impl Namespace {
         &self,
         key: &Key,
         content: Content,
+        tags: Vec<TagChange>,
         ttl: Option<u64>,
         precondition: Precondition,
     ) -> Result<Saved, CallError> {
         let key = key.clone();
-        self.change(Mutation::Put { key, content, ttl, precondition }, None).await
+        self.change(Mutation::Put { key, content, tags, ttl, precondition }, None).await
     }
 
     pub(crate) async fn millis(&self, ttl: Ttl) -> Result<Option<u64>, CallError> {
@@ -251,7 +287,7 @@ impl Namespace {
     }
 }
 
-fn named(key: impl AsRef<str>) -> Result<(String, Key), CallError> {
+pub(crate) fn named(key: impl AsRef<str>) -> Result<(String, Key), CallError> {
     let id = key.as_ref().to_owned();
     let key = Key::new(Bytes::copy_from_slice(id.as_bytes()))?;
     Ok((id, key))

@@ -5,12 +5,15 @@ use std::time::Duration;
 use colony_wire::Position;
 use colony_wire::client::{Ack, Done};
 use colony_wire::session::{Base, Content, SessionView};
+use colony_wire::tag::Tags;
 
 /// A session as committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its state.
     pub content: Content,
+    /// Its tags.
+    pub tags: Tags,
     /// Position of its last change: what [`Precondition::Version`](crate::Precondition::Version) takes.
     pub version: Position,
     /// Position of the create that began its life.
@@ -27,6 +30,7 @@ impl Found {
     pub(crate) fn new(view: SessionView, served_by: String) -> Self {
         Self {
             content: view.content,
+            tags: view.tags,
             version: view.version,
             life: view.life,
             expires_in: view.expires_in.map(Duration::from_millis),

@@ -17,9 +17,9 @@ use tokio::time;
 
 use crate::entropy::Jitter;
 use crate::limits::{ASK_TIMEOUT, ASKED_MAX, HEDGE_AFTER, REFRESH_INTERVAL_MIN, SEEDS_MAX};
-use crate::links::{DialError, Links};
+use crate::links::{DialError, Lane, Links};
 use crate::pipe::PipeError;
-use crate::routes::{Lookup, Peer, RouteTable};
+use crate::routes::{Lookup, Peer, Place, RouteTable};
 
 /// The newest table, and the way to ask for a newer one.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ impl Router {
         self.wake.notify_one();
     }
 
-    /// Waits until the table leads elsewhere than `before` for a key. Cancel safe.
-    pub(crate) async fn leads_elsewhere(&self, namespace: &str, key: &[u8], before: &Lookup) {
+    /// Waits until the table leads elsewhere than `before`. Cancel safe.
+    pub(crate) async fn leads_elsewhere(&self, namespace: &str, place: &Place, before: &Lookup) {
         let mut table = self.table.clone();
-        let moved = |table: &Arc<RouteTable>| !table.find(namespace, key).leads_where(before);
+        let moved = |table: &Arc<RouteTable>| !table.find(namespace, place).leads_where(before);
         if table.wait_for(moved).await.is_err() {
             // The task has ended with its runtime: no table will come.
             std::future::pending::<()>().await;
@@ -227,7 +227,7 @@ async fn ask(links: Arc<Links>, peer: Peer, have: Option<(LineageId, Revision)>)
 }
 
 async fn ask_once(links: &Links, peer: &Peer, have: Revision) -> Result<Routes, AskError> {
-    let pipe = links.pipe(peer).await?;
+    let pipe = links.pipe(peer, Lane::Calls).await?;
     let request = RoutesRequest { have };
     let frame = pipe.call(|call| request.to_frame(call), &AtomicBool::new(false)).await;
     let frame = frame.map_err(|error| AskError::Call(peer.address, error))?;

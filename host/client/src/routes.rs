@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use colony_wire::client::{RouteNamespace, Routes};
+use colony_wire::session::Key;
 use colony_wire::{ClusterId, ColonyId, LineageId, Revision, StartId};
 
 /// The table as a host sent it, its addresses parsed.
@@ -52,6 +53,15 @@ pub(crate) struct Route {
     pub(crate) shard: Peer,
 }
 
+/// Which colony of a namespace a call is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// The one that holds this key.
+    OfKey(Key),
+    /// The one with this number.
+    Bucket(u32),
+}
+
 /// What the table says of a key.
 #[derive(Clone, Debug)]
 pub(crate) enum Lookup {
@@ -92,19 +102,26 @@ impl RouteTable {
         }
     }
 
-    /// Where calls about `key` go.
-    pub(crate) fn find(&self, namespace: &str, key: &[u8]) -> Lookup {
+    /// Where calls about a key, or about a whole colony, go.
+    pub(crate) fn find(&self, namespace: &str, place: &Place) -> Lookup {
         let Some(namespace) = self.namespaces.get(namespace) else {
             return Lookup::NoNamespace;
         };
-        let buckets = u32::try_from(namespace.primaries.len()).unwrap_or(u32::MAX);
-        let colony = ColonyId::of(namespace.id, key, buckets);
+        let colony = match place {
+            Place::OfKey(key) => ColonyId::of(namespace.id, key.as_bytes(), buckets(namespace)),
+            Place::Bucket(bucket) => ColonyId { namespace: namespace.id, bucket: *bucket },
+        };
         let shard = usize::try_from(colony.bucket)
             .ok()
             .and_then(|bucket| *namespace.primaries.get(bucket)?)
             .and_then(|host| self.hosts.get(usize::from(host)))
             .and_then(|host| host.shard(colony));
         shard.map_or(Lookup::NoPrimary, |shard| Lookup::Found(Route { colony, shard }))
+    }
+
+    /// How many colonies a namespace has, if there is the namespace.
+    pub(crate) fn buckets_of(&self, namespace: &str) -> Option<u32> {
+        self.namespaces.get(namespace).map(buckets)
     }
 
     /// The time to live in milliseconds that a namespace gives its sessions, if there is the namespace.
@@ -125,6 +142,10 @@ impl RouteTable {
     pub(crate) fn control_ports(&self) -> impl Iterator<Item = Peer> + '_ {
         self.hosts.iter().filter_map(|host| Some(host.peer(host.control?)))
     }
+}
+
+fn buckets(namespace: &RouteNamespace) -> u32 {
+    u32::try_from(namespace.primaries.len()).unwrap_or(u32::MAX)
 }
 
 impl Host {
@@ -162,10 +183,17 @@ mod tests {
         })
     }
 
+    fn alice() -> Place {
+        Place::OfKey(Key::new("alice").expect("a short key"))
+    }
+
     #[test]
     fn a_key_leads_to_the_shard_of_its_colonys_primary() {
         let table = table(vec![Some(0); 64], "10.0.0.1:7400", 4);
-        let Lookup::Found(route) = table.find("cart", b"alice") else { panic!("it has a primary") };
+        assert_eq!(table.buckets_of("cart"), Some(64));
+        let Lookup::Found(route) = table.find("cart", &alice()) else { panic!("it has a primary") };
+        let bucket = Place::Bucket(route.colony.bucket);
+        assert!(table.find("cart", &bucket).leads_where(&Lookup::Found(route.clone())));
         assert_eq!(route.colony, ColonyId::of(NamespaceId(3), b"alice", 64));
         let port = 7401 + route.colony.shard(4);
         assert_eq!(route.shard.address, SocketAddr::from(([10, 0, 0, 1], port)));
@@ -184,8 +212,10 @@ mod tests {
             table(vec![Some(0); 64], "10.0.0.1:65535", 4),
         ];
         for table in nowhere {
-            assert!(matches!(table.find("cart", b"alice"), Lookup::NoPrimary), "{table:?}");
-            assert!(matches!(table.find("other", b"alice"), Lookup::NoNamespace));
+            for place in [alice(), Place::Bucket(63), Place::Bucket(64)] {
+                assert!(matches!(table.find("cart", &place), Lookup::NoPrimary), "{table:?}");
+                assert!(matches!(table.find("other", &place), Lookup::NoNamespace));
+            }
         }
     }
 }

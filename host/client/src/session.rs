@@ -8,6 +8,7 @@ use bytes::Bytes;
 use colony_wire::Position;
 use colony_wire::client::Refusal;
 use colony_wire::session::{Base, Changes, Content, Key, Precondition};
+use colony_wire::tag::{Tag, TagChange, Tags, change_tags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -51,6 +52,10 @@ pub struct Session {
     /// By this process's clock.
     expires_at: Option<Instant>,
     pending: Pending,
+    /// As loaded or last saved.
+    tags: Tags,
+    /// New tags and removals, each different from what is stored.
+    pending_tags: BTreeMap<String, Option<String>>,
     /// A new time to live, for the next save.
     ttl: Option<Ttl>,
     /// A merged save is stored that could not be read back yet: `stored` is not what stands at `base`.
@@ -76,7 +81,7 @@ impl Session {
         namespace: Namespace,
         id: String,
         key: Key,
-        stored: Content,
+        (stored, tags): (Content, Tags),
         base: Base,
         ttl_ms: Option<u64>,
     ) -> Self {
@@ -88,6 +93,8 @@ impl Session {
             base,
             expires_at: after(ttl_ms.map(Duration::from_millis)),
             pending: Pending::default(),
+            tags,
+            pending_tags: BTreeMap::new(),
             ttl: None,
             stale: false,
         }
@@ -95,7 +102,7 @@ impl Session {
 
     pub(crate) fn found(namespace: Namespace, id: String, key: Key, found: Found) -> Self {
         let base = found.base();
-        let mut session = Self::new(namespace, id, key, found.content, base, None);
+        let mut session = Self::new(namespace, id, key, (found.content, found.tags), base, None);
         session.expires_at = after(found.expires_in);
         session
     }
@@ -202,6 +209,42 @@ impl Session {
         Ok(())
     }
 
+    /// Lets the session be found by `name` and `value`, such as the user it belongs to: what
+    /// [`Namespace::tagged`] and [`Namespace::revoke`] look for. Sent by the next save.
+    ///
+    /// ```no_run
+    /// # async fn example(carts: colony_client::Namespace) -> Result<(), colony_client::CallError> {
+    /// let mut session = carts.at("alice").await?;
+    /// session.tag("user", 42)?;
+    /// session.save().await?;
+    /// assert!(!carts.tagged("user", 42).await?.is_empty());
+    /// carts.revoke("user", 42).await?; // all of the user's sessions are over
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] if the name is empty or one of the two too long.
+    pub fn tag(&mut self, name: &str, value: impl fmt::Display) -> Result<(), CallError> {
+        let tag = Tag { name: name.to_owned(), value: value.to_string() };
+        tag.check()?;
+        self.change_tag(tag.name, Some(tag.value));
+        Ok(())
+    }
+
+    /// Takes a tag away. Sent by the next save.
+    pub fn untag(&mut self, name: &str) {
+        self.change_tag(name.to_owned(), None);
+    }
+
+    /// The tags, as they are after the next save.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        change_tags(&mut tags, &self.tag_changes());
+        tags
+    }
+
     /// Gives the session a new time to live with the next save.
     pub fn expire_after(&mut self, ttl: impl Into<Ttl>) {
         self.ttl = Some(ttl.into());
@@ -210,7 +253,9 @@ impl Session {
     /// Whether there is anything to save.
     #[must_use]
     pub fn is_changed(&self) -> bool {
-        self.ttl.is_some() || !matches!(&self.pending, Pending::Attributes(changes) if changes.is_empty())
+        self.ttl.is_some()
+            || !self.pending_tags.is_empty()
+            || !matches!(&self.pending, Pending::Attributes(changes) if changes.is_empty())
     }
 
     /// Sends what changed. `None` if nothing did; no call is made then.
@@ -233,6 +278,8 @@ impl Session {
         };
         let saved = self.send(ttl).await?;
         self.stored = self.shown();
+        self.tags = self.tags();
+        self.pending_tags.clear();
         self.base = Base { life: saved.life, version: saved.version };
         self.pending = Pending::default();
         self.ttl = None;
@@ -275,6 +322,8 @@ impl Session {
             }
             _ => {}
         }
+        self.pending_tags.retain(|name, value| found.tags.get(name) != value.as_ref());
+        self.tags = found.tags;
         self.stored = found.content;
         self.base = base;
         self.expires_at = expires_at;
@@ -291,16 +340,28 @@ impl Session {
                 let left = left.map(|left| u64::try_from(left).unwrap_or(u64::MAX));
                 let only_if = Precondition::Version(self.base.version);
                 let ttl = ttl.unwrap_or(left);
-                return self.namespace.put_millis(&self.key, content, ttl, only_if).await;
+                return self.namespace.put_millis(&self.key, content, self.tag_changes(), ttl, only_if).await;
             }
             (Content::Blob(_), Pending::Blob(blob)) => Changes::Blob(blob.clone()),
-            // Only the time to live changes.
-            (Content::Blob(blob), Pending::Attributes(_)) => Changes::Blob(blob.clone()),
+            // Only tags or the time to live change.
+            (Content::Blob(_), Pending::Attributes(_)) => Changes::Attributes(Vec::new()),
             (Content::Attributes(_), Pending::Attributes(changes)) => {
                 Changes::Attributes(changes.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
             }
         };
-        self.namespace.save(&self.key, self.base, &self.stored, changes, ttl).await
+        self.namespace.save(&self.key, self.base, &self.stored, (changes, self.tag_changes()), ttl).await
+    }
+
+    fn tag_changes(&self) -> Vec<TagChange> {
+        self.pending_tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    fn change_tag(&mut self, name: String, value: Option<String>) {
+        if self.tags.get(&name) == value.as_ref() {
+            self.pending_tags.remove(&name);
+        } else {
+            self.pending_tags.insert(name, value);
+        }
     }
 
     /// What is stored with the changes applied.

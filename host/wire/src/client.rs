@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
-use crate::limits::{MAX_DEADLINE, MAX_HOSTS, MAX_NAMESPACES};
+use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_TAGGED};
 use crate::op::Stamp;
-use crate::session::{EndKind, Key, Mutation, SessionView};
+use crate::session::{EndKind, Key, Mutation, SessionSummary, SessionView};
+use crate::tag::Tag;
+use crate::watch::WatchEvent;
 
 /// A client's call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +42,31 @@ pub enum RequestBody {
         /// What must be done before it is answered.
         ack: Ack,
     },
+    /// The colony's sessions that carry a tag, in the order of their keys.
+    Tagged {
+        /// The tag.
+        tag: Tag,
+        /// Only those after this key: where the answer before has ended.
+        after: Option<Key>,
+        /// How many at most, up to [`MAX_TAGGED`].
+        limit: u32,
+    },
+    /// Ends the colony's sessions that carry a tag, up to [`MAX_REVOKE`](crate::limits::MAX_REVOKE) of them;
+    /// done once however often it is sent.
+    Revoke {
+        /// Which request it is.
+        stamp: Stamp,
+        /// The tag.
+        tag: Tag,
+    },
+    /// What happens to one session after a position. Answered as soon as there is something to tell, at the
+    /// latest when the deadline passes.
+    Watch {
+        /// Which session.
+        key: Key,
+        /// The cursor of the answer before; none begins with the state as it is.
+        after: Option<Position>,
+    },
 }
 
 /// What a read's answer must hold (`PROTOCOL.md` 4).
@@ -70,12 +97,31 @@ pub enum Ack {
 }
 
 impl RequestBody {
-    /// Which session is meant.
+    /// Which session is meant; none if all of the colony are.
     #[must_use]
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> Option<&Key> {
         match self {
-            Self::Get { key, .. } => key,
-            Self::Mutate { mutation, .. } => mutation.key(),
+            Self::Get { key, .. } | Self::Watch { key, .. } => Some(key),
+            Self::Mutate { mutation, .. } => Some(mutation.key()),
+            Self::Tagged { .. } | Self::Revoke { .. } => None,
+        }
+    }
+
+    /// Which request it is, if it changes anything.
+    #[must_use]
+    pub fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Self::Mutate { stamp, .. } | Self::Revoke { stamp, .. } => Some(stamp),
+            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } => None,
+        }
+    }
+
+    /// The same, to give it a newer stamp.
+    #[must_use]
+    pub fn stamp_mut(&mut self) -> Option<&mut Stamp> {
+        match self {
+            Self::Mutate { stamp, .. } | Self::Revoke { stamp, .. } => Some(stamp),
+            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } => None,
         }
     }
 }
@@ -87,8 +133,14 @@ impl Message for Request {
         let limit = usize::try_from(MAX_DEADLINE.as_millis()).unwrap_or(usize::MAX);
         within("deadline in ms", self.deadline_ms as usize, limit)?;
         match &self.body {
-            RequestBody::Get { key, .. } => key.check(),
+            RequestBody::Get { key, .. } | RequestBody::Watch { key, .. } => key.check(),
             RequestBody::Mutate { mutation, .. } => mutation.check(),
+            RequestBody::Tagged { tag, after, limit } => {
+                within("number of sessions asked for", *limit as usize, MAX_TAGGED)?;
+                after.as_ref().map_or(Ok(()), Key::check)?;
+                tag.check()
+            }
+            RequestBody::Revoke { tag, .. } => tag.check(),
         }
     }
 }
@@ -106,6 +158,14 @@ pub struct Reply {
 
 impl Message for Reply {
     const KIND: Kind = Kind(0x0102);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        match &self.body {
+            ReplyBody::Sessions { found, .. } => within("number of sessions", found.len(), MAX_TAGGED),
+            ReplyBody::Events { events, .. } => within("number of events", events.len(), MAX_EVENTS),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The outcome of a call.
@@ -125,6 +185,20 @@ pub enum ReplyBody {
     },
     /// The call was not done, or its outcome is not known.
     Refused(Refusal),
+    /// The sessions that carry the tag.
+    Sessions {
+        /// By key.
+        found: Vec<(Key, SessionSummary)>,
+        /// Whether there are others after the last of them.
+        more: bool,
+    },
+    /// What happened to the watched session, oldest first; empty if nothing did until the deadline.
+    Events {
+        /// What happened.
+        events: Vec<WatchEvent>,
+        /// Everything up to here has been told: what the next request goes on from.
+        cursor: Position,
+    },
 }
 
 /// A change that is committed.
@@ -140,6 +214,10 @@ pub struct Done {
     pub merged: bool,
     /// What was done before this was said. With [`Ack::Primary`] nothing but the primary holds the change yet.
     pub ack: Ack,
+    /// How many sessions were ended, if the request was to end those that carry a tag.
+    pub ended: u32,
+    /// Whether such a request left some: it is to be made again.
+    pub more: bool,
 }
 
 /// Why a call was not done. All but [`Refusal::Deposed`] and [`Refusal::Unknown`] leave no trace.

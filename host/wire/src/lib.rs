@@ -4,7 +4,7 @@
 //! delimits frames by length and does not look inside; this crate looks inside and does not know the
 //! transport. Every message type names its [`Kind`] and the largest body it accepts.
 //!
-//! Reading order: [`id`] (the words), [`session`] and [`op`] (what is replicated), [`peer`] (copies of one
+//! Reading order: [`id`] (the words), [`session`], [`tag`] and [`op`] (what is replicated), [`peer`] (copies of one
 //! colony talk), [`client`] (applications talk), [`control`] (hosts talk), [`admin`] (people talk).
 
 pub mod admin;
@@ -16,6 +16,8 @@ pub mod limits;
 pub mod op;
 pub mod peer;
 pub mod session;
+pub mod tag;
+pub mod watch;
 
 pub use frame::{DecodeError, EncodeError, Frame, HEADER_LEN, Kind, Message};
 pub use id::{

@@ -15,6 +15,20 @@ pub const MAX_ATTRIBUTE_NAME: usize = 128;
 pub const MAX_SESSION: usize = 256 * 1024;
 /// Longest name of a namespace, host, label or plugin in bytes.
 pub const MAX_NAME: usize = 63;
+/// Most tags of one session: a user, a device, a tenant and a few more; each costs an entry in an index.
+pub const MAX_TAGS: usize = 8;
+/// Most tags that one change names: all of them may go and as many others come.
+pub const MAX_TAG_CHANGES: usize = 2 * MAX_TAGS;
+/// Longest value of a tag in bytes.
+pub const MAX_TAG_VALUE: usize = 128;
+/// Most sessions in one answer about a tag: with keys of the greatest length, a third of a frame.
+pub const MAX_TAGGED: usize = 1024;
+/// Most sessions that one request ends by a tag. Each end takes a place in the colony's log.
+pub const MAX_REVOKE: usize = 1024;
+/// Most events in one answer to a watch.
+pub const MAX_EVENTS: usize = 1024;
+/// An answer to a watch is closed once its events hold this many bytes; one event may be larger by itself.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 /// Most ops in one batch to a peer.
 pub const MAX_BATCH_OPS: usize = 256;
 /// A batch is closed once its ops hold this many bytes; one op may be larger by itself.

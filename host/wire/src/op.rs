@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Position, RequestId, Seq};
 use crate::session::{AttributeChange, Changes, Content, EndKind, Key, Ttl};
+use crate::tag::TagChange;
 
 /// One entry of a colony's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub enum Change {
         key: Key,
         /// Its content from now on.
         content: Content,
+        /// Tags that are set or removed.
+        tags: Vec<TagChange>,
         /// Its time to live, counted from when each copy takes the op in.
         ttl: Ttl,
     },
@@ -49,6 +52,8 @@ pub enum Change {
         key: Key,
         /// The parts, results of a merge included.
         changes: Changes,
+        /// Tags that are set or removed.
+        tags: Vec<TagChange>,
         /// Its time to live, if it changes.
         ttl: Option<Ttl>,
         /// Whether a merge had a part in it.
@@ -74,6 +79,13 @@ pub enum Change {
         /// Place of the last end that is forgotten.
         upto: Seq,
     },
+    /// Every session that carried a tag has ended by the ops before: the answer to the request for it.
+    Revoked {
+        /// How many were ended for this request.
+        ended: u32,
+        /// Whether some are left: the request was for more than one request may end.
+        more: bool,
+    },
 }
 
 impl Change {
@@ -81,7 +93,7 @@ impl Change {
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Self::Barrier | Self::Forget { .. } => None,
+            Self::Barrier | Self::Forget { .. } | Self::Revoked { .. } => None,
             Self::Put { key, .. } | Self::Update { key, .. } | Self::Touch { key, .. } | Self::End { key, .. } => {
                 Some(key)
             }
@@ -94,12 +106,17 @@ impl Change {
         let attributes = |changes: &[AttributeChange]| -> usize {
             changes.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len)).sum()
         };
+        let tags = |changes: &[TagChange]| -> usize {
+            changes.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len)).sum()
+        };
         let key = self.key().map_or(0, |key| key.as_bytes().len());
         key + match self {
-            Self::Barrier | Self::Touch { .. } | Self::End { .. } | Self::Forget { .. } => 0,
-            Self::Put { content, .. } => content.size(),
-            Self::Update { changes: Changes::Blob(bytes), .. } => bytes.len(),
-            Self::Update { changes: Changes::Attributes(changes), .. } => attributes(changes),
+            Self::Barrier | Self::Touch { .. } | Self::End { .. } | Self::Forget { .. } | Self::Revoked { .. } => 0,
+            Self::Put { content, tags: changed, .. } => content.size() + tags(changed),
+            Self::Update { changes: Changes::Blob(bytes), tags: changed, .. } => bytes.len() + tags(changed),
+            Self::Update { changes: Changes::Attributes(changes), tags: changed, .. } => {
+                attributes(changes) + tags(changed)
+            }
         }
     }
 }

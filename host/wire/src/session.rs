@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::frame::{DecodeError, within};
 use crate::id::Position;
 use crate::limits::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_KEY, MAX_SESSION, MAX_TTL};
+use crate::tag::{TagChange, Tags, check_tag_changes};
 
 /// Names a session inside its namespace. A session id is a bearer token, so neither `Debug` nor `Display`
 /// shows it: they show a short reference that is the same for the same key.
@@ -232,6 +233,8 @@ pub enum Mutation {
         key: Key,
         /// Its new content.
         content: Content,
+        /// Tags to set or remove; a life that goes on keeps its others.
+        tags: Vec<TagChange>,
         /// Its new time to live.
         ttl: Ttl,
         /// What must hold.
@@ -245,6 +248,8 @@ pub enum Mutation {
         base: Base,
         /// What it changes.
         changes: Changes,
+        /// Tags to set or remove.
+        tags: Vec<TagChange>,
         /// A new time to live, if it is to change.
         ttl: Option<Ttl>,
         /// The client's copy of what the primary asked for with `NeedBase`: values at `base.version`.
@@ -285,12 +290,14 @@ impl Mutation {
     pub fn check(&self) -> Result<(), DecodeError> {
         self.key().check()?;
         match self {
-            Self::Put { content, ttl, .. } => {
+            Self::Put { content, tags, ttl, .. } => {
                 content.check()?;
+                check_tag_changes(tags)?;
                 check_ttl(*ttl)
             }
-            Self::Save { changes, ttl, base_values, .. } => {
+            Self::Save { changes, tags, ttl, base_values, .. } => {
                 changes.check()?;
+                check_tag_changes(tags)?;
                 check_ttl(ttl.flatten())?;
                 base_values.as_deref().map_or(Ok(()), check_base_values)
             }
@@ -308,6 +315,21 @@ impl Mutation {
 pub struct SessionView {
     /// Its state.
     pub content: Content,
+    /// Its tags.
+    pub tags: Tags,
+    /// Position of its last change.
+    pub version: Position,
+    /// Position of the create that began its life.
+    pub life: Position,
+    /// Milliseconds until it expires, if it does.
+    pub expires_in: Ttl,
+    /// Hybrid time of its last change, in milliseconds of the Unix epoch.
+    pub written_at: u64,
+}
+
+/// A session as a list names it: all but its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionSummary {
     /// Position of its last change.
     pub version: Position,
     /// Position of the create that began its life.

@@ -15,6 +15,7 @@ use crate::clock::{MS, Micros};
 use crate::plugin::{COUNT, counted};
 use crate::rng::Rng;
 use crate::swarm::Load;
+use crate::watching::{Watching, tags};
 
 /// The one namespace of a run: the first that a group creates.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
@@ -36,6 +37,8 @@ pub struct Client {
     pub earlier: BTreeMap<ColonyId, StartId>,
     /// Its open calls.
     pub calls: BTreeMap<u64, Call>,
+    /// What it watches.
+    watching: Watching,
     buckets: u32,
 }
 
@@ -77,6 +80,7 @@ impl Client {
             routes: BTreeMap::new(),
             earlier: BTreeMap::new(),
             calls: BTreeMap::new(),
+            watching: Watching::default(),
             buckets,
         }
     }
@@ -85,6 +89,10 @@ impl Client {
     pub fn begin(&mut self, rng: &mut Rng, load: &Load, number: u64, now: Micros) {
         let index = rng.below(load.keys as u64);
         let key = session_key(index);
+        let next = &mut self.next;
+        if let Some(body) = self.watching.draw(rng, &key, || numbered(self.id, next)) {
+            return self.open(number, &key, body, None, now + load.patience);
+        }
         let total: u64 = load.weights.iter().sum();
         let mut drawn = rng.below(total.max(1));
         let mut kind = 0;
@@ -102,35 +110,36 @@ impl Client {
             (2, None) if rng.chance(300) => put(key.clone(), content(index, number, load.bulk), None, rng),
             _ => {
                 let read = if rng.chance(300) { Read::Confirm } else { Read::Token };
-                return self.open(number, RequestBody::Get { key, read }, None, now + load.patience);
+                let body = RequestBody::Get { key: key.clone(), read };
+                return self.open(number, &key, body, None, now + load.patience);
             }
         };
         let stamp = self.stamp();
         let base = known.map(|view| view.content);
-        self.open(number, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, base, now + load.patience);
+        self.open(number, &key, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, base, now + load.patience);
     }
 
     /// Opens a call for `mutation`.
     pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
         let stamp = self.stamp();
-        self.open(number, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, None, ends);
+        let key = mutation.key().clone();
+        self.open(number, &key, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, None, ends);
     }
 
     /// Opens a read of `key`.
     pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
-        self.open(number, RequestBody::Get { key, read: Read::Token }, None, ends);
+        self.open(number, &key.clone(), RequestBody::Get { key, read: Read::Token }, None, ends);
     }
 
-    fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {
-        let colony = ColonyId::of(NAMESPACE, body.key().as_bytes(), self.buckets);
+    /// Opens a call of the colony that holds `key`.
+    fn open(&mut self, number: u64, key: &Key, body: RequestBody, base: Option<Content>, ends: Micros) {
+        let colony = ColonyId::of(NAMESPACE, key.as_bytes(), self.buckets);
         let call = Call { colony, body, attempt: 0, ends, base };
         self.calls.insert(number, call);
     }
 
     fn stamp(&mut self) -> Stamp {
-        let request = RequestId { client: self.id, number: self.next };
-        self.next += 1;
-        Stamp { request, lowest_unanswered: 0 }
+        numbered(self.id, &mut self.next)
     }
 
     /// The next attempt at a call, as it is sent now.
@@ -138,7 +147,7 @@ impl Client {
         let lowest = self.lowest_unanswered();
         let call = self.calls.get_mut(&number)?;
         call.attempt += 1;
-        if let RequestBody::Mutate { stamp, .. } = &mut call.body {
+        if let Some(stamp) = call.body.stamp_mut() {
             stamp.lowest_unanswered = lowest;
         }
         Some(Request {
@@ -150,10 +159,7 @@ impl Client {
     }
 
     fn lowest_unanswered(&self) -> u64 {
-        let open = self.calls.values().filter_map(|call| match &call.body {
-            RequestBody::Mutate { stamp, .. } => Some(stamp.request.number),
-            RequestBody::Get { .. } => None,
-        });
+        let open = self.calls.values().filter_map(|call| call.body.stamp().map(|stamp| stamp.request.number));
         open.min().unwrap_or(self.next)
     }
 
@@ -166,20 +172,24 @@ impl Client {
                 *token = position;
             }
         }
-        let key = call.body.key().clone();
+        let key = call.body.key().cloned();
+        if let Some(key) = &key {
+            self.watching.take(key, &reply.body);
+        }
+        let forget = |read: &mut BTreeMap<Key, SessionView>| key.as_ref().and_then(|key| read.remove(key));
         let next = match &reply.body {
             ReplyBody::Found(view) => {
-                self.read.insert(key, view.clone());
+                self.read.extend(key.map(|key| (key, view.clone())));
                 Next::Over
             }
             ReplyBody::Absent => {
-                self.read.remove(&key);
+                forget(&mut self.read);
                 Next::Over
             }
             ReplyBody::Done(_) => {
                 // Going on from what was read before makes conflicts with one's own saves as well.
                 if rng.chance(700) {
-                    self.read.remove(&key);
+                    forget(&mut self.read);
                 }
                 Next::Over
             }
@@ -190,11 +200,12 @@ impl Client {
                     Next::Over
                 }
             }
+            ReplyBody::Sessions { .. } | ReplyBody::Events { .. } => Next::Over,
             ReplyBody::Refused(refusal) => {
                 if refusal.is_retryable() {
                     Next::Later
                 } else {
-                    self.read.remove(&key);
+                    forget(&mut self.read);
                     Next::Over
                 }
             }
@@ -221,6 +232,13 @@ impl Call {
         *base_values = attributes.iter().map(value).collect();
         base_values.is_some()
     }
+}
+
+/// The stamp of a client's next request.
+fn numbered(client: ClientId, next: &mut u64) -> Stamp {
+    let request = RequestId { client, number: *next };
+    *next += 1;
+    Stamp { request, lowest_unanswered: 0 }
 }
 
 /// The key of this number: short, so that several share a colony.
@@ -258,7 +276,7 @@ fn put(key: Key, content: Content, known: Option<&SessionView>, rng: &mut Rng) -
         _ if rng.chance(600) => Precondition::Absent,
         _ => Precondition::None,
     };
-    Mutation::Put { key, content, ttl: ttl(rng), precondition }
+    Mutation::Put { key, content, tags: tags(rng), ttl: ttl(rng), precondition }
 }
 
 fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -> Mutation {
@@ -280,7 +298,7 @@ fn save(key: Key, number: u64, view: &SessionView, bulk: usize, rng: &mut Rng) -
     };
     let base = Base { life: view.life, version: view.version };
     let ttl = rng.chance(200).then(|| ttl(rng));
-    Mutation::Save { key, base, changes, ttl, base_values: None }
+    Mutation::Save { key, base, changes, tags: tags(rng), ttl, base_values: None }
 }
 
 fn delete(key: Key, view: &SessionView, rng: &mut Rng) -> Mutation {

@@ -40,6 +40,7 @@ pub mod swarm;
 pub mod trace;
 pub mod violation;
 mod visit;
+mod watching;
 pub mod world;
 
 pub use panics::keep_quiet;

@@ -120,7 +120,7 @@ impl World {
         let ends = self.clock.now() + 10 * SECOND;
         if step == Step::Write {
             let content = Content::Blob(Bytes::from_static(b"probe"));
-            let put = Mutation::Put { key, content, ttl: None, precondition: Precondition::None };
+            let put = Mutation::Put { key, content, tags: Vec::new(), ttl: None, precondition: Precondition::None };
             self.clients[prober].mutate(self.calls, put, ends);
         } else {
             self.clients[prober].get(self.calls, key, ends);

@@ -112,6 +112,14 @@ sights! {
     Behind => "replica behind a client",
     /// A bound was reached.
     Busy => "call met a bound",
+    /// A watcher was told what happened.
+    WatchTold => "watch told",
+    /// A watcher was told of a gap.
+    WatchGap => "watch told a gap",
+    /// The sessions that carry a tag were listed.
+    Listed => "sessions listed",
+    /// The sessions that carry a tag were ended.
+    Revoked => "sessions revoked",
     /// An answer was no longer kept.
     Unknown => "outcome unknown",
 }

@@ -224,6 +224,7 @@ fn settings(rng: &mut Rng, mutant: Option<Mutant>) -> Settings {
         // What is committed and forgotten within one step the oracle would never see.
         settings.max_expiries = settings.log_kept - 2;
         settings.max_parked = settings.log_kept - 2;
+        settings.max_revoke = settings.log_kept - 2;
     }
     if rng.chance(200) {
         settings.max_uncommitted = rng.pick(&[2, 8]);

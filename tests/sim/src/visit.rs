@@ -51,6 +51,9 @@ impl World {
         if let RequestBody::Mutate { stamp, mutation, .. } = &request.body {
             self.oracle.asks(stamp.request, mutation);
         }
+        if let RequestBody::Revoke { stamp, tag } = &request.body {
+            self.oracle.asks_to_revoke(request.colony, stamp.request, tag);
+        }
         let frame = request
             .to_frame(from.0)
             .map_err(|error| Violation::of(crate::violation::Rule::WireAgrees, error.to_string()))?;

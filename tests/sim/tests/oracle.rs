@@ -35,13 +35,16 @@ fn barrier(reign: u64, seq: u64) -> Op {
 fn put(reign: u64, seq: u64, number: u64, text: &'static str) -> Op {
     let content = Content::Blob(Bytes::from_static(text.as_bytes()));
     let stamp = Some(Stamp { request: request(number), lowest_unanswered: number });
-    let change = Change::Put { key: key(), content, ttl: None };
+    let change = Change::Put { key: key(), content, tags: Vec::new(), ttl: None };
     Op { position: at(reign, seq), stamp, written_at: 0, change }
 }
 
 fn asks(number: u64, text: &'static str) -> (RequestId, Mutation) {
     let content = Content::Blob(Bytes::from_static(text.as_bytes()));
-    (request(number), Mutation::Put { key: key(), content, ttl: None, precondition: Precondition::None })
+    (
+        request(number),
+        Mutation::Put { key: key(), content, tags: Vec::new(), ttl: None, precondition: Precondition::None },
+    )
 }
 
 /// Commits a history of which only the last op may be refused.
@@ -158,7 +161,8 @@ fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Opt
 fn an_acknowledgement_of_what_was_not_committed_is_refused() {
     let (request, mutation) = asks(1, "a");
     let stamp = Stamp { request, lowest_unanswered: 1 };
-    let done = Done { version: at(1, 1), life: at(1, 1), copies: 2, merged: false, ack: Ack::InSync };
+    let done =
+        Done { version: at(1, 1), life: at(1, 1), copies: 2, merged: false, ack: Ack::InSync, ended: 0, more: false };
     let rule = answered(RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, ReplyBody::Done(done), None);
     assert_eq!(rule, Some(Rule::NothingLost));
 }

@@ -52,8 +52,13 @@ async fn a_change_says_where_it_was_made_and_how_many_copies_hold_it() {
         async move { carts.put(&key("alice"), blob("x"), Ttl::OfNamespace, Precondition::Absent).await }
     });
     let asked = cluster.asked().await;
-    let sent =
-        Mutation::Put { key: key("alice"), content: blob("x"), ttl: Some(60_000), precondition: Precondition::Absent };
+    let sent = Mutation::Put {
+        key: key("alice"),
+        content: blob("x"),
+        tags: Vec::new(),
+        ttl: Some(60_000),
+        precondition: Precondition::Absent,
+    };
     assert_eq!(asked.mutation(), &sent, "the namespace's own time to live goes with it");
     asked.done(4);
     let saved = put.await.unwrap().unwrap();

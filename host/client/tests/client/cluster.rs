@@ -14,6 +14,7 @@ use colony_wire::client::{
 };
 use colony_wire::op::Stamp;
 use colony_wire::session::{Content, Mutation, SessionView};
+use colony_wire::tag::Tags;
 use colony_wire::{ClusterId, Frame, LineageId, Message, NamespaceId, Position, Reign, Revision, Seq, StartId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -254,20 +255,17 @@ impl Asked {
     }
 
     pub(crate) fn key(&self) -> &[u8] {
-        self.request.body.key().as_bytes()
+        self.request.body.key().expect("it is about one session").as_bytes()
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
-        match &self.request.body {
-            RequestBody::Mutate { stamp, .. } => *stamp,
-            RequestBody::Get { .. } => panic!("a read has no stamp"),
-        }
+        *self.request.body.stamp().expect("a read has no stamp")
     }
 
     pub(crate) fn mutation(&self) -> &Mutation {
         match &self.request.body {
             RequestBody::Mutate { mutation, .. } => mutation,
-            RequestBody::Get { .. } => panic!("a read changes nothing"),
+            other => panic!("no change of one session: {other:?}"),
         }
     }
 }
@@ -278,7 +276,15 @@ pub(crate) fn at(reign: u64, seq: u64) -> Position {
 
 /// Done at a place in reign 1, in the life that began at place 1, on two copies.
 pub(crate) fn done(seq: u64, merged: bool) -> ReplyBody {
-    ReplyBody::Done(Done { version: at(1, seq), life: at(1, 1), copies: 2, merged, ack: Ack::InSync })
+    ReplyBody::Done(Done {
+        version: at(1, seq),
+        life: at(1, 1),
+        copies: 2,
+        merged,
+        ack: Ack::InSync,
+        ended: 0,
+        more: false,
+    })
 }
 
 /// A session with these attributes, at a place in reign 1.
@@ -291,6 +297,7 @@ pub(crate) fn found(seq: u64, attributes: &[(&str, &'static [u8])]) -> ReplyBody
 pub(crate) fn found_content(seq: u64, content: Content) -> ReplyBody {
     ReplyBody::Found(SessionView {
         content,
+        tags: Tags::new(),
         version: at(1, seq),
         life: at(1, 1),
         expires_in: Some(60_000),

@@ -7,3 +7,5 @@ mod failures;
 mod quic;
 mod routing;
 mod sessions;
+mod tags;
+mod watches;

@@ -47,7 +47,7 @@ async fn a_new_session_exists_under_an_id_that_cannot_be_guessed() {
     let carts = cluster.client().await.namespace("cart");
     let call = tokio::spawn(async move { carts.create(Duration::from_secs(1800)).await });
     let asked = cluster.asked().await;
-    let Mutation::Put { key, content, ttl, precondition } = asked.mutation() else { panic!("not a put") };
+    let Mutation::Put { key, content, ttl, precondition, .. } = asked.mutation() else { panic!("not a put") };
     assert_eq!((ttl, precondition), (&Some(1_800_000), &Precondition::Absent));
     assert_eq!(content, &Content::Attributes(std::collections::BTreeMap::new()));
     let id = key.as_bytes().to_vec();

@@ -33,6 +33,7 @@
 //!   ends.rs      lives that have ended        records.rs   exactly once
 //!   snapshot.rs  a state as parts             ranges.rs    how a state is divided
 //!   transfer/    a state on its way to a peer clock.rs     what sessions live by
+//!   tags.rs      which sessions carry a tag
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -67,6 +68,7 @@ mod settings;
 mod shard;
 mod snapshot;
 mod store;
+mod tags;
 mod transfer;
 
 pub use clock::SessionTime;

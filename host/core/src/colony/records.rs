@@ -163,7 +163,15 @@ mod tests {
     }
 
     fn done() -> Done {
-        Done { version: Position::default(), life: Position::default(), copies: 2, merged: false, ack: Ack::InSync }
+        Done {
+            version: Position::default(),
+            life: Position::default(),
+            copies: 2,
+            merged: false,
+            ack: Ack::InSync,
+            ended: 0,
+            more: false,
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use colony_wire::client::{Refusal, ReplyBody, Request};
 use colony_wire::op::Op;
 use colony_wire::peer::{PeerBody, PeerMessage};
+use colony_wire::session::Key;
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
 use super::clock::{Moment, SessionTime};
@@ -248,11 +249,10 @@ impl Replica {
     pub(super) fn request(&mut self, from: Caller, request: Request, loan: &mut Loan<'_>) {
         let reign = self.heard;
         let buckets = self.space.policy.buckets;
+        let is_elsewhere = |key: &Key| ColonyId::of(self.colony.namespace, key.as_bytes(), buckets) != self.colony;
         let refusal = match &mut self.role {
             // A client that counts other buckets would begin a second life of the key here.
-            _ if ColonyId::of(self.colony.namespace, request.body.key().as_bytes(), buckets) != self.colony => {
-                Refusal::NoColony
-            }
+            _ if request.body.key().is_some_and(is_elsewhere) => Refusal::NoColony,
             Role::Primary(_) if self.heard > self.entry.reign => Refusal::NotPrimary { reign },
             Role::Primary(primary) => {
                 return primary.request(&mut desk!(self, loan), from, request);

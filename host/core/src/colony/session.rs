@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_wire::op::{Change, Op};
-use colony_wire::session::{Changes, Content, SessionView};
+use colony_wire::session::{Changes, Content, SessionSummary, SessionView};
+use colony_wire::tag::{Tag, Tags, change_tags};
 use colony_wire::{Position, Reign, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub struct Session {
     pub written_at: u64,
     /// Its state.
     pub stored: Stored,
+    /// Its tags.
+    pub tags: Tags,
     /// Its time to live in milliseconds, as logged.
     pub ttl: Option<u64>,
     /// When it ends, by this shard's clock for sessions. Not logged: every copy counts for itself.
@@ -74,26 +77,30 @@ impl Session {
     pub(super) fn after(current: Option<&Self>, op: &Op, now: SessionTime) -> Option<Self> {
         let at = op.position;
         match (&op.change, current) {
-            (Change::Barrier | Change::Forget { .. }, current) => current.cloned(),
+            (Change::Barrier | Change::Forget { .. } | Change::Revoked { .. }, current) => current.cloned(),
             (Change::End { .. }, _) => None,
-            (Change::Put { content, ttl, .. }, current) => {
+            (Change::Put { content, tags, ttl, .. }, current) => {
                 let mut session = Self {
                     life: current.map_or(at, |session| session.life),
                     version: at,
                     written_at: op.written_at,
                     stored: Stored::replacing(current.map(|session| &session.stored), content, at),
+                    // Only by name: a write that knows nothing of a tag must not hide the session from it.
+                    tags: current.map(|session| session.tags.clone()).unwrap_or_default(),
                     ttl: None,
                     deadline: None,
                     logged: None,
                 };
+                change_tags(&mut session.tags, tags);
                 session.live_for(*ttl, at.reign, now);
                 Some(session)
             }
-            (Change::Update { changes, ttl, .. }, Some(current)) => {
+            (Change::Update { changes, tags, ttl, .. }, Some(current)) => {
                 let mut session = current.clone();
                 session.version = at;
                 session.written_at = op.written_at;
                 session.stored.change(changes, at);
+                change_tags(&mut session.tags, tags);
                 // Every save restarts the time to live, a new one or the one it has.
                 session.live_for(ttl.unwrap_or(current.ttl), at.reign, now);
                 Some(session)
@@ -143,11 +150,27 @@ impl Session {
     pub(super) fn view(&self, now: SessionTime) -> SessionView {
         SessionView {
             content: self.stored.content(),
+            tags: self.tags.clone(),
             version: self.version,
             life: self.life,
             expires_in: self.expires_in(now),
             written_at: self.written_at,
         }
+    }
+
+    /// As a list names it.
+    pub(super) fn summary(&self, now: SessionTime) -> SessionSummary {
+        SessionSummary {
+            version: self.version,
+            life: self.life,
+            expires_in: self.expires_in(now),
+            written_at: self.written_at,
+        }
+    }
+
+    /// Whether it carries the tag.
+    pub(super) fn carries(&self, tag: &Tag) -> bool {
+        self.tags.get(&tag.name) == Some(&tag.value)
     }
 
     /// Milliseconds until it ends, if it does.
@@ -268,12 +291,12 @@ mod tests {
 
     fn update(seq: u64, name: &str, value: Option<&'static str>) -> Op {
         let changes = Changes::Attributes(vec![(name.to_owned(), value.map(Bytes::from))]);
-        op(seq, Change::Update { key: Key::new("k").unwrap(), changes, ttl: None, merged: false })
+        op(seq, Change::Update { key: Key::new("k").unwrap(), changes, tags: Vec::new(), ttl: None, merged: false })
     }
 
     fn empty() -> Op {
         let content = Content::Attributes(BTreeMap::new());
-        op(1, Change::Put { key: Key::new("k").unwrap(), content, ttl: Some(1000) })
+        op(1, Change::Put { key: Key::new("k").unwrap(), content, tags: Vec::new(), ttl: Some(1000) })
     }
 
     /// Bug: a removal that was forgotten looked like an attribute that never was, so a save based on an
@@ -296,7 +319,8 @@ mod tests {
         let before = Session::after(None, &empty(), SessionTime(0)).unwrap();
         let before = Session::after(Some(&before), &update(2, "old", Some("1")), SessionTime(0)).unwrap();
         let values = BTreeMap::from([("new".to_owned(), Bytes::from("2"))]);
-        let put = Change::Put { key: Key::new("k").unwrap(), content: Content::Attributes(values), ttl: None };
+        let content = Content::Attributes(values);
+        let put = Change::Put { key: Key::new("k").unwrap(), content, tags: Vec::new(), ttl: None };
         let after = Session::after(Some(&before), &op(3, put), SessionTime(0)).unwrap();
         assert_eq!((after.life.seq, after.version.seq), (Seq(1), Seq(3)));
         assert_eq!((after.stored.value("old"), after.stored.changed("old")), (None, Seq(3)));

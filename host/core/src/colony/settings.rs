@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use colony_wire::limits::MAX_SNAPSHOT_BYTES;
+use colony_wire::limits::{MAX_REVOKE, MAX_SNAPSHOT_BYTES};
 
 /// How a shard replicates. Equal on all hosts of a cluster, but for safety they need not be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,11 @@ pub struct Settings {
     /// A host whose own timers ran late by more than this has perhaps been replaced: it answers nothing before
     /// its peers have confirmed its reigns (`PROTOCOL.md` 4). The group's time to suspect a silent host.
     pub doubt_after: Duration,
+    /// Most sessions that one request ends by a tag, below `max_uncommitted`.
+    pub max_revoke: usize,
+    /// Most calls that wait for something to happen to a session, in one colony. Each costs a call of the
+    /// host's as long as it waits.
+    pub max_watchers: usize,
     /// Most ops a peer keeps while a snapshot arrives. What exceeds it is asked for again.
     pub max_buffered: usize,
     /// The same in bytes.
@@ -82,6 +87,8 @@ impl Default for Settings {
             max_parked: 256,
             max_confirms: 1024,
             doubt_after: Duration::from_secs(1),
+            max_revoke: MAX_REVOKE,
+            max_watchers: 1024,
             max_buffered: 8192,
             max_buffered_bytes: 64 << 20,
             chunk_window: 8,

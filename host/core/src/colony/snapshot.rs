@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use colony_wire::peer::PartName;
 use colony_wire::session::Key;
+use colony_wire::tag::Tags;
 use colony_wire::{Position, Seq};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -37,6 +38,7 @@ struct PortableSession<'a> {
     version: Position,
     written_at: u64,
     stored: Cow<'a, Stored>,
+    tags: Cow<'a, Tags>,
     ttl: Option<u64>,
 }
 
@@ -104,6 +106,7 @@ fn encode(sessions: &[(usize, &Key, &Session)], ranges: Ranges) -> Vec<Bytes> {
                 version: session.version,
                 written_at: session.written_at,
                 stored: Cow::Borrowed(&session.stored),
+                tags: Cow::Borrowed(&session.tags),
                 ttl: session.ttl,
             };
             bytes = postcard::to_extend(&portable, bytes).expect("a state always encodes");
@@ -125,13 +128,13 @@ pub(super) fn join(parts: &[Bytes], since: SessionTime, now: Moment) -> Option<S
         while !rest.is_empty() {
             let (one, after) = postcard::take_from_bytes::<PortableSession<'_>>(rest).ok()?;
             rest = after;
-            let PortableSession { key, life, version, written_at, stored, ttl } = one;
+            let PortableSession { key, life, version, written_at, stored, tags, ttl } = one;
             if ranges.of(&key) != range {
                 return None;
             }
             let deadline = remaining.next()?.map(|ms| since + Duration::from_millis(ms));
-            let stored = stored.into_owned();
-            let session = Session { life, version, written_at, stored, ttl, deadline: None, logged: None };
+            let (stored, tags) = (stored.into_owned(), tags.into_owned());
+            let session = Session { life, version, written_at, stored, tags, ttl, deadline: None, logged: None };
             sessions.insert(key.into_owned(), session.revived(deadline));
         }
     }
@@ -171,7 +174,7 @@ mod tests {
         let key = Key::new(format!("s{session}")).unwrap();
         let content = Content::Blob(vec![7; 20 << 10].into());
         let position = Position { lineage: LineageId(1), reign: Reign(1), seq: Seq(seq) };
-        let change = Change::Put { key, content, ttl: Some(1_000) };
+        let change = Change::Put { key, content, tags: Vec::new(), ttl: Some(1_000) };
         store.apply(&Op { position, stamp: None, written_at: seq, change }, moment(0));
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use colony_wire::client::{Ack, Done};
 use colony_wire::op::{Change, Op};
 use colony_wire::session::Key;
+use colony_wire::tag::{Tag, Tags};
 use colony_wire::{Position, Reign, Seq};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -15,6 +16,7 @@ use super::history::History;
 use super::ranges::{self, Ranges};
 use super::records::Records;
 use super::session::Session;
+use super::tags::TagIndex;
 
 /// The sessions that end, by their deadlines.
 type Deadlines = BTreeMap<SessionTime, BTreeSet<Key>>;
@@ -25,6 +27,7 @@ pub struct Store {
     sessions: BTreeMap<Key, Session>,
     deadlines: Deadlines,
     ends: Ends,
+    tags: TagIndex,
     pub(super) records: Records,
     pub(super) history: History,
     /// Hybrid time of the newest op.
@@ -46,7 +49,11 @@ impl Store {
     ) -> Self {
         let deadlines = dated(&sessions);
         let bytes = ranges::size_of_all(&sessions);
-        Self { sessions, deadlines, ends, records, history, clock, ranges, bytes }
+        let mut tags = TagIndex::default();
+        for (key, session) in &sessions {
+            tags.change(key, &Tags::new(), &session.tags);
+        }
+        Self { sessions, deadlines, tags, ends, records, history, clock, ranges, bytes }
     }
 
     /// The session of this key.
@@ -58,6 +65,11 @@ impl Store {
     /// All sessions, by key.
     pub fn sessions(&self) -> impl Iterator<Item = (&Key, &Session)> {
         self.sessions.iter()
+    }
+
+    /// The sessions that carry a tag, those after the key `after`, by key.
+    pub fn tagged<'a>(&'a self, tag: &Tag, after: Option<&Key>) -> impl Iterator<Item = (&'a Key, &'a Session)> {
+        self.tags.carriers(tag, after).filter_map(|key| Some((key, self.sessions.get(key)?)))
     }
 
     /// How many sessions there are.
@@ -129,7 +141,8 @@ impl Store {
     pub fn digest(&self) -> u64 {
         let mut hasher = Xxh3::new();
         for (key, session) in &self.sessions {
-            let logged = (key, session.life, session.version, session.written_at, &session.stored, session.ttl);
+            let Session { life, version, written_at, stored, tags, ttl, deadline: _, logged: _ } = session;
+            let logged = (key, life, version, written_at, stored, tags, ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
         hasher.update(&postcard::to_stdvec(&self.ends.logged()).expect("logged state always encodes"));
@@ -161,6 +174,9 @@ impl Store {
     }
 
     fn set(&mut self, key: &Key, session: Option<Session>) {
+        let tags = session.as_ref().map(|session| session.tags.clone()).unwrap_or_default();
+        let tags_before = self.sessions.get(key).map(|session| &session.tags);
+        self.tags.change(key, tags_before.unwrap_or(&Tags::new()), &tags);
         let deadline = session.as_ref().and_then(|session| session.deadline);
         self.bytes += session.as_ref().map_or(0, |session| ranges::size(key, session));
         let before = match session {
@@ -233,8 +249,12 @@ fn undate(deadlines: &mut Deadlines, deadline: SessionTime, key: &Key) {
 
 /// What the client of an op is told. The number of copies is known only when it is told.
 pub(super) fn answer(op: &Op, before: Option<&Session>, after: Option<&Session>) -> Done {
+    let (ended, more) = match op.change {
+        Change::Revoked { ended, more } => (ended, more),
+        _ => (0, false),
+    };
     let merged = matches!(op.change, Change::Update { merged: true, .. });
     let version = after.map_or(op.position, |session| session.version);
     let life = after.or(before).map_or(op.position, |session| session.life);
-    Done { version, life, copies: 0, merged, ack: Ack::InSync }
+    Done { version, life, copies: 0, merged, ack: Ack::InSync, ended, more }
 }

@@ -32,14 +32,14 @@ pub(crate) fn request_of(client: u128, number: u64, lowest_unanswered: u64, muta
 
 pub(crate) fn blob(name: &'static str, value: &'static str) -> Mutation {
     let content = Content::Blob(Bytes::from(value));
-    Mutation::Put { key: key(name), content, ttl: None, precondition: Precondition::None }
+    Mutation::Put { key: key(name), content, tags: Vec::new(), ttl: None, precondition: Precondition::None }
 }
 
 pub(crate) fn attributes(name: &'static str, values: &[(&str, &'static str)]) -> Mutation {
     let values: BTreeMap<String, Bytes> =
         values.iter().map(|(name, value)| ((*name).to_owned(), Bytes::from(*value))).collect();
     let content = Content::Attributes(values);
-    Mutation::Put { key: key(name), content, ttl: None, precondition: Precondition::None }
+    Mutation::Put { key: key(name), content, tags: Vec::new(), ttl: None, precondition: Precondition::None }
 }
 
 pub(crate) fn change(name: &str, value: &'static str) -> AttributeChange {
@@ -58,7 +58,8 @@ pub(crate) fn save_with(
     base_values: Option<Vec<AttributeChange>>,
 ) -> Mutation {
     let base = Base { life: base.life, version: base.version };
-    Mutation::Save { key: key(name), base, changes: Changes::Attributes(changes), ttl: None, base_values }
+    let changes = Changes::Attributes(changes);
+    Mutation::Save { key: key(name), base, changes, tags: Vec::new(), ttl: None, base_values }
 }
 
 pub(crate) fn delete(name: &'static str) -> Mutation {

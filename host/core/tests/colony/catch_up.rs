@@ -15,7 +15,7 @@ const LARGE: usize = 200 * 1024;
 
 fn large(name: &'static str) -> Mutation {
     let content = Content::Blob(vec![7; LARGE].into());
-    Mutation::Put { key: key(name), content, ttl: None, precondition: Precondition::None }
+    Mutation::Put { key: key(name), content, tags: Vec::new(), ttl: None, precondition: Precondition::None }
 }
 
 /// What a state consists of and its pieces, and nothing else, travel on a connection of their own

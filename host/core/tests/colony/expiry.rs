@@ -13,7 +13,7 @@ use crate::world::{A, B, C, World, world, world_with};
 
 fn living(name: &'static str, ttl: Option<u64>) -> Mutation {
     let content = Content::Blob(Bytes::from("v"));
-    Mutation::Put { key: key(name), content, ttl, precondition: Precondition::None }
+    Mutation::Put { key: key(name), content, tags: Vec::new(), ttl, precondition: Precondition::None }
 }
 
 fn for_a_second(name: &'static str) -> Mutation {
@@ -107,7 +107,16 @@ fn a_clock_that_leaps_ages_no_session() {
     let content = Content::Blob(Bytes::from("v"));
     w.done(
         A,
-        request(1, Mutation::Put { key: key("k"), content, ttl: Some(10_000), precondition: Precondition::None }),
+        request(
+            1,
+            Mutation::Put {
+                key: key("k"),
+                content,
+                tags: Vec::new(),
+                ttl: Some(10_000),
+                precondition: Precondition::None,
+            },
+        ),
     );
     w.pass(3_600_000);
     w.run(200);
@@ -193,7 +202,8 @@ fn crowd(sessions: u64) -> World {
     for number in 0..sessions {
         let name = Key::new(format!("k{number}")).unwrap();
         let content = Content::Blob(Bytes::from("v"));
-        let put = Mutation::Put { key: name, content, ttl: Some(1_000), precondition: Precondition::None };
+        let put =
+            Mutation::Put { key: name, content, tags: Vec::new(), ttl: Some(1_000), precondition: Precondition::None };
         w.done(A, request(1 + number, put));
     }
     w.tick(A);

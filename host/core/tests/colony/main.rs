@@ -19,6 +19,8 @@ mod promotion;
 mod reads;
 mod soup;
 mod stale;
+mod tags;
 mod transfers;
 mod undead;
+mod watch;
 mod writes;

@@ -42,7 +42,15 @@ impl Oracle {
                 self.seen.extend([view.version, view.life]);
                 self.found.insert(
                     key,
-                    Done { version: view.version, life: view.life, copies: 1, merged: false, ack: Ack::InSync },
+                    Done {
+                        version: view.version,
+                        life: view.life,
+                        copies: 1,
+                        merged: false,
+                        ack: Ack::InSync,
+                        ended: 0,
+                        more: false,
+                    },
                 );
             }
             ReplyBody::Absent => drop(self.found.remove(key)),

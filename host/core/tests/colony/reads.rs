@@ -86,8 +86,8 @@ fn what_a_change_not_committed_did_is_told_to_nobody() {
 fn an_answer_judged_by_a_lost_change_is_never_given() {
     let mut w = world(&[A, B]);
     let put = |client| {
-        let Mutation::Put { key, content, ttl, .. } = blob("k", "v") else { unreachable!() };
-        request_of(client, 1, 1, Mutation::Put { key, content, ttl, precondition: Precondition::Absent })
+        let Mutation::Put { key, content, tags, ttl, .. } = blob("k", "v") else { unreachable!() };
+        request_of(client, 1, 1, Mutation::Put { key, content, tags, ttl, precondition: Precondition::Absent })
     };
     w.ask(A, put(1));
     let second = w.ask(A, put(2));

@@ -29,7 +29,13 @@ fn put(number: u64, fill: u8) -> Mutation {
     let key = Key::new(format!("s{number}")).unwrap();
     // No two times to live are alike.
     let ttl = Some(600_000 + number);
-    Mutation::Put { key, content: Content::Blob(vec![fill; SESSION].into()), ttl, precondition: Precondition::None }
+    Mutation::Put {
+        key,
+        content: Content::Blob(vec![fill; SESSION].into()),
+        tags: Vec::new(),
+        ttl,
+        precondition: Precondition::None,
+    }
 }
 
 /// Copies with a state of many parts and a log that has forgotten it.

@@ -251,6 +251,9 @@ pub(super) enum SessionCommand {
         /// The content as one blob, from a file or - for the standard input
         #[arg(long, value_name = "FILE|-", group = "content", conflicts_with = "attributes")]
         blob_file: Option<PathBuf>,
+        /// A tag to find the session by, such as user=42; repeat it for more
+        #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = text::tag)]
+        tags: Vec<(String, String)>,
         /// How long it lives, such as 30m, or never [default: as the namespace says]
         #[arg(long, value_parser = text::ttl)]
         ttl: Option<Ttl>,
@@ -284,6 +287,12 @@ pub(super) enum SessionCommand {
         remove: Vec<String>,
         #[command(flatten)]
         level: Level,
+        /// A tag to set; repeat it for more
+        #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = text::tag, group = "changes")]
+        tags: Vec<(String, String)>,
+        /// A tag to remove; repeat it for more
+        #[arg(long, value_name = "NAME", group = "changes")]
+        untag: Vec<String>,
     },
     /// Restart a session's time to live
     Touch {
@@ -301,6 +310,35 @@ pub(super) enum SessionCommand {
         #[arg(long, value_name = "VERSION", value_parser = text::parse_version)]
         if_version: Option<Position>,
     },
+    /// Print what happens to a session, one line an event, until interrupted
+    Watch {
+        #[command(flatten)]
+        which: Which,
+        /// Stop after so many events
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        count: Option<u64>,
+    },
+    /// The sessions that carry a tag; needs the admin right
+    List {
+        #[command(flatten)]
+        carriers: Carriers,
+    },
+    /// End all sessions that carry a tag; needs the admin right
+    Revoke {
+        #[command(flatten)]
+        carriers: Carriers,
+    },
+}
+
+/// The sessions that carry a tag.
+#[derive(Args, Debug)]
+pub(super) struct Carriers {
+    /// The namespace
+    #[arg(long, value_name = "NS")]
+    pub(super) namespace: String,
+    /// The tag, such as user=42
+    #[arg(long, value_name = "NAME=VALUE", value_parser = text::tag)]
+    pub(super) tag: (String, String),
 }
 
 /// When a change counts as made.

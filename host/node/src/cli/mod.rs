@@ -14,9 +14,11 @@ mod logging;
 mod namespace;
 mod output;
 mod session;
+mod sessions;
 mod stale;
 mod table;
 mod text;
+mod watch;
 
 use std::process::ExitCode;
 

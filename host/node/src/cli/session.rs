@@ -17,10 +17,11 @@ use super::connect::with_client;
 use super::failure::Failure;
 use super::output::Output;
 use super::text::{bytes_json, bytes_text, duration, printable, version};
+use super::{sessions, watch};
 
 pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
-        SessionCommand::Put { which, attributes, blob_file, ttl, if_absent, if_version, level } => {
+        SessionCommand::Put { which, attributes, blob_file, tags, ttl, if_absent, if_version, level } => {
             let content = match blob_file {
                 Some(file) => Content::Blob(read_blob(&file)?),
                 None => Content::Attributes(attributes.into_iter().map(|(name, value)| (name, value.into())).collect()),
@@ -31,7 +32,8 @@ pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> R
                 None => Precondition::None,
             };
             let put = async |carts: Namespace, key: Key| {
-                acknowledged(&carts, level).put(&key, content, ttl.unwrap_or_default(), precondition).await
+                let tags = tags.into_iter().map(|(name, value)| (name, Some(value))).collect();
+                acknowledged(&carts, level).put_tagged(&key, content, tags, ttl.unwrap_or_default(), precondition).await
             };
             saved(call("write the session", &which, common, put)?, output)
         }
@@ -41,13 +43,16 @@ pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> R
             let found = call("read the session", &which, common, get)?;
             output.answer(|| found_json(&which.key, &found), || found_text(&found))
         }
-        SessionCommand::Patch { which, attributes, remove, level } => {
+        SessionCommand::Patch { which, attributes, remove, tags, untag, level } => {
+            let tags = tags.into_iter().map(|(name, value)| (name, Some(value)));
+            let tags: BTreeMap<_, _> = tags.chain(untag.into_iter().map(|name| (name, None))).collect();
             let set = attributes.into_iter().map(|(name, value)| (name, Some(Bytes::from(value))));
             let changes: BTreeMap<_, _> = set.chain(remove.into_iter().map(|name| (name, None))).collect();
             let changes = Changes::Attributes(changes.into_iter().collect());
             let patch = async |carts: Namespace, key: Key| {
                 let found = existing(&carts, &key).await?;
-                acknowledged(&carts, level).patch(&key, &found, changes, None).await
+                let tags = tags.into_iter().collect();
+                acknowledged(&carts, level).patch_tagged(&key, &found, changes, tags, None).await
             };
             saved(call("change the session", &which, common, patch)?, output)
         }
@@ -60,6 +65,9 @@ pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> R
             let delete = async |carts: Namespace, key: Key| carts.delete_if(&key, precondition).await;
             saved(call("end the session", &which, common, delete)?, output)
         }
+        SessionCommand::Watch { which, count } => watch::run(&which, count, common, output),
+        SessionCommand::List { carriers } => sessions::list(&carriers, common, output),
+        SessionCommand::Revoke { carriers } => sessions::revoke(&carriers, common, output),
     }
 }
 
@@ -131,17 +139,22 @@ fn saved_text(saved: &Saved) -> String {
     format!("version {}, {} {copies}, served by {host}{alone}{merged}\n", version(saved.version), saved.copies)
 }
 
-fn found_json(key: &str, found: &Found) -> Value {
-    let state = match &found.content {
+/// A session's content in JSON.
+pub(super) fn state_json(content: &Content) -> Value {
+    match content {
         Content::Blob(blob) => json!({ "blob": bytes_json(blob) }),
         Content::Attributes(attributes) => {
             let attributes = attributes.iter().map(|(name, value)| (name.clone(), bytes_json(value)));
             json!({ "attributes": attributes.collect::<serde_json::Map<_, _>>() })
         }
-    };
+    }
+}
+
+pub(super) fn found_json(key: &str, found: &Found) -> Value {
     json!({
         "key": key,
-        "state": state,
+        "state": state_json(&found.content),
+        "tags": found.tags,
         "version": version(found.version),
         "life": version(found.life),
         "expires_in_ms": found.expires_in.map(millis),
@@ -158,6 +171,9 @@ fn found_text(found: &Found) -> String {
             .map(|(name, value)| format!("attribute   {} = {}\n", printable(name), bytes_text(value)))
             .collect(),
     };
+    for (name, value) in &found.tags {
+        text.push_str(&format!("tag         {} = {}\n", printable(name), printable(value)));
+    }
     let expires = found.expires_in.map_or_else(|| "never".to_owned(), |left| format!("in {}", duration(millis(left))));
     let host = printable(&found.served_by);
     text.push_str(&format!("version     {}\n", version(found.version)));
@@ -165,7 +181,7 @@ fn found_text(found: &Found) -> String {
     text
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+pub(super) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -173,6 +189,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 mod tests {
     use std::time::Duration;
 
+    use colony_client::Tags;
     use colony_wire::{LineageId, Position, Reign, Seq};
 
     use super::*;
@@ -181,6 +198,7 @@ mod tests {
         let at = |seq| Position { lineage: LineageId(0xa), reign: Reign(2), seq: Seq(seq) };
         Found {
             content,
+            tags: Tags::from([("user".to_owned(), "42".to_owned())]),
             version: at(9),
             life: at(4),
             expires_in: Some(Duration::from_millis(61_500)),
@@ -201,7 +219,10 @@ mod tests {
         assert_eq!(json["version"], "0000000000000000000000000000000a-2-9");
         assert_eq!(json["expires_in_ms"], 61_500);
         let text = found_text(&found);
-        assert!(text.starts_with("attribute   raw = hex:ff\nattribute   user = 42\nversion     000"), "{text}");
+        assert!(
+            text.starts_with("attribute   raw = hex:ff\nattribute   user = 42\ntag         user = 42\nversion     000"),
+            "{text}"
+        );
         assert!(text.ends_with("-2-9\nexpires     in 1m 1s\nserved by   h1\n"), "{text}");
     }
 
@@ -209,6 +230,7 @@ mod tests {
     fn a_blob_is_a_blob() {
         let found = found(Content::Blob(Bytes::from_static(b"all of it")));
         assert_eq!(found_json("k", &found)["state"], json!({ "blob": "all of it" }));
+        assert_eq!(found_json("k", &found)["tags"], json!({ "user": "42" }));
         assert!(found_text(&found).starts_with("blob        all of it\n"));
     }
 }

@@ -73,6 +73,15 @@ pub(super) fn attribute(text: &str) -> Result<(String, String), ValueError> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// A tag, `NAME=VALUE`; the value may be empty.
+pub(super) fn tag(text: &str) -> Result<(String, String), ValueError> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| ValueError::Pair { value: text.to_owned(), form: "NAME=VALUE" })?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// A version in full, so that it can be given back: `LINEAGE-REIGN-SEQ`.
 pub(super) fn version(position: Position) -> String {
     format!("{}-{}-{}", position.lineage, position.reign.0, position.seq.0)

@@ -14,8 +14,10 @@ use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy,
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::session::{
-    AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView, Ttl,
+    AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView, Ttl,
 };
+use colony_wire::tag::{Tag, TagChange};
+use colony_wire::watch::{WatchEvent, WatchedChange};
 use colony_wire::{
     Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId, Revision, Seq,
     StartId, View,
@@ -28,6 +30,8 @@ use proptest::prelude::*;
 const NAME: &str = "[a-z][a-z0-9-]{0,62}";
 /// What hosts write for people.
 const TEXT: &str = "\\PC{0,40}";
+/// What tags are worth, up to the limit.
+const TAG_VALUE: &str = "[0-9a-f]{0,128}";
 const FEW: usize = 4;
 
 fn blob() -> impl Strategy<Value = Bytes> {
@@ -73,6 +77,14 @@ fn changes() -> impl Strategy<Value = Changes> {
     prop_oneof![blob().prop_map(Changes::Blob), attribute_changes().prop_map(Changes::Attributes),]
 }
 
+fn tag() -> impl Strategy<Value = Tag> {
+    (NAME, TAG_VALUE).prop_map(|(name, value)| Tag { name, value })
+}
+
+fn tag_changes() -> impl Strategy<Value = Vec<TagChange>> {
+    vec((NAME, of(TAG_VALUE)), 0..FEW)
+}
+
 fn precondition() -> impl Strategy<Value = Precondition> {
     prop_oneof![Just(Precondition::None), Just(Precondition::Absent), position().prop_map(Precondition::Version),]
 }
@@ -84,10 +96,13 @@ fn end_kind() -> impl Strategy<Value = EndKind> {
 fn mutation() -> impl Strategy<Value = Mutation> {
     let base = (position(), position()).prop_map(|(life, version)| Base { life, version });
     prop_oneof![
-        (key(), content(), ttl(), precondition())
-            .prop_map(|(key, content, ttl, precondition)| { Mutation::Put { key, content, ttl, precondition } }),
-        (key(), base, changes(), of(ttl()), of(attribute_changes())).prop_map(
-            |(key, base, changes, ttl, base_values)| { Mutation::Save { key, base, changes, ttl, base_values } }
+        (key(), content(), tag_changes(), ttl(), precondition()).prop_map(|(key, content, tags, ttl, precondition)| {
+            Mutation::Put { key, content, tags, ttl, precondition }
+        }),
+        (key(), base, changes(), tag_changes(), of(ttl()), of(attribute_changes())).prop_map(
+            |(key, base, changes, tags, ttl, base_values)| {
+                Mutation::Save { key, base, changes, tags, ttl, base_values }
+            }
         ),
         (key(), ttl()).prop_map(|(key, ttl)| Mutation::Touch { key, ttl }),
         (key(), precondition(), prop_oneof![Just(EndKind::Logout), Just(EndKind::Revoke)])
@@ -104,6 +119,9 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
     let body = prop_oneof![
         (key(), read).prop_map(|(key, read)| RequestBody::Get { key, read }),
         (stamp(), mutation(), ack()).prop_map(|(stamp, mutation, ack)| RequestBody::Mutate { stamp, mutation, ack }),
+        (tag(), of(key()), 0..=1024_u32).prop_map(|(tag, after, limit)| RequestBody::Tagged { tag, after, limit }),
+        (stamp(), tag()).prop_map(|(stamp, tag)| RequestBody::Revoke { stamp, tag }),
+        (key(), of(position())).prop_map(|(key, after)| RequestBody::Watch { key, after }),
     ];
     (colony(), 0..=30_000_u32, of(position()), body).prop_map(|(colony, deadline_ms, token, body)| Request {
         colony,
@@ -139,9 +157,10 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 }
 
 fn session_view() -> impl Strategy<Value = SessionView> {
-    (content(), position(), position(), ttl(), any::<u64>()).prop_map(
-        |(content, version, life, expires_in, written_at)| SessionView {
+    (content(), btree_map(NAME, TEXT, 0..FEW), position(), position(), ttl(), any::<u64>()).prop_map(
+        |(content, tags, version, life, expires_in, written_at)| SessionView {
             content,
+            tags,
             version,
             life,
             expires_in,
@@ -150,15 +169,47 @@ fn session_view() -> impl Strategy<Value = SessionView> {
     )
 }
 
+fn session_summary() -> impl Strategy<Value = SessionSummary> {
+    (position(), position(), ttl(), any::<u64>()).prop_map(|(version, life, expires_in, written_at)| SessionSummary {
+        version,
+        life,
+        expires_in,
+        written_at,
+    })
+}
+
+fn watch_event() -> impl Strategy<Value = WatchEvent> {
+    let change = prop_oneof![content().prop_map(WatchedChange::Content), changes().prop_map(WatchedChange::Changes),];
+    prop_oneof![
+        of(session_view()).prop_map(WatchEvent::Current),
+        (position(), any::<u64>(), change, tag_changes()).prop_map(|(version, written_at, change, tags)| {
+            WatchEvent::Changed { version, written_at, change, tags }
+        }),
+        (end_kind(), position()).prop_map(|(kind, at)| WatchEvent::Ended { kind, at }),
+        Just(WatchEvent::Gap),
+    ]
+}
+
 pub(crate) fn reply() -> impl Strategy<Value = Reply> {
-    let done = (position(), position(), any::<u8>(), any::<bool>(), ack());
-    let done = done.prop_map(|(version, life, copies, merged, ack)| Done { version, life, copies, merged, ack });
+    let done = (position(), position(), any::<u8>(), any::<bool>(), ack(), any::<u32>(), any::<bool>());
+    let done = done.prop_map(|(version, life, copies, merged, ack, ended, more)| Done {
+        version,
+        life,
+        copies,
+        merged,
+        ack,
+        ended,
+        more,
+    });
     let body = prop_oneof![
         session_view().prop_map(ReplyBody::Found),
         Just(ReplyBody::Absent),
         done.prop_map(ReplyBody::Done),
         vec(NAME, 0..FEW).prop_map(|attributes| ReplyBody::NeedBase { attributes }),
         refusal().prop_map(ReplyBody::Refused),
+        (vec((key(), session_summary()), 0..FEW), any::<bool>())
+            .prop_map(|(found, more)| ReplyBody::Sessions { found, more }),
+        (vec(watch_event(), 0..FEW), position()).prop_map(|(events, cursor)| ReplyBody::Events { events, cursor }),
     ];
     (any::<u64>(), of(position()), body).prop_map(|(served_by, seen, body)| Reply {
         served_by: StartId(served_by),
@@ -194,16 +245,18 @@ pub(crate) fn routes() -> impl Strategy<Value = Routes> {
 fn op() -> impl Strategy<Value = Op> {
     let change = prop_oneof![
         Just(Change::Barrier),
-        (key(), content(), ttl()).prop_map(|(key, content, ttl)| Change::Put { key, content, ttl }),
-        (key(), changes(), of(ttl()), any::<bool>()).prop_map(|(key, changes, ttl, merged)| Change::Update {
+        (key(), content(), tag_changes(), ttl()).prop_map(|(key, content, tags, ttl)| Change::Put {
             key,
-            changes,
-            ttl,
-            merged
+            content,
+            tags,
+            ttl
         }),
+        (key(), changes(), tag_changes(), of(ttl()), any::<bool>())
+            .prop_map(|(key, changes, tags, ttl, merged)| Change::Update { key, changes, tags, ttl, merged }),
         (key(), ttl()).prop_map(|(key, ttl)| Change::Touch { key, ttl }),
         (key(), end_kind()).prop_map(|(key, kind)| Change::End { key, kind }),
         any::<u64>().prop_map(|upto| Change::Forget { upto: Seq(upto) }),
+        (any::<u32>(), any::<bool>()).prop_map(|(ended, more)| Change::Revoked { ended, more }),
     ];
     (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
         position,

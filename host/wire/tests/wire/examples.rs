@@ -14,7 +14,9 @@ use colony_wire::client::{
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
-use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView};
+use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView};
+use colony_wire::tag::{Tag, TagChange, Tags};
+use colony_wire::watch::{WatchEvent, WatchedChange};
 use colony_wire::{
     Cfg, ClientId, ClusterId, ColonyId, LineageId, Message, NamespaceId, Position, RaftId, Reign, RequestId, Revision,
     Seq, StartId, View,
@@ -46,6 +48,18 @@ fn changes() -> Changes {
     Changes::Attributes(vec![("cart".to_owned(), Some(Bytes::from_static(b"\x03"))), ("old".to_owned(), None)])
 }
 
+fn tag() -> Tag {
+    Tag { name: "user".to_owned(), value: "42".to_owned() }
+}
+
+fn tags() -> Tags {
+    Tags::from([("user".to_owned(), "42".to_owned())])
+}
+
+fn tag_changes() -> Vec<TagChange> {
+    vec![("device".to_owned(), None), ("user".to_owned(), Some("42".to_owned()))]
+}
+
 fn frame(message: &impl Message) -> Bytes {
     message.to_frame(0x1122_3344).expect("an example is within the limits")
 }
@@ -68,6 +82,7 @@ fn requests() -> Vec<Example> {
             mutate(Mutation::Put {
                 key: key(),
                 content: attributes(),
+                tags: tag_changes(),
                 ttl: Some(1_800_000),
                 precondition: Precondition::Absent,
             }),
@@ -78,13 +93,18 @@ fn requests() -> Vec<Example> {
                 key: key(),
                 base: Base { life: at(1, 4), version: at(2, 8) },
                 changes: changes(),
+                tags: tag_changes(),
                 ttl: Some(None),
                 base_values: Some(vec![("cart".to_owned(), None)]),
             }),
         ),
         ("request-touch", mutate(Mutation::Touch { key: key(), ttl: None })),
         ("request-delete", delete(EndKind::Logout)),
-        ("request-revoke", delete(EndKind::Revoke)),
+        ("request-delete-revoke", delete(EndKind::Revoke)),
+        ("request-tagged", request(RequestBody::Tagged { tag: tag(), after: Some(key()), limit: 100 })),
+        ("request-revoke", request(RequestBody::Revoke { stamp: STAMP, tag: tag() })),
+        ("request-watch", request(RequestBody::Watch { key: key(), after: Some(at(2, 8)) })),
+        ("request-watch-anew", request(RequestBody::Watch { key: key(), after: None })),
     ]
 }
 
@@ -96,6 +116,7 @@ fn replies() -> Vec<Example> {
             "reply-found",
             reply(ReplyBody::Found(SessionView {
                 content: attributes(),
+                tags: tags(),
                 version: at(2, 9),
                 life: at(1, 4),
                 expires_in: Some(60_000),
@@ -106,6 +127,7 @@ fn replies() -> Vec<Example> {
             "reply-found-blob",
             reply(ReplyBody::Found(SessionView {
                 content: Content::Blob(Bytes::from_static(b"blob")),
+                tags: Tags::new(),
                 version: at(2, 9),
                 life: at(1, 4),
                 expires_in: None,
@@ -121,8 +143,38 @@ fn replies() -> Vec<Example> {
                 copies: 2,
                 merged: true,
                 ack: Ack::InSync,
+                ended: 0,
+                more: false,
             })),
         ),
+        (
+            "reply-done-revoked",
+            reply(ReplyBody::Done(Done {
+                version: at(2, 10),
+                life: at(2, 10),
+                copies: 2,
+                merged: false,
+                ack: Ack::InSync,
+                ended: 1024,
+                more: true,
+            })),
+        ),
+        (
+            "reply-sessions",
+            reply(ReplyBody::Sessions {
+                found: vec![(
+                    key(),
+                    SessionSummary {
+                        version: at(2, 9),
+                        life: at(1, 4),
+                        expires_in: Some(60_000),
+                        written_at: 1_700_000_000_000,
+                    },
+                )],
+                more: true,
+            }),
+        ),
+        ("reply-events", reply(ReplyBody::Events { events: events(), cursor: at(2, 10) })),
         ("reply-need-base", reply(ReplyBody::NeedBase { attributes: vec!["cart".to_owned()] })),
         ("refused-not-primary", refused(Refusal::NotPrimary { reign: Reign(3) })),
         ("refused-deposed", refused(Refusal::Deposed)),
@@ -176,23 +228,59 @@ fn routes() -> Vec<Example> {
     ]
 }
 
+fn events() -> Vec<WatchEvent> {
+    let changed = |seq, change| WatchEvent::Changed {
+        version: at(2, seq),
+        written_at: 1_700_000_000_000,
+        change,
+        tags: tag_changes(),
+    };
+    vec![
+        WatchEvent::Gap,
+        WatchEvent::Current(None),
+        WatchEvent::Current(Some(SessionView {
+            content: attributes(),
+            tags: tags(),
+            version: at(2, 6),
+            life: at(1, 4),
+            expires_in: None,
+            written_at: 1_700_000_000_000,
+        })),
+        changed(7, WatchedChange::Content(attributes())),
+        changed(8, WatchedChange::Changes(changes())),
+        WatchEvent::Ended { kind: EndKind::Revoke, at: at(2, 9) },
+    ]
+}
+
 fn peers() -> Vec<Example> {
     let say =
         |body| frame(&PeerMessage { colony: COLONY, lineage: LINEAGE, from: StartId(0x51), to: StartId(0x52), body });
     let op = |seq, stamp, change| Op { position: at(2, seq), stamp, written_at: 1_700_000_000_000, change };
     let ops = vec![
         op(8, None, Change::Barrier),
-        op(9, Some(STAMP), Change::Put { key: key(), content: attributes(), ttl: Some(1000) }),
-        op(10, Some(STAMP), Change::Update { key: key(), changes: changes(), ttl: Some(None), merged: true }),
+        op(9, Some(STAMP), Change::Put { key: key(), content: attributes(), tags: tag_changes(), ttl: Some(1000) }),
+        op(
+            10,
+            Some(STAMP),
+            Change::Update { key: key(), changes: changes(), tags: tag_changes(), ttl: Some(None), merged: true },
+        ),
         op(11, None, Change::Touch { key: key(), ttl: None }),
         op(12, Some(STAMP), Change::End { key: key(), kind: EndKind::Logout }),
         op(13, None, Change::End { key: key(), kind: EndKind::Expiry }),
         op(
             14,
             None,
-            Change::Update { key: key(), changes: Changes::Blob(Bytes::from_static(b"b")), ttl: None, merged: false },
+            Change::Update {
+                key: key(),
+                changes: Changes::Blob(Bytes::from_static(b"b")),
+                tags: Vec::new(),
+                ttl: None,
+                merged: false,
+            },
         ),
         op(15, None, Change::Forget { upto: Seq(13) }),
+        op(16, None, Change::End { key: key(), kind: EndKind::Revoke }),
+        op(17, Some(STAMP), Change::Revoked { ended: 1, more: false }),
     ];
     vec![
         (
@@ -397,17 +485,19 @@ macro_rules! every_variant {
 }
 
 every_variant! {
-    RequestBody: Get Mutate;
+    RequestBody: Get Mutate Tagged Revoke Watch;
     Mutation: Put Save Touch Delete;
     Read: Token Confirm Any;
     Ack: InSync Primary Durable;
     Precondition: None Absent Version;
     Content: Blob Attributes;
     Changes: Blob Attributes;
-    ReplyBody: Found Absent Done NeedBase Refused;
+    ReplyBody: Found Absent Done NeedBase Refused Sessions Events;
+    WatchEvent: Current Changed Ended Gap;
+    WatchedChange: Content Changes;
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed;
-    Change: Barrier Put Update Touch End Forget;
+    Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates;

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{AdminReply, AdminRequest, MergeBy, Policy};
-use colony_wire::client::{Ack, Read, Request, RequestBody, Routes, RoutesRequest};
+use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
-    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES, MAX_SESSION,
-    MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES,
+    MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE,
+    MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
 };
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
-use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Precondition};
+use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary};
+use colony_wire::tag::Tag;
+use colony_wire::watch::WatchEvent;
 use colony_wire::{
     ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
     StartId,
@@ -152,7 +155,7 @@ fn mutate(mutation: Mutation) -> Request {
 }
 
 fn put(content: Content) -> Request {
-    mutate(Mutation::Put { key: key(), content, ttl: None, precondition: Precondition::None })
+    mutate(Mutation::Put { key: key(), content, tags: Vec::new(), ttl: None, precondition: Precondition::None })
 }
 
 #[test]
@@ -183,6 +186,7 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
             key: key(),
             base: colony_wire::session::Base { life: position, version: position },
             changes,
+            tags: Vec::new(),
             ttl: None,
             base_values,
         })
@@ -208,6 +212,38 @@ fn a_client_may_log_out_and_revoke_and_not_expire() {
     assert_eq!(delete(EndKind::Logout), Ok(()));
     assert_eq!(delete(EndKind::Revoke), Ok(()));
     assert_eq!(delete(EndKind::Expiry), Err(DecodeError::NotYours { what: "the expiry of a session" }));
+}
+
+#[test]
+fn tags_are_taken_up_to_their_limits() {
+    let put = |tags| {
+        let content = Content::Blob(Bytes::new());
+        mutate(Mutation::Put { key: key(), content, tags, ttl: None, precondition: Precondition::None })
+    };
+    limit("tag changes", MAX_TAG_CHANGES, |len| put((0..len).map(|i| (i.to_string(), None)).collect()));
+    limit("tag name", MAX_NAME, |len| put(vec![("n".repeat(len), None)]));
+    limit("tag value", MAX_TAG_VALUE, |len| put(vec![("n".to_owned(), Some("v".repeat(len)))]));
+    let ask = |body| Request { body, ..put(Vec::new()) };
+    let tag = |name: usize, value: usize| Tag { name: "n".repeat(name), value: "v".repeat(value) };
+    let tagged = |tag, limit| ask(RequestBody::Tagged { tag, after: Some(key()), limit });
+    limit("name asked for", MAX_NAME, |len| tagged(tag(len, 1), 1));
+    limit("value asked for", MAX_TAG_VALUE, |len| tagged(tag(1, len), 1));
+    limit("sessions asked for", MAX_TAGGED, |len| tagged(tag(1, 1), u32::try_from(len).unwrap()));
+    let stamp =
+        Stamp { request: colony_wire::RequestId { client: colony_wire::ClientId(1), number: 1 }, lowest_unanswered: 1 };
+    limit("value to revoke", MAX_TAG_VALUE, |len| ask(RequestBody::Revoke { stamp, tag: tag(1, len) }));
+    let nameless = ask(RequestBody::Revoke { stamp, tag: tag(0, 1) }).to_frame(1).expect("it encodes");
+    let decoded = Frame::parse(nameless).expect("it parses").decode::<Request>();
+    assert!(matches!(decoded, Err(DecodeError::Limit { len: 0, .. })), "{decoded:?}");
+}
+
+#[test]
+fn an_answer_is_taken_up_to_its_limits() {
+    let reply = |body| Reply { served_by: StartId(1), seen: None, body };
+    let at = Position::default();
+    let summary = SessionSummary { version: at, life: at, expires_in: None, written_at: 0 };
+    limit("sessions", MAX_TAGGED, |len| reply(ReplyBody::Sessions { found: vec![(key(), summary); len], more: false }));
+    limit("events", MAX_EVENTS, |len| reply(ReplyBody::Events { events: vec![WatchEvent::Gap; len], cursor: at }));
 }
 
 /// `Key::new` refuses such keys, so the bytes are made by hand: no value of the type can hold them.

@@ -65,7 +65,7 @@ async fn sessions_are_put_changed_read_and_ended_at_the_command_line() {
     assert_eq!(found["state"], json!({ "attributes": { "lang": "fr" } }), "a put sets the whole content");
     assert_eq!(found["version"], replaced["version"]);
     let fields: BTreeSet<&str> = found.as_object().expect("an object").keys().map(String::as_str).collect();
-    let promised = ["expires_in_ms", "key", "life", "served_by", "state", "version", "written_at_ms"];
+    let promised = ["expires_in_ms", "key", "life", "served_by", "state", "tags", "version", "written_at_ms"];
     assert_eq!(fields, BTreeSet::from(promised));
     assert_eq!(found["key"], "alice");
     let half_an_hour = 1_800_000;

@@ -9,7 +9,9 @@ mod join;
 mod levels;
 mod merge;
 mod misuse;
+mod tags;
 mod undead;
+mod watch;
 
 use std::time::Duration;
 

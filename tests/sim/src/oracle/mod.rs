@@ -12,11 +12,13 @@
 //!   table.rs    what the group decides                                       (I2, I5, I6)
 //!   transfers.rs  which transfers are resumed (counted only)
 //!   replies.rs  what clients are told                                        (I4, I7, I9, I11)
+//!   tagged.rs   what is listed and ended by a tag, what watchers are told
 //! ```
 
 pub mod model;
 mod replies;
 mod table;
+mod tagged;
 mod transfers;
 mod truth;
 mod watch;
@@ -25,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use colony_core::group::State;
 use colony_wire::session::Mutation;
+use colony_wire::tag::Tag;
 use colony_wire::{ColonyId, RequestId, Seq, StartId};
 
 use self::transfers::Transfers;
@@ -70,6 +73,11 @@ impl Oracle {
     /// A client sends a mutation.
     pub fn asks(&mut self, request: RequestId, mutation: &Mutation) {
         self.asked.entry(request).or_insert_with(|| mutation.clone());
+    }
+
+    /// A client asks a colony to end what carries a tag.
+    pub fn asks_to_revoke(&mut self, colony: ColonyId, request: RequestId, tag: &Tag) {
+        self.truths.entry(colony).or_default().asks_to_revoke(request, tag);
     }
 
     /// Whether nothing was ever committed in a colony.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use colony_wire::op::{Change, Op};
 use colony_wire::session::{Changes, Content, EndKind, Key};
+use colony_wire::tag::{TagChange, Tags};
 use colony_wire::{Position, Seq};
 
 /// A session after some op.
@@ -16,6 +17,8 @@ pub struct Kept {
     pub version: Position,
     /// Its state.
     pub content: Content,
+    /// Its tags.
+    pub tags: Tags,
     /// Its time to live.
     pub ttl: Option<u64>,
 }
@@ -96,19 +99,32 @@ impl Model {
 fn after(before: Option<Kept>, op: &Op) -> Option<Kept> {
     let version = op.position;
     match (&op.change, before) {
-        (Change::Barrier | Change::Forget { .. }, before) => before,
+        (Change::Barrier | Change::Forget { .. } | Change::Revoked { .. }, before) => before,
         (Change::End { .. }, _) => None,
-        (Change::Put { content, ttl, .. }, before) => {
-            let life = before.map_or(version, |kept| kept.life);
-            Some(Kept { life, version, content: content.clone(), ttl: *ttl })
+        (Change::Put { content, tags, ttl, .. }, before) => {
+            let life = before.as_ref().map_or(version, |kept| kept.life);
+            let tags = retagged(before.map(|kept| kept.tags).unwrap_or_default(), tags);
+            Some(Kept { life, version, content: content.clone(), tags, ttl: *ttl })
         }
-        (Change::Update { changes, ttl, .. }, Some(before)) => {
+        (Change::Update { changes, tags, ttl, .. }, Some(before)) => {
             let content = changed(before.content, changes);
-            Some(Kept { version, content, ttl: ttl.unwrap_or(before.ttl), ..before })
+            let tags = retagged(before.tags, tags);
+            Some(Kept { version, content, tags, ttl: ttl.unwrap_or(before.ttl), ..before })
         }
         (Change::Touch { ttl, .. }, Some(before)) => Some(Kept { ttl: *ttl, ..before }),
         (Change::Update { .. } | Change::Touch { .. }, None) => None,
     }
+}
+
+/// Tags with changes made to them.
+fn retagged(mut tags: Tags, changes: &[TagChange]) -> Tags {
+    for (name, value) in changes {
+        match value {
+            Some(value) => tags.insert(name.clone(), value.clone()),
+            None => tags.remove(name),
+        };
+    }
+    tags
 }
 
 /// Content with changes made to it.

@@ -6,7 +6,7 @@ use colony_wire::session::{Key, Mutation, SessionView};
 use colony_wire::{ColonyId, Position, RequestId};
 
 use super::model::Kept;
-use super::{Oracle, Truth};
+use super::{Oracle, Truth, tagged};
 use crate::host::Host;
 use crate::seen::Sight;
 use crate::violation::{Rule, Violation, demand};
@@ -33,6 +33,10 @@ impl Oracle {
             })
             .map_err(told)?;
         }
+        let seen = reply.seen.unwrap_or_default();
+        if let Some(judged) = tagged::judge(truth, request, &reply.body, seen, &mut self.seen) {
+            return judged.map_err(told);
+        }
         let judged = match (&reply.body, &request.body) {
             (ReplyBody::Found(view), RequestBody::Get { key, .. }) => {
                 serves(replica, request, reply).and_then(|seen| found(truth, key, seen, view))
@@ -57,7 +61,7 @@ impl Oracle {
                 }
                 repeated
             }
-            (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. }) => {
+            (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. } | RequestBody::Revoke { stamp, .. }) => {
                 refused_truly(truth, replica, stamp.request, refusal)
             }
             (ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
@@ -74,12 +78,13 @@ impl Oracle {
         let Some(truth) = self.truths.get(&colony) else { return Ok(()) };
         for (_, replica) in hosts.iter().flat_map(|host| host.copies(colony)) {
             let at = replica.committed();
-            let modelled =
-                truth.model.all_at(at).map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone()));
-            let stored = replica
-                .store()
-                .sessions()
-                .map(|(key, session)| (key.clone(), session.life, session.version, session.stored.content()));
+            let modelled = truth
+                .model
+                .all_at(at)
+                .map(|(key, kept)| (key.clone(), kept.life, kept.version, kept.content.clone(), kept.tags.clone()));
+            let stored = replica.store().sessions().map(|(key, session)| {
+                (key.clone(), session.life, session.version, session.stored.content(), session.tags.clone())
+            });
             let (modelled, stored): (Vec<_>, Vec<_>) = (modelled.collect(), stored.collect());
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} stores {stored:?}, its log makes {modelled:?}")
@@ -133,8 +138,9 @@ fn serves(replica: Option<&Replica>, request: &Request, reply: &Reply) -> Result
 
 fn found(truth: &Truth, key: &Key, seen: Position, view: &SessionView) -> Result<(), Violation> {
     let kept = truth.model.at(key, seen.seq);
-    let same =
-        kept.is_some_and(|kept| kept.life == view.life && kept.version == view.version && kept.content == view.content);
+    let same = kept.is_some_and(|kept| {
+        kept.life == view.life && kept.version == view.version && kept.content == view.content && kept.tags == view.tags
+    });
     demand(same, Rule::TrueReads, || format!("at {seen} the session is {kept:?}"))
 }
 

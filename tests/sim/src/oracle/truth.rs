@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use colony_wire::op::{Change, Op};
 use colony_wire::session::{Changes, EndKind, Mutation};
+use colony_wire::tag::Tag;
 use colony_wire::{Position, Reign, RequestId, Seq, StartId};
 
 use super::model::{Effect, Model, changed};
@@ -23,6 +24,8 @@ pub struct Truth {
     effects: BTreeMap<RequestId, (Seq, Position, Position)>,
     /// Digest of the state at each committed place.
     digests: BTreeMap<Seq, u64>,
+    /// Every request to end what carries a tag.
+    pub(super) revokes: BTreeMap<RequestId, Tag>,
     /// What readers must see.
     pub(super) model: Model,
 }
@@ -122,10 +125,11 @@ impl Truth {
         counts_exactly: bool,
     ) -> Result<(), Violation> {
         let Some(stamp) = op.stamp else {
-            let own = matches!(
-                op.change,
-                Change::Barrier | Change::Forget { .. } | Change::End { kind: EndKind::Expiry, .. }
-            );
+            let own = match op.change {
+                Change::Barrier | Change::Forget { .. } | Change::End { kind: EndKind::Expiry, .. } => true,
+                Change::End { kind: EndKind::Revoke, .. } => self.may_be_revoked(effect.before.as_ref()),
+                _ => false,
+            };
             return demand(own, Rule::AtMostOnce, || format!("nobody asked for {op:?}"));
         };
         let seq = op.position.seq;
@@ -133,6 +137,9 @@ impl Truth {
         demand(earlier.is_none(), Rule::AtMostOnce, || {
             format!("{:?} took effect at {earlier:?} and again at {}", stamp.request, op.position)
         })?;
+        if matches!(op.change, Change::Revoked { .. }) {
+            return self.check_revoked(op, stamp.request, &self.log);
+        }
         let mutation = asked.get(&stamp.request);
         let fits = mutation.is_some_and(|mutation| is_what_was_asked(&op.change, mutation));
         demand(fits, Rule::AtMostOnce, || format!("{op:?} is not what was asked: {mutation:?}"))?;
@@ -172,12 +179,14 @@ impl Truth {
 
 fn is_what_was_asked(change: &Change, mutation: &Mutation) -> bool {
     match (change, mutation) {
-        (Change::Put { key, content, ttl }, Mutation::Put { key: asked, content: wanted, ttl: lives, .. }) => {
-            key == asked && content == wanted && ttl == lives
-        }
-        (Change::Update { key, changes, merged, .. }, Mutation::Save { key: asked, changes: wanted, .. }) => {
-            key == asked && (*merged || changes == wanted)
-        }
+        (
+            Change::Put { key, content, tags, ttl },
+            Mutation::Put { key: asked, content: wanted, tags: retag, ttl: lives, .. },
+        ) => key == asked && content == wanted && tags == retag && ttl == lives,
+        (
+            Change::Update { key, changes, tags, merged, .. },
+            Mutation::Save { key: asked, changes: wanted, tags: retag, .. },
+        ) => key == asked && tags == retag && (*merged || changes == wanted),
         (Change::Touch { key, ttl }, Mutation::Touch { key: asked, ttl: lives }) => key == asked && ttl == lives,
         (Change::End { key, kind }, Mutation::Delete { key: asked, kind: why, .. }) => key == asked && kind == why,
         _ => false,

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use colony_wire::admin::{MergeBy, OnConflict};
 use colony_wire::client::{Refusal, ReplyBody};
-use colony_wire::limits::{MAX_ATTRIBUTES, MAX_SESSION};
+use colony_wire::limits::{MAX_ATTRIBUTES, MAX_SESSION, MAX_TAGS};
 use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
+use colony_wire::tag::{TagChange, change_tags};
 use colony_wire::{Position, Reign, Seq};
 
 use super::super::clock::SessionTime;
@@ -31,10 +32,31 @@ pub(super) enum Verdict {
 /// A save that waits for a merge.
 pub(super) struct Asked {
     pub(super) by: MergeBy,
+    /// The life that the save changes.
+    pub(super) life: Position,
     pub(super) conflict: Conflict,
     /// The save's changes that are not in conflict.
     pub(super) others: Vec<AttributeChange>,
+    /// What the save does to tags, which are never in conflict.
+    pub(super) tags: Vec<TagChange>,
     pub(super) ttl: Option<Ttl>,
+}
+
+/// A save as it was asked for.
+struct Save {
+    key: Key,
+    base: Base,
+    changes: Changes,
+    tags: Vec<TagChange>,
+    ttl: Option<Ttl>,
+}
+
+impl Save {
+    /// The op it comes to if nothing is in conflict, or the save wins.
+    fn change(self) -> Change {
+        let Self { key, changes, tags, ttl, .. } = self;
+        Change::Update { key, changes, tags, ttl, merged: false }
+    }
 }
 
 /// What a mutation is judged by.
@@ -56,9 +78,10 @@ pub(super) struct Bench<'a> {
 impl Bench<'_> {
     pub(super) fn judge(&self, mutation: Mutation) -> Verdict {
         let judged = match mutation {
-            Mutation::Put { key, content, ttl, precondition } => self.put(key, content, ttl, precondition),
-            Mutation::Save { key, base, changes, ttl, base_values } => {
-                self.save(key, base, changes, ttl, base_values.as_deref())
+            Mutation::Put { key, content, tags, ttl, precondition } => self.put(key, content, tags, ttl, precondition),
+            Mutation::Save { key, base, changes, tags, ttl, base_values } => {
+                let save = Save { key, base, changes, tags, ttl };
+                self.save(save, base_values.as_deref())
             }
             Mutation::Touch { key, ttl } => self.touch(key, ttl),
             Mutation::Delete { key, precondition, kind } => self.delete(key, precondition, kind),
@@ -66,9 +89,17 @@ impl Bench<'_> {
         judged.unwrap_or_else(|refusal| Verdict::Answer(ReplyBody::Refused(refusal)))
     }
 
-    fn put(&self, key: Key, content: Content, ttl: Ttl, precondition: Precondition) -> Result<Verdict, Refusal> {
+    fn put(
+        &self,
+        key: Key,
+        content: Content,
+        tags: Vec<TagChange>,
+        ttl: Ttl,
+        precondition: Precondition,
+    ) -> Result<Verdict, Refusal> {
         self.check(precondition)?;
-        Ok(Verdict::Log(Change::Put { key, content, ttl }))
+        check_tags(self.current, &tags)?;
+        Ok(Verdict::Log(Change::Put { key, content, tags, ttl }))
     }
 
     fn delete(&self, key: Key, precondition: Precondition, kind: EndKind) -> Result<Verdict, Refusal> {
@@ -105,39 +136,34 @@ impl Bench<'_> {
         }
     }
 
-    fn save(
-        &self,
-        key: Key,
-        base: Base,
-        changes: Changes,
-        ttl: Option<Ttl>,
-        base_values: Option<&[AttributeChange]>,
-    ) -> Result<Verdict, Refusal> {
+    fn save(&self, save: Save, base_values: Option<&[AttributeChange]>) -> Result<Verdict, Refusal> {
+        let base = save.base;
         let current = self.current.filter(|session| session.life == base.life);
-        let session = current.ok_or_else(|| self.gone(&key, base.life))?;
-        let in_conflict = self.conflicts(session, base.version, &changes)?;
+        let session = current.ok_or_else(|| self.gone(&save.key, base.life))?;
+        let in_conflict = self.conflicts(session, base.version, &save.changes)?;
+        check_tags(Some(session), &save.tags)?;
         if in_conflict.is_empty() {
-            check_room(session, &changes)?;
-            return Ok(Verdict::Log(Change::Update { key, changes, ttl, merged: false }));
+            check_room(session, &save.changes)?;
+            return Ok(Verdict::Log(save.change()));
         }
         let policy = &self.space.policy;
         match (policy.on_conflict, &policy.merge, base_values) {
             (OnConflict::Reject, _, _) => Err(Refusal::Changed { version: session.version }),
             (OnConflict::Overwrite, _, _) => {
-                check_room(session, &changes)?;
-                Ok(Verdict::Log(Change::Update { key, changes, ttl, merged: false }))
+                check_room(session, &save.changes)?;
+                Ok(Verdict::Log(save.change()))
             }
             // The built-in decides by time alone: it needs no base.
             (OnConflict::Merge, MergeBy::LastWrite, values) => {
                 let base_side = values.and_then(|values| self.base_side(&in_conflict, base.version, values));
-                Ok(self.ask(session, base, base_side, in_conflict, changes, ttl))
+                Ok(self.ask(session, base_side, in_conflict, save))
             }
             (OnConflict::Merge, MergeBy::Plugin(_), values) => {
                 let base_side = values.and_then(|values| self.base_side(&in_conflict, base.version, values));
                 if base_side.is_none() {
                     return Ok(Verdict::Answer(ReplyBody::NeedBase { attributes: in_conflict }));
                 }
-                Ok(self.ask(session, base, base_side, in_conflict, changes, ttl))
+                Ok(self.ask(session, base_side, in_conflict, save))
             }
         }
     }
@@ -159,6 +185,8 @@ impl Bench<'_> {
                 };
                 Ok(changes.iter().filter(conflict).map(|(name, _)| name.clone()).collect())
             }
+            // A save of tags or of a time to live alone.
+            (Stored::Blob(_), Changes::Attributes(changes)) if changes.is_empty() => Ok(Vec::new()),
             (Stored::Blob(_), Changes::Attributes(_)) | (Stored::Attributes { .. }, Changes::Blob(_)) => {
                 Err(Refusal::WrongContent)
             }
@@ -173,15 +201,8 @@ impl Bench<'_> {
         Some(Side { content: content_of(pairs?), version, written_at: 0, expires_in: None })
     }
 
-    fn ask(
-        &self,
-        session: &Session,
-        base: Base,
-        base_side: Option<Side>,
-        in_conflict: Vec<String>,
-        changes: Changes,
-        ttl: Option<Ttl>,
-    ) -> Verdict {
+    fn ask(&self, session: &Session, base_side: Option<Side>, in_conflict: Vec<String>, save: Save) -> Verdict {
+        let Save { base, changes, tags, ttl, .. } = save;
         let ours = match &session.stored {
             Stored::Blob(bytes) => Content::Blob(bytes.clone()),
             stored @ Stored::Attributes { .. } => {
@@ -213,7 +234,8 @@ impl Bench<'_> {
                 expires_in: ttl.unwrap_or(session.ttl),
             },
         };
-        Verdict::Merge(Box::new(Asked { by: self.space.policy.merge.clone(), conflict, others, ttl }))
+        let by = self.space.policy.merge.clone();
+        Verdict::Merge(Box::new(Asked { by, life: session.life, conflict, others, tags, ttl }))
     }
 }
 
@@ -241,6 +263,19 @@ pub(super) fn check_room(session: &Session, changes: &Changes) -> Result<(), Ref
         return Err(too_large("size of the session in bytes", size, MAX_SESSION));
     }
     Ok(())
+}
+
+/// Refuses tags that would make the session exceed its limit.
+pub(super) fn check_tags(session: Option<&Session>, changes: &[TagChange]) -> Result<(), Refusal> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut tags = session.map(|session| session.tags.clone()).unwrap_or_default();
+    change_tags(&mut tags, changes);
+    if tags.len() <= MAX_TAGS {
+        return Ok(());
+    }
+    Err(Refusal::TooLarge { what: "number of tags".into(), len: tags.len() as u64, limit: MAX_TAGS as u64 })
 }
 
 /// Values under their names; the empty name is the blob. What is removed is left out.

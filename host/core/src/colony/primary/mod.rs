@@ -3,6 +3,7 @@
 //! ```text
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
 //!   ends.rs        sessions whose time is over, old tombstones     brake.rs     not too many at once
+//!   tagged.rs      clients: sessions by what they carry            watch.rs     what happened to a session
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
@@ -21,6 +22,8 @@ mod membership;
 mod progress;
 mod replicate;
 mod requests;
+mod tagged;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +39,7 @@ use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
+use self::watch::Watchers;
 use super::clock::{Moment, SessionTime};
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
@@ -91,6 +95,7 @@ pub(super) struct Primary {
     forgotten: Seq,
     brake: Brake,
     confirms: Confirms,
+    watchers: Watchers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -163,6 +168,7 @@ impl Primary {
             forgotten: Seq(0),
             brake: Brake::new(desk.session_time, ends::allowance(desk)),
             confirms: Confirms::default(),
+            watchers: Watchers::default(),
         };
         primary.inherit(desk);
         desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
@@ -262,6 +268,7 @@ impl Primary {
         self.send_again(desk);
         self.confirm_again(desk);
         self.settle(desk);
+        self.end_watches(desk);
         self.tell_news(desk);
     }
 
@@ -287,7 +294,9 @@ impl Primary {
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
         let now = Moment { mono: desk.now.mono, sessions: desk.session_time };
-        for committed in desk.holding.commit_to(everywhere, log_kept, now) {
+        let committed = desk.holding.commit_to(everywhere, log_kept, now);
+        self.tell_watchers(desk, &committed);
+        for committed in committed {
             let seq = committed.op.position.seq;
             if let Some(key) = committed.op.change.key()
                 && self.tips.get(key).is_some_and(|tip| tip.last <= seq)
@@ -335,6 +344,9 @@ impl Primary {
                 desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
             }
         }
+        for caller in self.watchers.callers() {
+            desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        }
     }
 
     /// Whether time alone may give it something to do.
@@ -346,6 +358,7 @@ impl Primary {
             || self.handover.is_some()
             || !self.parked.is_empty()
             || self.confirms.is_restless()
+            || !self.watchers.is_empty()
             || self.wants_change(desk)
             || self.peers.values().any(|peer| peer.is_restless(prepared, committed))
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
+use colony_wire::tag::TagChange;
 use colony_wire::{Position, RequestId};
 
-use super::evaluate::{Asked, Bench, Verdict, check_room};
+use super::evaluate::{Asked, Bench, Verdict, check_room, check_tags};
 use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
@@ -22,8 +23,11 @@ pub(super) struct Parked {
     key: Key,
     asker: Asker,
     deadline: Time,
+    /// The life it changes. It may end while the save waits: by a tag of the session.
+    life: Position,
     conflict: Conflict,
     others: Vec<AttributeChange>,
+    tags: Vec<TagChange>,
     ttl: Option<Ttl>,
     queue: VecDeque<Queued>,
 }
@@ -57,7 +61,7 @@ impl Parked {
             // An op there must be, for the request to be done once; on a blob it changes nothing.
             Settlement::Keep => Changes::Attributes(self.others.clone()),
         };
-        Change::Update { key, changes, ttl: self.ttl, merged: true }
+        Change::Update { key, changes, tags: self.tags.clone(), ttl: self.ttl, merged: true }
     }
 
     /// Who waits here for the answer to this request.
@@ -82,6 +86,15 @@ impl Primary {
                 self.mutate(desk, Queued { asker, mutation, deadline });
                 self.settle(desk);
             }
+            RequestBody::Tagged { tag, after, limit } => {
+                let body = self.tagged(desk, request.token, &tag, after.as_ref(), limit);
+                desk.reply(from, body);
+            }
+            RequestBody::Revoke { stamp, tag } => {
+                self.revoke(desk, from, stamp, &tag, deadline);
+                self.settle(desk);
+            }
+            RequestBody::Watch { key, after } => self.watch(desk, from, request.token, (key, after), deadline),
         }
     }
 
@@ -103,7 +116,8 @@ impl Primary {
         desk.reply(from, body);
     }
 
-    fn refuse_read(&self, desk: &Desk<'_>, token: Option<Position>) -> Option<Refusal> {
+    /// What every read asks first: the barrier is committed, and all that the client has seen is held.
+    pub(super) fn refuse_read(&self, desk: &Desk<'_>, token: Option<Position>) -> Option<Refusal> {
         let is_settled = self.is_settled(desk.holding) || mutant!(desk.settings, ReadBeforeBarrier);
         if !is_settled || self.confirms.is_doubtful() {
             return Some(self.shortage(desk).unwrap_or(Refusal::NotReady));
@@ -122,7 +136,7 @@ impl Primary {
     }
 
     fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
-        if let Some(answer) = self.refuse_or_repeat(desk, &asked) {
+        if let Some(answer) = self.refuse_or_repeat(desk, asked.asker, asked.deadline) {
             if let Some(body) = answer {
                 desk.reply(asked.asker.caller, body);
             }
@@ -174,7 +188,8 @@ impl Primary {
             desk.holding.store.put_off(key, deadline);
         }
         let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
-        Some(ReplyBody::Done(Done { version, life, copies, merged: false, ack: Ack::InSync }))
+        let done = Done { version, life, copies, merged: false, ack: Ack::InSync, ended: 0, more: false };
+        Some(ReplyBody::Done(done))
     }
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
@@ -189,10 +204,15 @@ impl Primary {
 
     /// What can be said without looking at the session: none if it must be looked at, `Some(None)` if the
     /// answer comes later by itself.
-    fn refuse_or_repeat(&mut self, desk: &mut Desk<'_>, asked: &Queued) -> Option<Option<ReplyBody>> {
+    pub(super) fn refuse_or_repeat(
+        &mut self,
+        desk: &mut Desk<'_>,
+        asker: Asker,
+        deadline: Time,
+    ) -> Option<Option<ReplyBody>> {
         let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
         let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
-        let Asker { caller, stamp, ack } = asked.asker;
+        let Asker { caller, stamp, ack } = asker;
         let request = stamp.request;
         if ack == Ack::Durable {
             return refuse(Refusal::NotDurable);
@@ -200,7 +220,7 @@ impl Primary {
         if !self.is_settled(desk.holding) || self.confirms.is_doubtful() {
             return refuse(self.shortage(desk).unwrap_or(Refusal::NotReady));
         }
-        if desk.now.mono >= asked.deadline {
+        if desk.now.mono >= deadline {
             return refuse(Refusal::Late);
         }
         if !mutant!(desk.settings, ForgetRequests) {
@@ -223,8 +243,8 @@ impl Primary {
                 deferred.last().or(parked).map(|before| Some(std::mem::replace(before, caller)))
             };
             if let Some(overtaken) = under_way {
-                if let Some(caller) = overtaken {
-                    desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
+                if let Some(overtaken) = overtaken {
+                    desk.reply(overtaken, ReplyBody::Refused(Refusal::Deposed));
                 }
                 return Some(None);
             }
@@ -264,11 +284,12 @@ impl Primary {
             return;
         }
         let ticket = Ticket(desk.next_serial());
-        let Asked { by, conflict, others, ttl } = question;
+        let Asked { by, life, conflict, others, tags, ttl } = question;
         desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: conflict.clone() });
         self.parked_keys.insert(key.clone(), ticket);
         let queue = VecDeque::new();
-        self.parked.insert(ticket, Parked { key, asker, deadline, conflict, others, ttl, queue });
+        let parked = Parked { key, asker, deadline, life, conflict, others, tags, ttl, queue };
+        self.parked.insert(ticket, parked);
     }
 
     /// A merge was decided, or failed: the referee has the last word, then the save is logged.
@@ -286,20 +307,35 @@ impl Primary {
         }
         let change = parked.change(settled.changes);
         let fits = match (&change, self.current(desk, &parked.key)) {
-            (Change::Update { changes, .. }, Some(session)) => check_room(session, changes),
+            (_, session) if session.is_none_or(|session| session.life != parked.life) => {
+                Err(Refusal::Gone { ended: self.how_ended(desk, &parked.key, parked.life) })
+            }
+            (Change::Update { changes, tags, .. }, Some(session)) => {
+                check_room(session, changes).and_then(|()| check_tags(Some(session), tags))
+            }
             _ => Ok(()),
         };
         let in_time = parked.deadline > desk.now.mono;
-        match fits.and(if in_time { Ok(()) } else { Err(Refusal::Late) }) {
+        match fits {
+            _ if !in_time => desk.reply(parked.asker.caller, ReplyBody::Refused(Refusal::Late)),
             Ok(()) => {
                 self.append(desk, change, Some(parked.asker));
             }
-            Err(refusal) => desk.reply(parked.asker.caller, ReplyBody::Refused(refusal)),
+            Err(refusal) => {
+                let (caller, request) = (parked.asker.caller, parked.asker.stamp.request);
+                self.answer(desk, &parked.key, Deferred { caller, request, body: ReplyBody::Refused(refusal) });
+            }
         }
         for queued in parked.queue {
             self.mutate(desk, queued);
         }
         self.settle(desk);
+    }
+
+    /// How a life ended, if that is still known.
+    fn how_ended(&self, desk: &Desk<'_>, key: &Key, life: Position) -> Option<EndKind> {
+        let ending = self.tips.get(key).and_then(|tip| tip.ended.iter().find(|(ended, _)| *ended == life));
+        ending.map(|(_, kind)| *kind).or_else(|| desk.holding.store.ends().of_life(key, life))
     }
 
     /// Nobody waits for a merge, or behind one, beyond the deadline of the call.
