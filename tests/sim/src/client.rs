@@ -17,6 +17,9 @@ use crate::swarm::Load;
 /// The one namespace of a run: the first that a group creates.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
 
+/// The longest deadline of a mutation (`PROTOCOL.md` 12).
+const MAX_DEADLINE_MS: u32 = 30_000;
+
 /// One client.
 #[derive(Debug)]
 pub struct Client {
@@ -46,6 +49,8 @@ pub struct Call {
     pub body: RequestBody,
     /// Which attempt is the newest.
     pub attempt: u32,
+    /// When it began.
+    pub began: Micros,
     /// When it is given up.
     pub ends: Micros,
     /// What the client had read when it began.
@@ -98,27 +103,27 @@ impl Client {
             (4, Some(view)) => delete(key.clone(), view, rng),
             // What was never read is created if it is not there.
             (2, None) if rng.chance(300) => put(key.clone(), content(index, number, load.bulk), None, rng),
-            _ => return self.open(number, RequestBody::Get { key }, None, now + load.patience),
+            _ => return self.open(number, RequestBody::Get { key }, None, now, load.patience),
         };
         let stamp = self.stamp();
         let base = known.map(|view| view.content);
-        self.open(number, RequestBody::Mutate { stamp, mutation }, base, now + load.patience);
+        self.open(number, RequestBody::Mutate { stamp, mutation }, base, now, load.patience);
     }
 
-    /// Opens a call for `mutation`.
-    pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
+    /// Opens a call for `mutation`, to be given up after `patience`.
+    pub fn mutate(&mut self, number: u64, mutation: Mutation, now: Micros, patience: Micros) {
         let stamp = self.stamp();
-        self.open(number, RequestBody::Mutate { stamp, mutation }, None, ends);
+        self.open(number, RequestBody::Mutate { stamp, mutation }, None, now, patience);
     }
 
-    /// Opens a read of `key`.
-    pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
-        self.open(number, RequestBody::Get { key }, None, ends);
+    /// Opens a read of `key`, to be given up after `patience`.
+    pub fn get(&mut self, number: u64, key: Key, now: Micros, patience: Micros) {
+        self.open(number, RequestBody::Get { key }, None, now, patience);
     }
 
-    fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, ends: Micros) {
+    fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, began: Micros, patience: Micros) {
         let colony = ColonyId::of(NAMESPACE, body.key().as_bytes(), self.buckets);
-        let call = Call { colony, body, attempt: 0, ends, base };
+        let call = Call { colony, body, attempt: 0, began, ends: began + patience, base };
         self.calls.insert(number, call);
     }
 
@@ -138,7 +143,7 @@ impl Client {
         }
         Some(Request {
             colony: call.colony,
-            deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX),
+            deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX).min(MAX_DEADLINE_MS),
             token: self.tokens.get(&call.colony).copied(),
             body: call.body.clone(),
         })

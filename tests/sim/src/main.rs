@@ -17,6 +17,8 @@ use colony_sim::seen::Sight;
 const SEEDS_RUN_TWICE: u64 = 3;
 /// A batch this large must have seen everything at least once.
 const SEEDS_THAT_SEE_ALL: u64 = 100;
+/// A batch this large must have met every step with every fault that can strike there.
+const SEEDS_THAT_MEET_ALL: u64 = 500;
 /// Seeds that a mutant may take to be caught.
 const SEEDS_FOR_A_MUTANT: u64 = 200;
 const USAGE: &str =
@@ -92,6 +94,11 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
         println!("{:>10} {}", batch.seen.count(*sight), sight.words());
     }
     let blind = if seeds >= SEEDS_THAT_SEE_ALL { batch.seen.missing() } else { Vec::new() };
+    println!("{}", batch.seen.coverage);
+    let unmet = if seeds >= SEEDS_THAT_MEET_ALL { batch.seen.coverage.missing() } else { Vec::new() };
+    for (strike, step) in &unmet {
+        println!("never met: {} while {} was under way", strike.words(), step.words());
+    }
     for sight in &blind {
         println!("never seen: {}", sight.words());
     }
@@ -103,7 +110,7 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
     println!("{} events", batch.events);
     println!("colonies that lost every in-sync copy and were offline: {}", batch.seen.count(Sight::Lost));
     println!("{}", summary(&batch));
-    batch.violated.is_empty() && blind.is_empty() && differing.is_empty()
+    batch.violated.is_empty() && blind.is_empty() && unmet.is_empty() && differing.is_empty()
 }
 
 fn is_determined(seed: u64, mutant: Option<Mutant>) -> bool {

@@ -33,6 +33,8 @@ pub enum Rule {
     WholeLog,
     /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
     Progress,
+    /// While only the group is gone, every write is acknowledged.
+    Steady,
     /// A colony without an in-sync copy is offline by the table.
     HonestlyOffline,
     /// The core does not panic.
@@ -59,6 +61,7 @@ impl fmt::Display for Rule {
             Self::Kept => "kept copies stay until their fate is known",
             Self::WholeLog => "a log has no gap",
             Self::Progress => "progress after the heal",
+            Self::Steady => "writes go on without the group",
             Self::HonestlyOffline => "honestly offline",
             Self::NoPanic => "no panic",
             Self::WireAgrees => "the wire agrees",

@@ -18,6 +18,7 @@ use colony_wire::{ClientId, ClusterId, ColonyId, LineageId, RaftId, StartId};
 
 use crate::client::{Client, NAMESPACE};
 use crate::clock::{Clock, MS, Micros, SECOND};
+use crate::coverage::{Step, Strike};
 use crate::event::{Event, Fault, What};
 use crate::group::Group;
 use crate::host::{Host, Process};
@@ -27,6 +28,7 @@ use crate::phase::{Aftermath, Phase};
 use crate::rng::Rng;
 use crate::seen::Sight;
 use crate::swarm::Mix;
+use crate::timepiece::Timepiece;
 use crate::trace::Trace;
 use crate::violation::Violation;
 
@@ -57,6 +59,16 @@ pub struct World {
     /// On which host each start was drawn.
     pub(crate) homes: BTreeMap<StartId, usize>,
     pub(crate) dice: Dice,
+    /// As fast as the fastest host's clock at every moment, with every jump that one of them made: no host has
+    /// counted more time between two moments.
+    pub(crate) fastest: Timepiece,
+    /// Which kinds of faults lie in wait, and for which step.
+    pub(crate) ambushes: BTreeMap<Strike, Step>,
+    /// Whether the next process that acknowledges something is killed before that leaves it, or the next one
+    /// that does while this step is under way.
+    pub(crate) doom: Option<Option<Step>>,
+    /// How many processes were killed so.
+    pub(crate) kills: u64,
     serial: u64,
 }
 
@@ -76,7 +88,14 @@ impl World {
     /// # Errors
     /// If the group's rules break one of the oracle's while the cluster is founded.
     pub fn new(seed: u64, mutant: Option<Mutant>, print: bool) -> Result<Self, Violation> {
-        let mix = Mix::draw(seed, mutant);
+        Self::of(Mix::draw(seed, mutant), seed, print)
+    }
+
+    /// The cluster of this mix; chance comes from `seed`.
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub fn of(mix: Mix, seed: u64, print: bool) -> Result<Self, Violation> {
         let root = Rng::new(seed);
         let nodes = mix.hosts + mix.load.clients + 1;
         let space = Space { name: "sessions".into(), policy: mix.policy.clone() };
@@ -85,8 +104,8 @@ impl World {
             trace: Trace::new(print),
             net: Net::new(mix.net.clone(), mix.hosts, root.fork("net")),
             edge: Net::new(mix.edge.clone(), nodes, root.fork("edge")),
-            group: Group::new(mutant),
-            hosts: (0..mix.hosts).map(|i| Host::new(i, mix.shards[i], mix.clocks[i])).collect(),
+            group: Group::new(mix.settings.mutant),
+            hosts: (0..mix.hosts).map(|i| Host::new(i, mix.shards[i], clock_of(mix.clocks[i]))).collect(),
             clients: Vec::new(),
             asked: Vec::new(),
             calls: 0,
@@ -102,6 +121,10 @@ impl World {
                 plugin: root.fork("plugin"),
                 shell: root.fork("shell"),
             },
+            fastest: clock_of((0, mix.clocks.iter().map(|(_, rate)| *rate).max().unwrap_or(1000))),
+            ambushes: BTreeMap::new(),
+            doom: None,
+            kills: 0,
             serial: 0,
             mix,
         };
@@ -202,6 +225,7 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Host { host, process, what } => self.reach(host, process, what),
+            Event::Late { host, process, what } => self.reach_at_last(host, process, what),
             Event::Answer { caller, frame } => self.answer(caller, frame),
             Event::Wake { client } => self.wake(client),
             Event::Retry { client, call, attempt } => self.retry(client, call, attempt),
@@ -225,6 +249,9 @@ impl World {
                 .note(now, &change.after.cfg.0.to_le_bytes(), || format!("table {} {:?}", change.colony, change.after));
         }
         self.oracle.table(&self.group.state, &self.hosts, command, &changes)?;
+        for change in &changes {
+            self.spring_at_table(change.colony);
+        }
         for host in 0..self.hosts.len() {
             self.feed(host);
         }
@@ -280,8 +307,17 @@ impl World {
         Ok(())
     }
 
+    /// True time on the fastest clock there was at every moment.
+    pub(crate) fn counted(&self) -> Micros {
+        self.fastest.mono(self.clock.now())
+    }
+
     /// All colonies of the run.
     pub(crate) fn colonies(&self) -> Vec<ColonyId> {
         self.group.state.table.keys().copied().collect()
     }
+}
+
+fn clock_of((ahead, rate): (Micros, u64)) -> Timepiece {
+    Timepiece::new(ahead, rate)
 }

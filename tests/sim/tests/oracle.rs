@@ -8,6 +8,7 @@ use colony_sim::group::Change as TableChange;
 use colony_sim::host::{Host, Process};
 use colony_sim::oracle::{Oracle, Truth};
 use colony_sim::swarm::Mix;
+use colony_sim::timepiece::Timepiece;
 use colony_sim::violation::{Rule, Violation};
 use colony_wire::client::{Done, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Op, Stamp};
@@ -138,7 +139,7 @@ fn a_new_primary_in_the_old_reign_is_refused() {
 /// What an oracle that has seen nothing says to an answer.
 fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Option<Rule> {
     let mix = Mix::draw(0, None);
-    let mut host = Host::new(0, 1, (0, 1000));
+    let mut host = Host::new(0, 1, Timepiece::new(0, 1000));
     host.process = Some(Process::new(1, StartId(1), LineageId(1), 1, &mix.settings));
     let request = Request { colony: COLONY, deadline_ms: 1, token: None, body };
     let reply = Reply { served_by: StartId(1), seen, body: answer };

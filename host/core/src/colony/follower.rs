@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use colony_wire::limits::{MAX_FRAME, MAX_SNAPSHOT_CHUNKS};
 use colony_wire::op::Op;
 use colony_wire::peer::{Append, Chunk, PeerBody};
 use colony_wire::{Cfg, Reign, Seq};
 
+use super::doing::Load;
 use super::holding::Holding;
 use super::log::Log;
 use super::settings::Settings;
@@ -35,6 +37,17 @@ impl Follower {
     /// A follower of a reign of whose log it knows nothing yet.
     pub(super) fn new(begun: Cfg) -> Self {
         Self { matched: Seq(0), named: Cfg(0), begun, assembly: None, buffer: BTreeMap::new(), buffered: 0 }
+    }
+
+    /// How full what it keeps is.
+    pub(super) fn loads(&self, settings: &Settings) -> [Load; 3] {
+        let chunks = self.assembly.as_ref().map_or(0, Assembly::len);
+        [
+            Load::new("ops that came early", self.buffer.len(), settings.max_buffered),
+            // The last one may be as long as an op can be.
+            Load::new("bytes of ops that came early", self.buffered, settings.max_buffered_bytes + MAX_FRAME),
+            Load::new("chunks of a snapshot", chunks, MAX_SNAPSHOT_CHUNKS as usize),
+        ]
     }
 
     /// Takes in a batch of the reigning primary; says what to answer.

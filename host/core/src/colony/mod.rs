@@ -31,6 +31,7 @@
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
 //!   records.rs   exactly once                 snapshot.rs  a state as chunks
+//!   doing.rs     what a peer is in the middle of, and how full it is
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -47,6 +48,7 @@ macro_rules! mutant {
     }};
 }
 
+mod doing;
 mod follower;
 mod history;
 mod holding;
@@ -63,6 +65,7 @@ mod shard;
 mod snapshot;
 mod store;
 
+pub use doing::{Doing, Load};
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};
 #[cfg(feature = "mutants")]

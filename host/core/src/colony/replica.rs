@@ -7,6 +7,7 @@ use colony_wire::op::Op;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
+use super::doing::{Doing, Load};
 use super::follower::Follower;
 use super::history::History;
 use super::holding::Holding;
@@ -168,6 +169,37 @@ impl Replica {
             Role::Primary(primary) => primary.is_settled(&self.holding) && self.heard == self.entry.reign,
             Role::Follower(_) => false,
         }
+    }
+
+    /// The highest reign heard of, by the table or by a message.
+    #[must_use]
+    pub fn heard(&self) -> Reign {
+        self.heard
+    }
+
+    /// What it is in the middle of.
+    #[must_use]
+    pub fn doing(&self) -> Doing {
+        let mut doing = Doing::default();
+        let uncommitted = self.committed().0 + 1..=self.prepared().0;
+        for op in uncommitted.filter_map(|place| self.op(Seq(place))) {
+            doing.write |= op.stamp.is_some();
+            doing.expiry |= op.stamp.is_none() && op.change.key().is_some();
+        }
+        match &self.role {
+            Role::Primary(primary) => primary.doing(&self.holding, doing),
+            Role::Follower(_) => doing,
+        }
+    }
+
+    /// How full what it keeps is; the states of sessions count in the host's memory.
+    pub fn loads(&self) -> impl Iterator<Item = Load> {
+        let holding = self.holding.loads(&self.settings, self.entry.reign);
+        let (primary, follower) = match &self.role {
+            Role::Primary(primary) => (Some(primary.loads(&self.holding, &self.settings, &self.entry)), None),
+            Role::Follower(follower) => (None, Some(follower.loads(&self.settings))),
+        };
+        holding.into_iter().chain(primary.into_iter().flatten()).chain(follower.into_iter().flatten())
     }
 
     /// The newest table entry known to exist: heard, or named by the primary.

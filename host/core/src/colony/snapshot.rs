@@ -90,6 +90,11 @@ impl Assembly {
         self.reign == chunk.reign && self.transfer == chunk.transfer && self.count == chunk.count
     }
 
+    /// How many chunks are there.
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
     pub(super) fn take(&mut self, chunk: &Chunk, now: Time) -> Taken {
         let next = self.parts.len() as u32;
         if chunk.index < next {

@@ -4,6 +4,7 @@
 //!   requests.rs    clients: once-only, reads, changes, merges      evaluate.rs  one mutation, judged
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
+//!   survey.rs      what it is in the middle of
 //! ```
 //!
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
@@ -14,6 +15,7 @@ mod membership;
 mod progress;
 mod replicate;
 mod requests;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -70,6 +70,11 @@ impl Parked {
         self.queue.iter_mut().find(|queued| queued.stamp.request == request).map(|queued| &mut queued.caller)
     }
 
+    /// How many changes wait behind it.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Everybody who waits here.
     pub(super) fn callers(self) -> impl Iterator<Item = Caller> {
         std::iter::once(self.caller).chain(self.queue.into_iter().map(|queued| queued.caller))
