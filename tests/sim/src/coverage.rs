@@ -94,6 +94,12 @@ named! {
     }
 }
 
+impl Step {
+    /// Those that faults meet too seldom by chance alone.
+    pub const RARE: &[Self] =
+        &[Self::Unheard, Self::Barrier, Self::Inherited, Self::Handover, Self::Snapshot, Self::Fate, Self::Offline];
+}
+
 /// How often each kind of fault struck while each step was under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {

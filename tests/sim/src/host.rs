@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use colony_core::colony::{Replica, Settings, Shard};
 use colony_core::Now;
+use colony_core::colony::{Replica, Settings, Shard};
 use colony_wire::{ColonyId, LineageId, Revision, StartId};
 
 use crate::clock::Micros;

@@ -46,7 +46,8 @@ impl World {
             Fault::Due(strike) => {
                 self.schedule_next(strike);
                 if self.dice.faults.chance(self.mix.faults.aimed) {
-                    let step = self.dice.faults.pick(Step::ALL);
+                    let rare = self.dice.faults.chance(500);
+                    let step = self.dice.faults.pick(if rare { Step::RARE } else { Step::ALL });
                     self.lie_in_wait(strike, step);
                 } else {
                     return self.strike(strike, None);

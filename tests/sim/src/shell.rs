@@ -211,6 +211,7 @@ impl World {
             }
             Output::Propose(command) => {
                 self.trace.note(at, &command.encode(), || format!("h{host}.{shard} proposes {command:?}"));
+                self.oracle.proposed(&self.hosts[host], &command)?;
                 self.propose(host, command);
             }
             Output::Merge { ticket, by, conflict, .. } => {
@@ -255,8 +256,8 @@ impl World {
     }
 
     fn send_answer(&mut self, host: usize, to: Caller, frame: Bytes) {
-        let Some((client, _, _)) = self.asked(to) else { return };
-        let node = self.hosts.len() + *client;
+        let Some(asked) = self.asked(to) else { return };
+        let node = self.hosts.len() + asked.client;
         for span in self.edge.send(self.clock.now(), host, node).into_iter().flatten() {
             self.clock.after(span, Event::Answer { caller: to, frame: frame.clone() });
         }

@@ -184,7 +184,7 @@ impl Mix {
         Self {
             settings,
             faulty_for: quiet.from + quiet.span + 2 * SECOND,
-            load: Load { pause: self.load.pause.max(60 * MS), ..self.load },
+            load: Load { pause: self.load.pause.max(60 * MS), backward: 0, ..self.load },
             net: whole(self.net),
             edge: whole(self.edge),
             faults: Faults { means: BTreeMap::new(), ..self.faults },
@@ -306,7 +306,7 @@ fn agreement(rng: &mut Rng) -> Agreement {
 fn faults(rng: &mut Rng) -> Faults {
     const KINDS: [(Strike, PerMille, u64, u64); 16] = [
         (Strike::Crash, 550, 3, 15),
-        (Strike::Massacre, 120, 8, 30),
+        (Strike::Massacre, 200, 4, 16),
         (Strike::Pause, 500, 2, 12),
         (Strike::Split, 450, 3, 12),
         (Strike::OneWay, 350, 2, 12),

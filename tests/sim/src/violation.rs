@@ -31,6 +31,24 @@ pub enum Rule {
     Kept,
     /// A log has no gap, and what is committed stays.
     WholeLog,
+    /// I2: only a primary commits what nobody committed before.
+    PrimaryFirst,
+    /// I13: nothing grows beyond its bound.
+    Bounded,
+    /// What is judged by a condition is carried out only if it holds, and no change is overwritten unseen.
+    Conditions,
+    /// A session ends by expiry no earlier than its time to live allows, on any clock.
+    Lifetime,
+    /// The answer to a request is kept for as long as its client may ask again.
+    AnswersKept,
+    /// Who has heard of a later reign answers no reads.
+    Fenced,
+    /// A start that was declared dead, and knows it, says nothing more.
+    StaysDead,
+    /// A reign is handed over once everything is held everywhere.
+    Flushed,
+    /// Hybrid time never goes back.
+    HybridTime,
     /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
     Progress,
     /// While only the group is gone, every write is acknowledged.
@@ -60,6 +78,15 @@ impl fmt::Display for Rule {
             Self::EqualDigests => "I12 equal digests",
             Self::Kept => "kept copies stay until their fate is known",
             Self::WholeLog => "a log has no gap",
+            Self::PrimaryFirst => "I2 the primary commits first",
+            Self::Bounded => "I13 everything is below its bound",
+            Self::Conditions => "conditions hold",
+            Self::Lifetime => "no session ends early",
+            Self::AnswersKept => "answers are kept for repetitions",
+            Self::Fenced => "no reads after a later reign was heard of",
+            Self::StaysDead => "a dead start is silent",
+            Self::Flushed => "a reign is handed over flushed",
+            Self::HybridTime => "hybrid time never goes back",
             Self::Progress => "progress after the heal",
             Self::Steady => "writes go on without the group",
             Self::HonestlyOffline => "honestly offline",

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use colony_core::colony::{Mutant, Space};
 use colony_core::group::{Command, Member, MemberState, Outcome, Refusal};
-use colony_wire::client::Request;
 use colony_wire::{ClientId, ClusterId, ColonyId, LineageId, RaftId, StartId};
 
 use crate::client::{Client, NAMESPACE};
@@ -31,6 +30,7 @@ use crate::swarm::Mix;
 use crate::timepiece::Timepiece;
 use crate::trace::Trace;
 use crate::violation::Violation;
+use crate::visit::Asked;
 
 /// How often the group's leader looks after the cluster.
 pub(crate) const GOVERN_EVERY: Micros = 100 * MS;
@@ -49,8 +49,8 @@ pub struct World {
     pub(crate) group: Group,
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
-    /// What was asked under each caller: (client, call, the request).
-    pub(crate) asked: Vec<(usize, u64, Request)>,
+    /// What was asked under each caller.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) calls: u64,
     pub(crate) oracle: Oracle,
     pub(crate) phase: Phase,
@@ -218,6 +218,7 @@ impl World {
             return Ok(false);
         }
         let Some(event) = self.clock.advance() else { return Ok(false) };
+        self.oracle.counts(self.counted());
         self.happen(event).map_err(|violation| Violation { at: self.clock.now(), ..violation })?;
         Ok(true)
     }

@@ -1,15 +1,14 @@
 //! Histories that never happened: an oracle that takes them proves nothing.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use colony_core::group::{Command, Entry, State};
 use colony_sim::group::Change as TableChange;
 use colony_sim::host::{Host, Process};
-use colony_sim::oracle::{Oracle, Truth};
+use colony_sim::oracle::{Asked, Oracle, Truth};
 use colony_sim::swarm::Mix;
 use colony_sim::timepiece::Timepiece;
 use colony_sim::violation::{Rule, Violation};
+use colony_wire::admin::OnConflict;
 use colony_wire::client::{Done, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::session::{Content, EndKind, Key, Mutation, Precondition};
@@ -47,11 +46,14 @@ fn asks(number: u64, text: &'static str) -> (RequestId, Mutation) {
 
 /// Commits a history of which only the last op may be refused.
 fn commit(ops: &[Op]) -> Result<(), Violation> {
-    let asked = BTreeMap::from([asks(1, "a"), asks(2, "b")]);
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    for (request, mutation) in [asks(1, "a"), asks(2, "b")] {
+        asked.note(request, &mutation);
+    }
     let mut truth = Truth::default();
     for op in ops {
         truth.note_prepared(op)?;
-        truth.note_committed(op, &asked, true)?;
+        truth.note_committed(op, &asked, 0)?;
     }
     Ok(())
 }
@@ -143,7 +145,7 @@ fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Opt
     host.process = Some(Process::new(1, StartId(1), LineageId(1), 1, &mix.settings));
     let request = Request { colony: COLONY, deadline_ms: 1, token: None, body };
     let reply = Reply { served_by: StartId(1), seen, body: answer };
-    broken(Oracle::new(&mix).replied(&host, &request, &reply))
+    broken(Oracle::new(&mix).replied(&host, &request, None, &reply))
 }
 
 #[test]

@@ -77,11 +77,15 @@ impl Follower {
         }
         let end = Seq(before.0 + append.ops.len() as u64);
         for op in append.ops {
+            if mutant!(settings, KeepOldOps) && holding.log.get(op.position.seq).is_some() {
+                continue;
+            }
             take(holding, op);
         }
         self.matched = self.matched.max(end);
         self.take_buffered(holding);
-        holding.commit_to(append.commit.min(self.matched), settings.log_kept, now);
+        let known = if mutant!(settings, CommitUnmatched) { append.commit } else { append.commit.min(self.matched) };
+        holding.commit_to(known, settings.log_kept, now);
         Some(self.appended(holding, append.reign))
     }
 

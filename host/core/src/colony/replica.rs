@@ -271,7 +271,9 @@ impl Replica {
             _ if ColonyId::of(self.colony.namespace, request.body.key().as_bytes(), buckets) != self.colony => {
                 Refusal::NoColony
             }
-            Role::Primary(_) if self.heard > self.entry.reign => Refusal::NotPrimary { reign },
+            Role::Primary(_) if self.heard > self.entry.reign && !mutant!(self.settings, ServeAfterHigherReign) => {
+                Refusal::NotPrimary { reign }
+            }
             Role::Primary(primary) => {
                 return primary.request(&mut desk!(self, loan), from, request);
             }
@@ -302,7 +304,9 @@ impl Replica {
                 }
             }
             PeerBody::Deposed { reign } => self.hear(reign, loan),
-            PeerBody::Appended { reign, cfg, begun, prepared, committed } if reign == self.entry.reign => {
+            PeerBody::Appended { reign, cfg, begun, prepared, committed }
+                if reign == self.entry.reign || mutant!(self.settings, CountStaleAcks) =>
+            {
                 let ack = Ack { cfg, begun, prepared, committed };
                 self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
             }
@@ -368,6 +372,10 @@ impl Replica {
             // Longer than the primary: a peer must not forget first what it may have to answer for.
             let ttl = self.settings.record_ttl * 2;
             self.holding.store.records.age(loan.now.mono, ttl);
+            #[cfg(feature = "mutants")]
+            if mutant!(self.settings, FollowersExpire) {
+                self.holding.store.end_overdue(loan.now.mono);
+            }
         }
         self.as_primary(loan, |primary, desk| primary.sweep(desk));
     }

@@ -11,6 +11,7 @@ use colony_wire::{Position, Seq};
 use super::super::history::History;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
+use super::super::settings::Settings;
 use crate::merge::{Conflict, Occasion, Side};
 use crate::{Now, Time};
 
@@ -40,6 +41,7 @@ pub(super) struct Bench<'a> {
     pub(super) history: &'a History,
     /// The session as the newest prepared op leaves it.
     pub(super) current: Option<&'a Session>,
+    pub(super) settings: &'a Settings,
 }
 
 impl Bench<'_> {
@@ -72,6 +74,9 @@ impl Bench<'_> {
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
+        if mutant!(self.settings, IgnorePreconditions) {
+            return Ok(());
+        }
         match (precondition, self.current) {
             (Precondition::None, _) | (Precondition::Absent, None) => Ok(()),
             (Precondition::Absent, Some(session)) => Err(Refusal::Exists { version: session.version }),

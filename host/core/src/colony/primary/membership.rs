@@ -83,8 +83,8 @@ impl Primary {
         let has_caught_up = |start: &&StartId| {
             let Some(peer) = self.peers.get(start) else { return false };
             let is_the_copy = peer.knows >= entry.cfg || mutant!(desk.settings, TrustLostCopy);
-            let holds_enough =
-                peer.counted_on && is_the_copy && peer.matched >= committed && self.is_settled(desk.holding);
+            let is_settled = self.is_settled(desk.holding) || mutant!(desk.settings, AddBeforeBarrier);
+            let holds_enough = peer.counted_on && is_the_copy && peer.matched >= committed && is_settled;
             !entry.is_in_sync(**start)
                 && (holds_enough || (mutant!(desk.settings, ProposeBelowCommitted) && peer.heard > Time(0)))
         };
@@ -120,6 +120,10 @@ impl Primary {
         if !Self::is_over(desk.now.mono, proposed.at, desk.settings.propose_again_after) {
             return;
         }
+        if mutant!(desk.settings, GiveUpProposal) {
+            self.proposed = None;
+            return;
+        }
         let add = proposed.add.filter(|start| !silent(start));
         let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
         let command = Command::ChangeInSync {
@@ -150,7 +154,8 @@ impl Primary {
 
     /// Stops, flushes, and when everything is held everywhere, asks the group.
     fn hand_over(&mut self, desk: &mut Desk<'_>) {
-        let is_flushed = desk.holding.committed() == desk.holding.prepared() && self.parked.is_empty();
+        let is_flushed = desk.holding.committed() == desk.holding.prepared() && self.parked.is_empty()
+            || mutant!(desk.settings, HandOverUnflushed);
         let Some(handover) = &mut self.handover else { return };
         let again = desk.settings.propose_again_after;
         match handover.proposed {
@@ -190,7 +195,7 @@ impl Primary {
 }
 
 /// Whether a peer owes an acknowledgement and has said nothing for longer than `replica_timeout`.
-fn is_silent(desk: &Desk<'_>, owes_since: Option<Time>, heard: Time) -> bool {
+pub(super) fn is_silent(desk: &Desk<'_>, owes_since: Option<Time>, heard: Time) -> bool {
     let timeout = desk.settings.replica_timeout;
     owes_since.is_some_and(|since| desk.now.mono.since(since) > timeout) && desk.now.mono.since(heard) > timeout
 }

@@ -129,7 +129,9 @@ impl Primary {
             parked_keys: BTreeMap::new(),
         };
         primary.inherit(desk);
-        desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
+        if !mutant!(desk.settings, PromoteWithoutPad) {
+            desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
+        }
         desk.holding.store.records.restart(desk.now.mono);
         primary.append(desk, Change::Barrier, None);
         primary.meet_peers(desk);
@@ -212,12 +214,20 @@ impl Primary {
 
     /// Slow work, done for every colony in turn: sessions whose time is over end, old records go.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>) {
-        desk.holding.store.records.age(desk.now.mono, desk.settings.record_ttl);
+        let is_kept = !mutant!(desk.settings, ForgetAnswersAtOnce);
+        let record_ttl = if is_kept { desk.settings.record_ttl } else { std::time::Duration::ZERO };
+        desk.holding.store.records.age(desk.now.mono, record_ttl);
         if !self.is_settled(desk.holding) || self.handover.is_some() {
             return;
         }
         let due = desk.holding.store.expired(desk.now.mono).take(desk.settings.max_expiries);
         let due: Vec<Key> = due.cloned().collect();
+        #[cfg(feature = "mutants")]
+        let due = if mutant!(desk.settings, ExpireByWallClock) {
+            desk.holding.store.overdue_by(desk.now.wall_ms)
+        } else {
+            due
+        };
         for key in due {
             // A session with a change under way is in use; what the change leaves is looked at next time.
             let busy = self.tips.contains_key(&key) || self.parked_keys.contains_key(&key);
@@ -233,7 +243,10 @@ impl Primary {
         let prepared = desk.holding.prepared();
         let needed = self.needed(desk);
         let held = |start: &StartId| self.peers.get(start).map_or(Seq(0), |peer| peer.matched);
-        let slowest = needed.iter().map(held).min().unwrap_or(prepared);
+        let mut places: Vec<Seq> = needed.iter().map(held).collect();
+        places.sort_unstable();
+        let enough = if mutant!(desk.settings, CommitByMajority) { places.len() / 2 } else { 0 };
+        let slowest = places.get(enough).copied().unwrap_or(prepared);
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
@@ -265,6 +278,10 @@ impl Primary {
             needed.extend(self.proposed.as_ref().and_then(|proposed| proposed.add));
         }
         needed.remove(&desk.me);
+        if mutant!(desk.settings, DropSilentAlone) {
+            let is_silent = |peer: &Progress| membership::is_silent(desk, peer.owes_since, peer.heard);
+            needed.retain(|start| !self.peers.get(start).is_some_and(is_silent));
+        }
         needed
     }
 

@@ -164,7 +164,14 @@ impl Primary {
         let next = common.max(peer.matched).next();
         if next <= forgotten {
             let id = desk.next_serial();
-            let Some(chunks) = snapshot::cut(&desk.holding.store, desk.settings, now) else { return };
+            let chunks = if mutant!(desk.settings, SnapshotAtPrepared) {
+                let mut ahead = desk.holding.clone();
+                ahead.commit_to(ahead.prepared(), usize::MAX, now);
+                snapshot::cut(&ahead.store, desk.settings, now)
+            } else {
+                snapshot::cut(&desk.holding.store, desk.settings, now)
+            };
+            let Some(chunks) = chunks else { return };
             let patience = desk.settings.resend_after;
             peer.stage =
                 Stage::Snapshot(Transfer { id, at: committed, chunks, taken: 0, sent: 0, moved: now, patience });

@@ -13,6 +13,7 @@ use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
 use crate::colony::records::Known;
+use crate::colony::store::answer;
 use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
 
 /// A save that waits for a merge, and what came for the same session meanwhile. The session waits, not the
@@ -101,7 +102,8 @@ impl Primary {
         if !self.is_settled(desk.holding) && !mutant!(desk.settings, ReadBeforeBarrier) {
             return ReplyBody::Refused(Refusal::NotReady);
         }
-        if token.is_some_and(|token| !desk.holding.store.history.covers(token)) {
+        let is_behind = token.is_some_and(|token| !desk.holding.store.history.covers(token));
+        if is_behind && !mutant!(desk.settings, IgnoreTokens) {
             return ReplyBody::Refused(Refusal::Behind);
         }
         let session =
@@ -126,6 +128,7 @@ impl Primary {
             space: desk.space,
             history: &desk.holding.store.history,
             current: self.current(desk, &key),
+            settings: desk.settings,
         };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
@@ -143,7 +146,8 @@ impl Primary {
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
     fn answer(&mut self, desk: &mut Desk<'_>, key: &Key, answer: Deferred) {
-        let Some(tip) = self.tips.get(key) else { return desk.reply(answer.caller, answer.body) };
+        let tip = self.tips.get(key).filter(|_| !mutant!(desk.settings, RefuseUncommitted));
+        let Some(tip) = tip else { return desk.reply(answer.caller, answer.body) };
         if self.deferred.values().map(Vec::len).sum::<usize>() >= desk.settings.max_parked {
             let busy = Refusal::Busy { what: "answers to be confirmed".into() };
             return desk.reply(answer.caller, ReplyBody::Refused(busy));
@@ -169,8 +173,13 @@ impl Primary {
                     let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
                     return Some(Some(ReplyBody::Done(colony_wire::client::Done { copies, ..done })));
                 }
-                Known::Forgotten => return refuse(Refusal::Unknown),
-                Known::New => {}
+                Known::Forgotten if !mutant!(desk.settings, RedoForgotten) => return refuse(Refusal::Unknown),
+                Known::Forgotten | Known::New => {}
+            }
+            if mutant!(desk.settings, AnswerInFlight)
+                && let Some(op) = self.in_flight.get(&request).and_then(|seq| desk.holding.log.get(*seq))
+            {
+                return Some(Some(ReplyBody::Done(answer(op, None, None))));
             }
             // The newest attempt gets the answer. An earlier one may have nobody waiting any more; it is
             // told that it was overtaken, so that the shell forgets it.
