@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::client::{Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, Key, Mutation, Precondition, SessionView};
 use colony_wire::{ClientId, ColonyId, NamespaceId, Position, RequestId, StartId};
@@ -55,6 +55,8 @@ pub struct Call {
     pub ends: Micros,
     /// What the client had read when it began.
     base: Option<Content>,
+    /// Whether it adds one to a counter, and is repeated until it is known whether it did.
+    pub adds: bool,
 }
 
 /// What a client makes of an answer.
@@ -110,6 +112,36 @@ impl Client {
         self.open(number, RequestBody::Mutate { stamp, mutation }, base, now, load.patience);
     }
 
+    /// Adds one to a counter that it has read, else reads it, or creates it. True if it adds.
+    pub fn increment(&mut self, rng: &mut Rng, key: Key, number: u64, now: Micros, patience: Micros) -> bool {
+        let Some(view) = self.read.get(&key).cloned() else {
+            if rng.chance(800) {
+                self.get(number, key, now, patience);
+            } else {
+                let content = counter("0".to_owned());
+                let put = Mutation::Put { key, content, ttl: None, precondition: Precondition::Absent };
+                self.mutate(number, put, now, patience);
+            }
+            return false;
+        };
+        let count = counted(&view.content) + 1;
+        let mutation = if rng.chance(500) {
+            let precondition = Precondition::Version(view.version);
+            Mutation::Put { key, content: counter(count.to_string()), ttl: None, precondition }
+        } else {
+            let base = Base { life: view.life, version: view.version };
+            let value = Some(Bytes::from(format!("{count}+{number}")));
+            let changes = Changes::Attributes(vec![(COUNT.to_owned(), value)]);
+            Mutation::Save { key, base, changes, ttl: None, base_values: None }
+        };
+        let stamp = self.stamp();
+        self.open(number, RequestBody::Mutate { stamp, mutation }, Some(view.content), now, patience);
+        if let Some(call) = self.calls.get_mut(&number) {
+            call.adds = true;
+        }
+        true
+    }
+
     /// Opens a call for `mutation`, to be given up after `patience`.
     pub fn mutate(&mut self, number: u64, mutation: Mutation, now: Micros, patience: Micros) {
         let stamp = self.stamp();
@@ -123,7 +155,7 @@ impl Client {
 
     fn open(&mut self, number: u64, body: RequestBody, base: Option<Content>, began: Micros, patience: Micros) {
         let colony = ColonyId::of(NAMESPACE, body.key().as_bytes(), self.buckets);
-        let call = Call { colony, body, attempt: 0, began, ends: began + patience, base };
+        let call = Call { colony, body, attempt: 0, began, ends: began + patience, base, adds: false };
         self.calls.insert(number, call);
     }
 
@@ -191,7 +223,9 @@ impl Client {
                 }
             }
             ReplyBody::Refused(refusal) => {
-                if refusal.is_retryable() {
+                // That one attempt came too late says nothing of the attempts before it.
+                let is_open = call.adds && *refusal == Refusal::Late;
+                if refusal.is_retryable() || is_open {
                     Next::Later
                 } else {
                     self.read.remove(&key);
@@ -223,8 +257,12 @@ impl Call {
     }
 }
 
+fn counter(value: String) -> Content {
+    Content::Attributes(BTreeMap::from([(COUNT.to_owned(), Bytes::from(value))]))
+}
+
 /// The key of this number: short, so that several share a colony.
-fn session_key(index: u64) -> Key {
+pub(crate) fn session_key(index: u64) -> Key {
     key_of(format!("s{index}"))
 }
 

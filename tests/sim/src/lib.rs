@@ -14,6 +14,7 @@
 //!                           |- client.rs, visit.rs   applications        plugin.rs  merges
 //!                           |- phase.rs              the heal, and what must hold after it
 //!                           |- steady.rs             what must go on while only the group is gone
+//!                           |- counters.rs           runs that only count
 //!                           `- oracle/               what must hold always
 //! ```
 //!
@@ -24,6 +25,7 @@ mod ambush;
 pub mod batch;
 pub mod client;
 pub mod clock;
+pub mod counters;
 pub mod coverage;
 pub mod event;
 mod govern;

@@ -132,7 +132,10 @@ impl World {
         self.met_on(strike, host);
         self.kills += u64::from(strike == Strike::CutShort);
         self.trace.words(self.clock.now(), format_args!("h{host} is killed"));
-        self.hosts[host].process = None;
+        let dead = self.hosts[host].process.take();
+        if let Some(process) = dead.filter(|_| self.mix.faults.noticed) {
+            self.clock.after(0, Event::Fault(Fault::Bury(process.start())));
+        }
         self.hosts[host].stopped = None;
         self.hosts[host].slow = None;
         let down = self.lasting();
@@ -141,7 +144,8 @@ impl World {
 
     /// Whether a host is not killed.
     pub(crate) fn is_spared(&self, host: usize) -> bool {
-        self.mix.faults.merciful && self.is_last_holder(host)
+        let is_unheard = self.mix.faults.careful && !self.group.decides(self.clock.now());
+        is_unheard || (self.mix.faults.merciful && self.is_last_holder(host))
     }
 
     /// Whether a colony has no in-sync start that runs elsewhere.
@@ -285,7 +289,10 @@ impl World {
         if !self.group.decides(self.clock.now()) || !self.group.state.is_up(start) {
             return Ok(());
         }
-        self.oracle.seen.note(Sight::Accusation);
+        let runs = |process: &crate::host::Process| process.start() == start;
+        if self.hosts.iter().filter_map(|host| host.process.as_ref()).any(runs) {
+            self.oracle.seen.note(Sight::Accusation);
+        }
         self.declare_dead(start)
     }
 

@@ -222,6 +222,7 @@ impl World {
 
     /// The last checks of a run, on a cluster at rest.
     fn finish(&mut self) -> Result<(), Violation> {
+        self.compare_counters()?;
         for colony in self.colonies() {
             if self.aftermath.recoverable.contains(&colony) {
                 self.oracle.compare_sessions(&self.hosts, colony)?;

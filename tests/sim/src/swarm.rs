@@ -122,6 +122,12 @@ pub struct Faults {
     pub lasting: Micros,
     /// Whether crashes spare the last in-sync copy of every colony.
     pub merciful: bool,
+    /// Whether the group hears of a killed process at once, as by the closed socket of a sentinel connection
+    /// (`PROTOCOL.md` 13).
+    pub noticed: bool,
+    /// Whether nothing is killed that the group would not hear of at once: a start that is declared dead by
+    /// mistake may otherwise leave a colony to one that is dead and not known to be.
+    pub careful: bool,
 }
 
 /// A run in which the group is gone for minutes and nothing else happens.
@@ -340,5 +346,7 @@ fn faults(rng: &mut Rng) -> Faults {
         aimed: rng.pick(&[0, 300, 700, 900]),
         lasting: rng.pick(&[300 * MS, 1500 * MS, 4 * SECOND]),
         merciful: rng.chance(800),
+        noticed: rng.chance(300),
+        careful: false,
     }
 }

@@ -47,6 +47,8 @@ pub enum Rule {
     StaysDead,
     /// A reign is handed over once everything is held everywhere.
     Flushed,
+    /// A counter holds exactly the increments that were acknowledged.
+    Exact,
     /// Hybrid time never goes back.
     HybridTime,
     /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
@@ -86,6 +88,7 @@ impl fmt::Display for Rule {
             Self::Fenced => "no reads after a later reign was heard of",
             Self::StaysDead => "a dead start is silent",
             Self::Flushed => "a reign is handed over flushed",
+            Self::Exact => "counters are exact",
             Self::HybridTime => "hybrid time never goes back",
             Self::Progress => "progress after the heal",
             Self::Steady => "writes go on without the group",

@@ -35,6 +35,10 @@ impl World {
         }
         let pause = self.dice.clients.around(self.mix.load.pause);
         self.clock.after(MS + pause, Event::Wake { client });
+        if self.tally.is_some() {
+            let has_room = self.clients[client].calls.len() < self.mix.load.open;
+            return if has_room { self.increment(client) } else { Ok(()) };
+        }
         let now = self.clock.now();
         let load = &self.mix.load;
         if self.dice.clients.chance(load.renew) {
@@ -131,7 +135,11 @@ impl World {
         {
             self.oracle.shows(by, colony, seen);
         }
+        let adds = self.clients[client].calls.get(&call).filter(|call| call.adds).map(|call| call.body.key().clone());
         let next = self.clients[client].take(call, &reply, &mut self.dice.clients);
+        if let Some(key) = adds.filter(|_| next == Next::Over) {
+            self.incremented(key, &reply.body)?;
+        }
         match next {
             Next::Again => self.attempt(client, call),
             // The retry that the attempt has set asks again, of whom the table names then.

@@ -17,6 +17,7 @@ use colony_wire::{ClientId, ClusterId, ColonyId, LineageId, RaftId, StartId};
 
 use crate::client::{Client, NAMESPACE};
 use crate::clock::{Clock, MS, Micros, SECOND};
+use crate::counters::Tally;
 use crate::coverage::{Step, Strike};
 use crate::event::{Event, Fault, What};
 use crate::group::Group;
@@ -69,6 +70,8 @@ pub struct World {
     pub(crate) doom: Option<Option<Step>>,
     /// How many processes were killed so.
     pub(crate) kills: u64,
+    /// What clients have counted, in a run that does nothing else.
+    pub(crate) tally: Option<Tally>,
     serial: u64,
 }
 
@@ -125,6 +128,7 @@ impl World {
             ambushes: BTreeMap::new(),
             doom: None,
             kills: 0,
+            tally: None,
             serial: 0,
             mix,
         };

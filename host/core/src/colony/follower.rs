@@ -71,6 +71,9 @@ impl Follower {
         if !follows {
             // Also while a snapshot arrives: the primary may have given it up, and then only this tells it
             // where to go on.
+            if mutant!(settings, CommitUnmatched) {
+                holding.commit_to(append.commit, settings.log_kept, now);
+            }
             let answer = self.mismatch(holding, append.reign);
             self.keep(append.ops, settings);
             return Some(answer);
@@ -84,8 +87,7 @@ impl Follower {
         }
         self.matched = self.matched.max(end);
         self.take_buffered(holding);
-        let known = if mutant!(settings, CommitUnmatched) { append.commit } else { append.commit.min(self.matched) };
-        holding.commit_to(known, settings.log_kept, now);
+        holding.commit_to(append.commit.min(self.matched), settings.log_kept, now);
         Some(self.appended(holding, append.reign))
     }
 

@@ -42,7 +42,7 @@ pub enum Mutant {
     CommitWithoutUnion,
     /// A snapshot is taken of what is prepared, not of what is committed.
     SnapshotAtPrepared,
-    /// A peer commits up to the primary's position without asking how far its log is the primary's.
+    /// A peer whose log does not match commits up to the primary's position all the same.
     CommitUnmatched,
     /// A primary that heard of a higher reign goes on answering.
     ServeAfterHigherReign,
@@ -82,8 +82,8 @@ pub enum Mutant {
     CommitByMajority,
     /// A peer that is not wanted drops its copy while it is in sync.
     DropBeforeRemoval,
-    /// What a peer acknowledged in another reign counts for this one.
-    CountStaleAcks,
+    /// A peer that hears of a new reign drops what is not committed, matched or not.
+    TruncateToCommitted,
     /// Ops that an earlier reign left are kept where the primary has others.
     KeepOldOps,
     /// A proposal without visible outcome counts as refused.
@@ -128,7 +128,7 @@ impl Mutant {
         Self::IgnorePreconditions,
         Self::CommitByMajority,
         Self::DropBeforeRemoval,
-        Self::CountStaleAcks,
+        Self::TruncateToCommitted,
         Self::KeepOldOps,
         Self::GiveUpProposal,
     ];

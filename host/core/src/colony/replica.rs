@@ -234,6 +234,9 @@ impl Replica {
             (Role::Follower(_), true) => {
                 self.role = Role::Follower(Follower::new(self.begun));
                 self.take_part(loan);
+                if mutant!(self.settings, TruncateToCommitted) && matches!(self.role, Role::Follower(_)) {
+                    self.holding.log.truncate_after(self.holding.committed());
+                }
             }
             (Role::Follower(_), false) => {}
         }
@@ -304,9 +307,7 @@ impl Replica {
                 }
             }
             PeerBody::Deposed { reign } => self.hear(reign, loan),
-            PeerBody::Appended { reign, cfg, begun, prepared, committed }
-                if reign == self.entry.reign || mutant!(self.settings, CountStaleAcks) =>
-            {
+            PeerBody::Appended { reign, cfg, begun, prepared, committed } if reign == self.entry.reign => {
                 let ack = Ack { cfg, begun, prepared, committed };
                 self.as_primary(loan, |primary, desk| primary.appended(desk, from, ack));
             }
