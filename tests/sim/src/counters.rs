@@ -63,7 +63,7 @@ pub fn count(seed: u64, increments: u64, print: bool) -> Counted {
 /// A cluster in which no copy is lost for good, and almost everything else goes wrong.
 fn mix(seed: u64) -> Mix {
     const KINDS: [(Strike, u64, u64); 12] = [
-        (Strike::CutShort, 100, 300),
+        (Strike::CutShort, 20, 80),
         (Strike::Crash, 3_000, 9_000),
         (Strike::Pause, 3_000, 9_000),
         (Strike::Slow, 4_000, 9_000),
@@ -110,7 +110,7 @@ fn mix(seed: u64) -> Mix {
         faults: Faults {
             means: means.into(),
             aimed: rng.pick(&[0, 300]),
-            lasting: 150 * MS,
+            lasting: 100 * MS,
             merciful: true,
             noticed: true,
             careful: true,

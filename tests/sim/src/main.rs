@@ -58,7 +58,8 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, counters: None, mutant: None };
+    let mut arguments =
+        Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, counters: None, mutant: None };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut number = || {

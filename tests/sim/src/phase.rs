@@ -12,6 +12,7 @@ use colony_wire::session::{Content, Key, Mutation, Precondition};
 
 use crate::client::{NAMESPACE, key_of};
 use crate::clock::{MS, Micros, SECOND};
+use crate::oracle::table;
 use crate::seen::Sight;
 use crate::swarm::{Agreement, Wire};
 use crate::violation::{Rule, Violation, demand};
@@ -223,6 +224,7 @@ impl World {
     /// The last checks of a run, on a cluster at rest.
     fn finish(&mut self) -> Result<(), Violation> {
         self.compare_counters()?;
+        table::spread(&self.group.state, self.mix.group.planner)?;
         for colony in self.colonies() {
             if self.aftermath.recoverable.contains(&colony) {
                 self.oracle.compare_sessions(&self.hosts, colony)?;

@@ -22,6 +22,8 @@ const QUIET: PerMille = 20;
 pub struct Mix {
     /// How many hosts there are.
     pub hosts: usize,
+    /// Over how many zones they are spread; none if nothing is said of where they stand.
+    pub zones: usize,
     /// Shards of each host.
     pub shards: Vec<u16>,
     /// The one namespace's policy.
@@ -164,6 +166,7 @@ impl Mix {
         };
         let mix = Self {
             hosts,
+            zones: root.fork("zones").pick(&[0, 2, 3]),
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
             policy: policy(rng, hosts),
             settings: settings(rng, mutant),
@@ -312,7 +315,7 @@ fn agreement(rng: &mut Rng) -> Agreement {
 fn faults(rng: &mut Rng) -> Faults {
     const KINDS: [(Strike, PerMille, u64, u64); 16] = [
         (Strike::Crash, 550, 3, 15),
-        (Strike::Massacre, 200, 4, 16),
+        (Strike::Massacre, 250, 4, 16),
         (Strike::Pause, 500, 2, 12),
         (Strike::Split, 450, 3, 12),
         (Strike::OneWay, 350, 2, 12),
@@ -322,7 +325,7 @@ fn faults(rng: &mut Rng) -> Faults {
         (Strike::Accuse, 400, 3, 15),
         (Strike::Shuffle, 700, 1, 8),
         (Strike::Flap, 350, 1, 4),
-        (Strike::CutShort, 400, 1, 8),
+        (Strike::CutShort, 550, 1, 8),
         (Strike::Slow, 300, 2, 10),
         (Strike::Rate, 350, 1, 8),
         (Strike::Step, 350, 1, 8),

@@ -19,6 +19,8 @@ pub enum Rule {
     Entitled,
     /// I6: no two copies of a colony on one host.
     ApartHosts,
+    /// I6: copies stand as far apart as they can, or it is said that they do not.
+    Spread,
     /// I7: a client never reads backward.
     NeverBackward,
     /// I9: a request takes effect at most once, and its answers are true.
@@ -74,6 +76,7 @@ impl fmt::Display for Rule {
             Self::NothingLost => "I4 nothing acknowledged is lost",
             Self::Entitled => "I5 a primary was in sync",
             Self::ApartHosts => "I6 copies live apart",
+            Self::Spread => "I6 copies are spread or flagged",
             Self::NeverBackward => "I7 no client reads backward",
             Self::AtMostOnce => "I9 at most once",
             Self::TrueReads => "I11 reads are true",

@@ -201,13 +201,14 @@ impl World {
 
     /// The member record of a start.
     pub(crate) fn member(&self, host: usize, start: StartId) -> Member {
+        let zone = (self.mix.zones > 0).then(|| ("zone".to_owned(), format!("z{}", host % self.mix.zones)));
         let port = 7000 + u16::try_from(host).unwrap_or(0) * 10;
         Member {
             start,
             name: self.hosts[host].name.clone(),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             shards: self.hosts[host].shards,
-            labels: BTreeMap::new(),
+            labels: zone.into_iter().collect(),
             raft: RaftId(start.0),
             state: MemberState::Up,
         }

@@ -167,3 +167,53 @@ fn a_position_that_was_never_committed_is_refused() {
 fn a_read_without_a_copy_is_refused() {
     assert_eq!(answered(RequestBody::Get { key: key() }, ReplyBody::Absent, None), Some(Rule::TrueReads));
 }
+
+/// A session with a time to live is put, and ended by expiry when the fastest clock has counted `lived` seconds;
+/// its primary had `padded` the deadline when it took office.
+fn ends_after(lived: u64, padded: bool) -> Option<Rule> {
+    let content = Content::Blob(Bytes::new());
+    let put = Change::Put { key: key(), content: content.clone(), ttl: Some(10_000) };
+    let stamp = Some(Stamp { request: request(1), lowest_unanswered: 1 });
+    let mutation = Mutation::Put { key: key(), content, ttl: Some(10_000), precondition: Precondition::None };
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    asked.note(request(1), &mutation);
+    let mut truth = Truth::default();
+    let mut commit = |op: Op, seconds: u64| {
+        truth.counts(seconds * 1_000_000);
+        truth.note_prepared(&op)?;
+        if padded && op.stamp.is_none() {
+            truth.takes_office(Reign(2), Seq(1));
+        }
+        truth.note_committed(&op, &asked, 2_000_000)
+    };
+    commit(Op { position: at(1, 1), stamp, written_at: 0, change: put }, 1).expect("it was asked for");
+    let end = Change::End { key: key(), kind: EndKind::Expiry };
+    broken(commit(Op { position: at(2, 2), stamp: None, written_at: 0, change: end }, 1 + lived).map(|_| ()))
+}
+
+#[test]
+fn a_session_that_ends_early_is_refused() {
+    assert_eq!((ends_after(9, false), ends_after(10, false)), (Some(Rule::Lifetime), None));
+    assert_eq!((ends_after(11, true), ends_after(12, true)), (Some(Rule::Lifetime), None));
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_refused() {
+    let content = Content::Blob(Bytes::from_static(b"a"));
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    for number in [1, 2] {
+        let mutation =
+            Mutation::Put { key: key(), content: content.clone(), ttl: None, precondition: Precondition::Absent };
+        asked.note(request(number), &mutation);
+    }
+    let mut truth = Truth::default();
+    assert_eq!(truth.note_committed(&put(1, 1, 1, "a"), &asked, 0), Ok(true));
+    let again = truth.note_committed(&put(1, 2, 2, "a"), &asked, 0).map(|_| ());
+    assert_eq!(broken(again), Some(Rule::Conditions));
+}
+
+#[test]
+fn hybrid_time_that_goes_back_is_refused() {
+    let later = Op { written_at: 5, ..barrier(1, 1) };
+    assert_eq!(broken(commit(&[later, barrier(2, 2)])), Some(Rule::HybridTime));
+}

@@ -23,7 +23,7 @@ mod lifetime;
 pub mod model;
 mod replies;
 mod said;
-mod table;
+pub(crate) mod table;
 mod truth;
 mod watch;
 
@@ -114,7 +114,7 @@ impl Oracle {
     /// The truth of a colony, as of now.
     fn truth(&mut self, colony: ColonyId) -> &mut Truth {
         let truth = self.truths.entry(colony).or_default();
-        truth.counted = self.counted;
+        truth.counts(self.counted);
         truth
     }
 

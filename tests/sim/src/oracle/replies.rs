@@ -30,7 +30,7 @@ impl Oracle {
         let kept_for = self.record_ttl;
         let marks = &self.marks;
         let truth = self.truths.entry(colony).or_default();
-        truth.counted = self.counted;
+        truth.counts(self.counted);
         let replica = host.copies(colony).find(|(start, _)| *start == reply.served_by).map(|(_, replica)| replica);
         let told = |violation: Violation| Violation {
             how: format!("{colony} at {}: {} (asked {request:?}, told {reply:?})", host.name, violation.how),

@@ -25,9 +25,9 @@ pub struct Truth {
     effects: BTreeMap<RequestId, (Seq, Position, Position)>,
     /// When each op was committed first, on the fastest clock.
     times: Vec<Micros>,
-    pub(super) lifetimes: Lifetimes,
+    lifetimes: Lifetimes,
     /// What the fastest clock shows.
-    pub(super) counted: Micros,
+    counted: Micros,
     /// Digest of the state at each committed place.
     digests: BTreeMap<Seq, u64>,
     /// What readers must see.
@@ -64,6 +64,16 @@ impl Truth {
     #[must_use]
     pub fn effect(&self, request: RequestId) -> Option<(Seq, Position, Position)> {
         self.effects.get(&request).copied()
+    }
+
+    /// The fastest clock shows this.
+    pub fn counts(&mut self, counted: Micros) {
+        self.counted = counted;
+    }
+
+    /// A primary takes office with this committed.
+    pub fn takes_office(&mut self, reign: Reign, committed: Seq) {
+        self.lifetimes.takes_office(reign, committed);
     }
 
     /// I1: `writer` assigned ops in `reign`.

@@ -133,7 +133,7 @@ impl Oracle {
         let pad = self.promotion_pad;
         let counted = self.counted;
         let truth = self.truths.entry(replica.colony()).or_default();
-        truth.counted = counted;
+        truth.counts(counted);
         let mut grew = false;
         let mut all_in_log = true;
         for place in before.committed.0 + 1..=now.committed.0 {
@@ -167,7 +167,7 @@ impl Oracle {
     /// Who serves holds all that any earlier reign committed, and its own barrier.
     fn look_at_office(&mut self, replica: &Replica, before: Watched, now: Watched) -> Result<(), Violation> {
         if replica.part() == Part::Primary && before.reign != now.reign {
-            self.truth(replica.colony()).lifetimes.takes_office(now.reign, before.committed);
+            self.truth(replica.colony()).takes_office(now.reign, before.committed);
         }
         if !now.serving || (before.serving && before.reign == now.reign) {
             return Ok(());
