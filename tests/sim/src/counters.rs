@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use colony_core::colony::Settings;
 use colony_wire::admin::{MergeBy, OnConflict, Policy};
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::session::Key;
@@ -91,7 +92,14 @@ fn mix(seed: u64) -> Mix {
             on_conflict: rng.pick(&[OnConflict::Merge, OnConflict::Reject]),
             merge: MergeBy::Plugin("counters".into()),
         },
-        settings: colony_core::colony::Settings { tick: drawn.settings.tick, ..Default::default() },
+        settings: Settings {
+            tick: drawn.settings.tick,
+            // Short, so that a new process catches up from a snapshot instead of a thousand ops. What is
+            // committed and forgotten within one step the oracle would never see.
+            log_kept: 64,
+            max_parked: 62,
+            ..Settings::default()
+        },
         faulty_for: PATIENCE,
         load: Load {
             clients: 6,

@@ -12,6 +12,7 @@ use colony_wire::session::{Content, Key, Mutation, Precondition};
 
 use crate::client::{NAMESPACE, key_of};
 use crate::clock::{MS, Micros, SECOND};
+use crate::host::Host;
 use crate::oracle::table;
 use crate::seen::Sight;
 use crate::swarm::{Agreement, Wire};
@@ -189,6 +190,10 @@ impl World {
             return Some("clients still wait for answers".into());
         }
         let state = &self.group.state;
+        let is_member = |host: &Host| host.process.as_ref().is_some_and(|process| state.is_up(process.start()));
+        if let Some(host) = self.hosts.iter().find(|host| !is_member(host)) {
+            return Some(format!("{} is no member", host.name));
+        }
         if self.mix.group.planner
             && let Some(plan) = Planner::new(state, &Even).rebalance("is it at rest?")
         {
