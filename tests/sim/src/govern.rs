@@ -77,8 +77,10 @@ impl World {
     fn admit_or_tell(&mut self, host: usize) {
         let Some(process) = &self.hosts[host].process else { return };
         let (start, number) = (process.start(), process.number);
-        let member = self.group.state.members.get(&start);
-        if member.is_none() {
+        // A process that was replaced by a namesake is forgotten, and dead all the same.
+        let is_buried = self.group.state.buried.contains(&start);
+        let is_new = !self.group.state.members.contains_key(&start) && !is_buried;
+        if is_new {
             // Some join at once, some ask for long.
             if self.dice.group.chance(500) {
                 let member = self.member(host, start);
