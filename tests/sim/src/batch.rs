@@ -6,6 +6,7 @@ use std::thread;
 
 use colony_core::colony::Mutant;
 
+use crate::counters::{Counted, INCREMENTS_OF_A_RUN, count};
 use crate::run::{Report, run};
 use crate::seen::Seen;
 
@@ -71,4 +72,34 @@ pub fn run_all(
     let mut batch = batch.into_inner().expect("no thread panics while it adds");
     batch.violated.sort_by_key(|report| report.seed);
     batch
+}
+
+/// Makes so many increments, in runs of [`INCREMENTS_OF_A_RUN`] from this seed on, on `jobs` threads; by seed.
+///
+/// # Panics
+/// As [`run_all`].
+#[must_use]
+pub fn count_all(from: u64, increments: u64, jobs: usize) -> Vec<(u64, Counted)> {
+    let runs = increments.div_ceil(INCREMENTS_OF_A_RUN);
+    let next = AtomicU64::new(0);
+    let counted = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let run = next.fetch_add(1, Ordering::Relaxed);
+            if run >= runs {
+                return;
+            }
+            let due = INCREMENTS_OF_A_RUN.min(increments - run * INCREMENTS_OF_A_RUN);
+            let result = count(from + run, due, false);
+            counted.lock().expect("no thread panics while it adds").push((from + run, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let mut counted = counted.into_inner().expect("no thread panics while it adds");
+    counted.sort_by_key(|(seed, _)| *seed);
+    counted
 }

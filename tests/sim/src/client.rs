@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
@@ -19,6 +19,9 @@ use crate::watching::{Watching, tags};
 
 /// The one namespace of a run: the first that a group creates.
 pub const NAMESPACE: NamespaceId = NamespaceId(1);
+
+/// The longest deadline of a mutation (`PROTOCOL.md` 12).
+const MAX_DEADLINE_MS: u32 = 30_000;
 
 /// One client.
 #[derive(Debug)]
@@ -51,10 +54,14 @@ pub struct Call {
     pub body: RequestBody,
     /// Which attempt is the newest.
     pub attempt: u32,
+    /// When it began.
+    pub began: Micros,
     /// When it is given up.
     pub ends: Micros,
     /// What the client had read when it began.
     base: Option<Content>,
+    /// Whether it adds one to a counter, and is repeated until it is known whether it did.
+    pub adds: bool,
 }
 
 /// What a client makes of an answer.
@@ -91,7 +98,7 @@ impl Client {
         let key = session_key(index);
         let next = &mut self.next;
         if let Some(body) = self.watching.draw(rng, &key, || numbered(self.id, next)) {
-            return self.open(number, &key, body, None, now + load.patience);
+            return self.open(number, &key, body, None, now, load.patience);
         }
         let total: u64 = load.weights.iter().sum();
         let mut drawn = rng.below(total.max(1));
@@ -111,30 +118,72 @@ impl Client {
             _ => {
                 let read = if rng.chance(300) { Read::Confirm } else { Read::Token };
                 let body = RequestBody::Get { key: key.clone(), read };
-                return self.open(number, &key, body, None, now + load.patience);
+                return self.open(number, &key, body, None, now, load.patience);
             }
         };
         let stamp = self.stamp();
         let base = known.map(|view| view.content);
-        self.open(number, &key, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, base, now + load.patience);
+        let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
+        self.open(number, &key, body, base, now, load.patience);
     }
 
-    /// Opens a call for `mutation`.
-    pub fn mutate(&mut self, number: u64, mutation: Mutation, ends: Micros) {
+    /// Adds one to a counter that it has read, else reads it, or creates it. True if it adds.
+    pub fn increment(&mut self, rng: &mut Rng, key: Key, number: u64, now: Micros, patience: Micros) -> bool {
+        let Some(view) = self.read.get(&key).cloned() else {
+            if rng.chance(800) {
+                self.get(number, key, now, patience);
+            } else {
+                let content = counter("0".to_owned());
+                let put =
+                    Mutation::Put { key, content, tags: Vec::new(), ttl: None, precondition: Precondition::Absent };
+                self.mutate(number, put, now, patience);
+            }
+            return false;
+        };
+        let count = counted(&view.content) + 1;
+        let mutation = if rng.chance(500) {
+            let precondition = Precondition::Version(view.version);
+            Mutation::Put { key, content: counter(count.to_string()), tags: Vec::new(), ttl: None, precondition }
+        } else {
+            let base = Base { life: view.life, version: view.version };
+            let value = Some(Bytes::from(format!("{count}+{number}")));
+            let changes = Changes::Attributes(vec![(COUNT.to_owned(), value)]);
+            Mutation::Save { key, base, changes, tags: Vec::new(), ttl: None, base_values: None }
+        };
         let stamp = self.stamp();
         let key = mutation.key().clone();
-        self.open(number, &key, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, None, ends);
+        let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
+        self.open(number, &key, body, Some(view.content), now, patience);
+        if let Some(call) = self.calls.get_mut(&number) {
+            call.adds = true;
+        }
+        true
     }
 
-    /// Opens a read of `key`.
-    pub fn get(&mut self, number: u64, key: Key, ends: Micros) {
-        self.open(number, &key.clone(), RequestBody::Get { key, read: Read::Token }, None, ends);
+    /// Opens a call for `mutation`, to be given up after `patience`.
+    pub fn mutate(&mut self, number: u64, mutation: Mutation, now: Micros, patience: Micros) {
+        let stamp = self.stamp();
+        let key = mutation.key().clone();
+        self.open(number, &key, RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }, None, now, patience);
+    }
+
+    /// Opens a read of `key`, to be given up after `patience`.
+    pub fn get(&mut self, number: u64, key: Key, now: Micros, patience: Micros) {
+        self.open(number, &key.clone(), RequestBody::Get { key, read: Read::Token }, None, now, patience);
     }
 
     /// Opens a call of the colony that holds `key`.
-    fn open(&mut self, number: u64, key: &Key, body: RequestBody, base: Option<Content>, ends: Micros) {
+    fn open(
+        &mut self,
+        number: u64,
+        key: &Key,
+        body: RequestBody,
+        base: Option<Content>,
+        began: Micros,
+        patience: Micros,
+    ) {
         let colony = ColonyId::of(NAMESPACE, key.as_bytes(), self.buckets);
-        let call = Call { colony, body, attempt: 0, ends, base };
+        let call = Call { colony, body, attempt: 0, began, ends: began + patience, base, adds: false };
         self.calls.insert(number, call);
     }
 
@@ -152,7 +201,7 @@ impl Client {
         }
         Some(Request {
             colony: call.colony,
-            deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX),
+            deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX).min(MAX_DEADLINE_MS),
             token: self.tokens.get(&call.colony).copied(),
             body: call.body.clone(),
         })
@@ -202,7 +251,9 @@ impl Client {
             }
             ReplyBody::Sessions { .. } | ReplyBody::Events { .. } => Next::Over,
             ReplyBody::Refused(refusal) => {
-                if refusal.is_retryable() {
+                // That one attempt came too late says nothing of the attempts before it.
+                let is_open = call.adds && *refusal == Refusal::Late;
+                if refusal.is_retryable() || is_open {
                     Next::Later
                 } else {
                     forget(&mut self.read);
@@ -241,8 +292,12 @@ fn numbered(client: ClientId, next: &mut u64) -> Stamp {
     Stamp { request, lowest_unanswered: 0 }
 }
 
+fn counter(value: String) -> Content {
+    Content::Attributes(BTreeMap::from([(COUNT.to_owned(), Bytes::from(value))]))
+}
+
 /// The key of this number: short, so that several share a colony.
-fn session_key(index: u64) -> Key {
+pub(crate) fn session_key(index: u64) -> Key {
     key_of(format!("s{index}"))
 }
 

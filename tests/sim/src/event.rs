@@ -7,6 +7,8 @@ use colony_core::merge::{Resolution, Ticket};
 use colony_wire::control::Fate;
 use colony_wire::{ColonyId, Revision, StartId};
 
+use crate::coverage::Strike;
+
 /// One thing that happens.
 #[derive(Debug)]
 pub enum Event {
@@ -15,6 +17,15 @@ pub enum Event {
         /// Which.
         host: usize,
         /// Only to this process, if it still runs; else to whichever runs.
+        process: Option<u64>,
+        /// What.
+        what: What,
+    },
+    /// A slow host gets to what happened to this process.
+    Late {
+        /// Which host.
+        host: usize,
+        /// As in [`Event::Host`].
         process: Option<u64>,
         /// What.
         what: What,
@@ -102,32 +113,14 @@ pub enum What {
 /// A fault, or its end.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// Kills a process.
-    Crash,
-    /// Kills several.
-    Massacre,
-    /// Stops a process.
-    Pause,
-    /// Splits the network.
-    Split,
-    /// Cuts links one way.
-    OneWay,
-    /// Holds links up.
-    Clog,
-    /// Takes the group away.
-    Groupless,
-    /// Declares a primary dead while its peers differ.
-    Depose,
-    /// Does so again to the next primary of a colony, this many times.
+    /// A fault's time has come: it strikes where chance wants it, or lies in wait for some step.
+    Due(Strike),
+    /// A fault strikes in the middle of what it was waiting for.
+    Aimed(Strike, Aim),
+    /// Does to the next primary of a colony what deposed the last one, this many times.
     DeposeNext(ColonyId, u32),
     /// Declares this start dead, be it so or not.
     Bury(StartId),
-    /// Declares a living host dead.
-    Accuse,
-    /// Plans copies elsewhere.
-    Shuffle,
-    /// Plans a copy away for a moment.
-    Flap,
     /// Plans this copy back.
     Want(ColonyId, StartId),
     /// A host's process comes back.
@@ -136,6 +129,17 @@ pub enum Fault {
     Resume(usize),
     /// These links are whole again, as (from, to).
     Mend(Vec<(usize, usize)>),
+    /// The group goes away for minutes and nothing else happens.
+    LeaveAlone,
     /// Everything heals.
     HealAll,
+}
+
+/// Where a step was seen to be under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Aim {
+    /// On which host.
+    pub host: usize,
+    /// Of which colony.
+    pub colony: ColonyId,
 }

@@ -10,8 +10,8 @@ use colony_wire::control::Fate;
 use colony_wire::{ColonyId, StartId};
 
 use crate::clock::{MS, Micros, SECOND};
+use crate::coverage::Strike;
 use crate::event::{Event, Fault, What};
-use crate::phase::Phase;
 use crate::seen::Sight;
 use crate::violation::Violation;
 use crate::world::{GOVERN_EVERY, World};
@@ -41,6 +41,7 @@ impl World {
             }
         }
         self.oracle.look_at_all(&self.group.state, &self.hosts)?;
+        self.stay_steady()?;
         self.after_the_heal()
     }
 
@@ -76,8 +77,10 @@ impl World {
     fn admit_or_tell(&mut self, host: usize) {
         let Some(process) = &self.hosts[host].process else { return };
         let (start, number) = (process.start(), process.number);
-        let member = self.group.state.members.get(&start);
-        if member.is_none() {
+        // A process that was replaced by a namesake is forgotten, and dead all the same.
+        let is_buried = self.group.state.buried.contains(&start);
+        let is_new = !self.group.state.members.contains_key(&start) && !is_buried;
+        if is_new {
             // Some join at once, some ask for long.
             if self.dice.group.chance(500) {
                 let member = self.member(host, start);
@@ -188,13 +191,14 @@ impl World {
 
     /// Does not want one secondary for a moment: its process drops the copy and begins another, perhaps before
     /// the primary has heard of it.
-    pub(crate) fn flap(&mut self) -> Result<(), Violation> {
-        let colony = self.dice.faults.pick(&self.colonies());
-        let Some(entry) = self.group.state.table.get(&colony) else { return Ok(()) };
-        if entry.want.len() < 2 || !self.group.decides(self.clock.now()) {
+    pub(crate) fn flap(&mut self, colony: ColonyId) -> Result<(), Violation> {
+        let Some(mut want) = self.group.state.table.get(&colony).map(|entry| entry.want.clone()) else {
+            return Ok(());
+        };
+        if want.len() < 2 || !self.group.decides(self.clock.now()) {
             return Ok(());
         }
-        let mut want = entry.want.clone();
+        self.met_in(Strike::Flap, colony);
         let start = want.remove(1 + self.dice.faults.index(want.len() - 1));
         let after = self.dice.faults.between(50, 800) * MS;
         self.clock.after(after, Event::Fault(Fault::Want(colony, start)));
@@ -214,12 +218,10 @@ impl World {
     }
 
     /// Wants one colony's copies on other hosts, or its primary on another copy.
-    pub(crate) fn shuffle_one(&mut self) -> Result<(), Violation> {
-        if self.phase != Phase::Faulty || !self.group.decides(self.clock.now()) {
+    pub(crate) fn shuffle_one(&mut self, colony: ColonyId) -> Result<(), Violation> {
+        if !self.group.decides(self.clock.now()) {
             return Ok(());
         }
-        let colonies = self.colonies();
-        let colony = self.dice.faults.pick(&colonies);
         let state = &self.group.state;
         let Some(entry) = state.table.get(&colony).filter(|entry| entry.primary.is_some()) else {
             return Ok(());
@@ -231,6 +233,7 @@ impl World {
         };
         self.dice.faults.shuffle(&mut hosts);
         hosts.truncate(usize::from(self.mix.policy.copies));
+        self.met_in(Strike::Shuffle, colony);
         self.want(colony, hosts)
     }
 }

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use colony_core::Now;
 use colony_core::colony::{Replica, Settings, Shard};
-use colony_core::{Now, Time};
 use colony_wire::{ColonyId, LineageId, Revision, StartId};
 
 use crate::clock::Micros;
 use crate::event::What;
-
-/// Where the wall clocks begin, in milliseconds of the Unix epoch.
-const WALL_ORIGIN_MS: u64 = 1_700_000_000_000;
+use crate::timepiece::Timepiece;
 
 /// One host.
 #[derive(Debug)]
@@ -23,10 +21,19 @@ pub struct Host {
     pub process: Option<Process>,
     /// What waits for a stopped process, oldest first; none if it is not stopped.
     pub stopped: Option<VecDeque<What>>,
-    /// What its clock is ahead by.
-    ahead: Micros,
-    /// How fast its clock runs, in thousandths.
-    rate: u64,
+    /// Its clocks.
+    pub clock: Timepiece,
+    /// Why it is slow; none if it is not.
+    pub slow: Option<Slow>,
+}
+
+/// A host that takes a while for everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Slow {
+    /// What comes from then on is taken at once again.
+    pub until: Micros,
+    /// When it is through with what has come so far.
+    pub free_at: Micros,
 }
 
 /// One process of a host.
@@ -47,15 +54,14 @@ pub struct Process {
 impl Host {
     /// A host without a process.
     #[must_use]
-    pub fn new(index: usize, shards: u16, clock: (Micros, u64)) -> Self {
-        Self { name: format!("host-{index}"), shards, process: None, stopped: None, ahead: clock.0, rate: clock.1 }
+    pub fn new(index: usize, shards: u16, clock: Timepiece) -> Self {
+        Self { name: format!("host-{index}"), shards, process: None, stopped: None, clock, slow: None }
     }
 
     /// What its clocks show.
     #[must_use]
     pub fn shows(&self, now: Micros) -> Now {
-        let mono = self.ahead + now * self.rate / 1000;
-        Now { mono: Time(mono), wall_ms: WALL_ORIGIN_MS + mono / 1000 }
+        self.clock.shows(now)
     }
 
     /// The starts its process had and lost.

@@ -8,20 +8,25 @@
 //!
 //! ```text
 //!   batch.rs -> run.rs -> world.rs      one seed draws its own mix of faults: swarm.rs
-//!                           |- nemesis.rs, net.rs    what goes wrong
+//!                           |- nemesis.rs, net.rs    what goes wrong     ambush.rs, coverage.rs  in the middle of what
 //!                           |- group.rs, govern.rs   the modelled group and its leader
-//!                           |- host.rs, shell.rs     hosts around the real shards
+//!                           |- host.rs, shell.rs     hosts around the real shards    timepiece.rs  their clocks
 //!                           |- client.rs, visit.rs   applications        plugin.rs  merges
 //!                           |- phase.rs              the heal, and what must hold after it
+//!                           |- steady.rs             what must go on while only the group is gone
+//!                           |- counters.rs           runs that only count
 //!                           `- oracle/               what must hold always
 //! ```
 //!
 //! Not modelled: disks (there are none yet), islands (not built yet), Raft itself (its library is tested in
 //! `host/raft`, over a real network).
 
+mod ambush;
 pub mod batch;
 pub mod client;
 pub mod clock;
+pub mod counters;
+pub mod coverage;
 pub mod event;
 mod govern;
 pub mod group;
@@ -36,7 +41,9 @@ pub mod rng;
 pub mod run;
 pub mod seen;
 mod shell;
+mod steady;
 pub mod swarm;
+pub mod timepiece;
 pub mod trace;
 pub mod violation;
 mod visit;

@@ -3,13 +3,15 @@
 //! ```text
 //! colony-sim --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
 //! colony-sim --mutants [--seeds N] [--from S] [--jobs J]
+//! colony-sim --counters N [--from S] [--jobs J] [--trace]
 //! ```
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use colony_core::colony::Mutant;
-use colony_sim::batch::{Batch, run_all};
+use colony_sim::batch::{Batch, count_all, run_all};
+use colony_sim::counters::{INCREMENTS_OF_A_RUN, count};
 use colony_sim::run::{Report, run};
 use colony_sim::seen::Sight;
 
@@ -17,10 +19,12 @@ use colony_sim::seen::Sight;
 const SEEDS_RUN_TWICE: u64 = 3;
 /// A batch this large must have seen everything at least once.
 const SEEDS_THAT_SEE_ALL: u64 = 100;
+/// A batch this large must have met every step with every fault that can strike there.
+const SEEDS_THAT_MEET_ALL: u64 = 500;
 /// Seeds that a mutant may take to be caught.
 const SEEDS_FOR_A_MUTANT: u64 = 200;
-const USAGE: &str =
-    "usage: colony-sim (--seeds N | --mutants [--seeds N]) [--from S] [--jobs J] [--trace] [--mutant NAME]";
+const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N) [--from S] [--jobs J] \
+                     [--trace] [--mutant NAME]";
 
 struct Arguments {
     seeds: Option<u64>,
@@ -28,6 +32,7 @@ struct Arguments {
     jobs: usize,
     print: bool,
     mutants: bool,
+    counters: Option<u64>,
     mutant: Option<Mutant>,
 }
 
@@ -40,10 +45,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let passed = match (arguments.mutants, arguments.seeds) {
-        (true, _) => hunt_mutants(&arguments),
-        (false, Some(seeds)) => run_seeds(&arguments, seeds),
-        (false, None) => {
+    let passed = match (arguments.mutants, arguments.counters, arguments.seeds) {
+        (true, ..) => hunt_mutants(&arguments),
+        (false, Some(increments), _) => count_up(&arguments, increments),
+        (false, None, Some(seeds)) => run_seeds(&arguments, seeds),
+        (false, None, None) => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
@@ -52,7 +58,8 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, mutant: None };
+    let mut arguments =
+        Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, counters: None, mutant: None };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut number = || {
@@ -64,6 +71,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--from" => arguments.from = number()?,
             "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).min(64),
             "--trace" => arguments.print = true,
+            "--counters" => arguments.counters = Some(number()?),
             "--mutants" => arguments.mutants = true,
             "--mutant" => {
                 let name = words.next().ok_or("--mutant needs a name")?;
@@ -92,6 +100,11 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
         println!("{:>10} {}", batch.seen.count(*sight), sight.words());
     }
     let blind = if seeds >= SEEDS_THAT_SEE_ALL { batch.seen.missing() } else { Vec::new() };
+    println!("{}", batch.seen.coverage);
+    let unmet = if seeds >= SEEDS_THAT_MEET_ALL { batch.seen.coverage.missing() } else { Vec::new() };
+    for (strike, step) in &unmet {
+        println!("never met: {} while {} was under way", strike.words(), step.words());
+    }
     for sight in &blind {
         println!("never seen: {}", sight.words());
     }
@@ -103,7 +116,7 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
     println!("{} events", batch.events);
     println!("colonies that lost every in-sync copy and were offline: {}", batch.seen.count(Sight::Lost));
     println!("{}", summary(&batch));
-    batch.violated.is_empty() && blind.is_empty() && differing.is_empty()
+    batch.violated.is_empty() && blind.is_empty() && unmet.is_empty() && differing.is_empty()
 }
 
 fn is_determined(seed: u64, mutant: Option<Mutant>) -> bool {
@@ -131,6 +144,29 @@ fn print_violation(report: &Report, mutant: Option<Mutant>) {
     }
 }
 
+/// Makes so many increments; true if every counter is exact.
+fn count_up(arguments: &Arguments, increments: u64) -> bool {
+    let runs = if arguments.print {
+        vec![(arguments.from, count(arguments.from, increments.min(INCREMENTS_OF_A_RUN), true))]
+    } else {
+        count_all(arguments.from, increments, arguments.jobs)
+    };
+    let mut is_exact = true;
+    for (seed, counted) in &runs {
+        if let Some(violation) = &counted.violation {
+            is_exact = false;
+            println!(
+                "seed {seed} broke {violation}\n  again: cargo xtask sim --counters {increments} --from {seed} --trace"
+            );
+        }
+    }
+    let made: u64 = runs.iter().map(|(_, counted)| counted.increments).sum();
+    let kills: u64 = runs.iter().map(|(_, counted)| counted.kills).sum();
+    let verdict = if is_exact { "exact" } else { "wrong" };
+    println!("increments {made} kills {kills} counters {verdict}");
+    is_exact
+}
+
 /// Switches every mutant on in turn; true if all are caught.
 fn hunt_mutants(arguments: &Arguments) -> bool {
     let seeds = arguments.seeds.unwrap_or(SEEDS_FOR_A_MUTANT);
@@ -144,7 +180,8 @@ fn hunt_mutants(arguments: &Arguments) -> bool {
         match batch.violated.first().and_then(|report| Some((report.seed, report.violation.as_ref()?))) {
             Some((seed, violation)) => {
                 caught += 1;
-                println!("{mutant:?} caught at seed {seed} by {}", violation.rule);
+                let took = seed + 1 - arguments.from;
+                println!("{mutant:?} caught at seed {seed} by {} ({took} seeds)", violation.rule);
             }
             None => println!("{mutant:?} not caught in {seeds} seeds"),
         }

@@ -1,9 +1,13 @@
 //! What goes wrong, and when it ends.
 
+use std::collections::VecDeque;
+
 use colony_wire::{ColonyId, StartId};
 
-use crate::clock::{MS, Micros};
-use crate::event::{Event, Fault};
+use crate::clock::{MS, Micros, SECOND};
+use crate::coverage::{Step, Strike};
+use crate::event::{Aim, Event, Fault};
+use crate::host::Slow;
 use crate::phase::Phase;
 use crate::seen::Sight;
 use crate::violation::Violation;
@@ -12,107 +16,108 @@ use crate::world::World;
 impl World {
     /// Sets the first fault of every kind that this seed has.
     pub(crate) fn schedule_faults(&mut self) {
-        for fault in [
-            Fault::Crash,
-            Fault::Massacre,
-            Fault::Pause,
-            Fault::Split,
-            Fault::OneWay,
-            Fault::Clog,
-            Fault::Groupless,
-            Fault::Depose,
-            Fault::Accuse,
-            Fault::Shuffle,
-            Fault::Flap,
-        ] {
-            self.schedule_next(fault);
+        for strike in Strike::ALL {
+            self.schedule_next(*strike);
+        }
+        if let Some(quiet) = &self.mix.quiet {
+            self.clock.after(quiet.from, Event::Fault(Fault::LeaveAlone));
         }
     }
 
-    fn schedule_next(&mut self, fault: Fault) {
-        if let Some(mean) = self.mean(&fault) {
-            let after = self.dice.faults.around(mean);
-            self.clock.after(after, Event::Fault(fault));
-        }
-    }
-
-    fn mean(&self, fault: &Fault) -> Option<Micros> {
-        let faults = &self.mix.faults;
-        match fault {
-            Fault::Crash => faults.crash,
-            Fault::Massacre => faults.massacre,
-            Fault::Pause => faults.pause,
-            Fault::Split => faults.split,
-            Fault::OneWay => faults.one_way,
-            Fault::Clog => faults.clog,
-            Fault::Groupless => faults.groupless,
-            Fault::Depose => faults.depose,
-            Fault::Accuse => faults.accuse,
-            Fault::Shuffle => faults.shuffle,
-            Fault::Flap => faults.flap,
-            Fault::Restart(_)
-            | Fault::Resume(_)
-            | Fault::Mend(_)
-            | Fault::Bury(_)
-            | Fault::DeposeNext(..)
-            | Fault::Want(..)
-            | Fault::HealAll => None,
+    fn schedule_next(&mut self, strike: Strike) {
+        if let Some(mean) = self.mix.faults.means.get(&strike) {
+            let after = self.dice.faults.around(*mean);
+            self.clock.after(after, Event::Fault(Fault::Due(strike)));
         }
     }
 
     /// A fault begins or ends.
     pub(crate) fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
         match fault {
-            Fault::Restart(host) => {
-                self.restart(host);
-                return Ok(());
-            }
+            Fault::Restart(host) => self.restart(host),
             Fault::Resume(host) => return self.resume(host),
-            Fault::Mend(links) => {
-                links.iter().for_each(|(from, to)| self.net.mend(*from, *to));
-                return Ok(());
-            }
+            Fault::Mend(links) => links.iter().for_each(|(from, to)| self.net.mend(*from, *to)),
             Fault::Bury(start) => return self.bury(start),
             Fault::HealAll => return self.heal_all(),
-            _ if self.phase != Phase::Faulty => return Ok(()),
+            _ if self.phase != Phase::Faulty => {}
             Fault::Want(colony, start) => return self.want_again(colony, start),
-            Fault::DeposeNext(colony, more) => {
-                self.depose(colony, more);
-                return Ok(());
+            Fault::DeposeNext(colony, more) => self.depose(colony, more),
+            Fault::LeaveAlone => self.leave_alone(),
+            Fault::Due(strike) => {
+                self.schedule_next(strike);
+                if self.dice.faults.chance(self.mix.faults.aimed) {
+                    let rare = self.dice.faults.chance(500);
+                    let step = self.dice.faults.pick(if rare { Step::RARE } else { Step::ALL });
+                    self.lie_in_wait(strike, step);
+                } else {
+                    return self.strike(strike, None);
+                }
             }
-            _ => {}
+            Fault::Aimed(strike, aim) => return self.strike(strike, Some(aim)),
         }
-        self.schedule_next(fault.clone());
-        self.trace.words(self.clock.now(), format_args!("fault {fault:?}"));
-        let any = self.dice.faults.index(self.hosts.len());
-        match fault {
-            Fault::Crash => self.crash(any),
-            Fault::Massacre => {
+        Ok(())
+    }
+
+    /// A fault strikes: in the middle of what it was waiting for, or at random.
+    fn strike(&mut self, strike: Strike, aim: Option<Aim>) -> Result<(), Violation> {
+        self.trace.words(self.clock.now(), format_args!("fault {strike:?} {aim:?}"));
+        let host = self.victim(aim);
+        let colony = aim.map_or_else(|| self.dice.faults.pick(&self.colonies()), |aim| aim.colony);
+        match strike {
+            Strike::Crash => self.crash(strike, host),
+            Strike::Massacre => {
                 let mut hosts: Vec<usize> = (0..self.hosts.len()).collect();
                 self.dice.faults.shuffle(&mut hosts);
                 hosts.truncate(1 + self.dice.faults.index(self.hosts.len()));
-                hosts.into_iter().for_each(|host| self.crash(host));
+                if aim.is_some() && !hosts.contains(&host) {
+                    hosts.push(host);
+                }
+                hosts.into_iter().for_each(|host| self.crash(strike, host));
             }
-            Fault::Pause => self.pause(any),
-            Fault::Split => self.split(),
-            Fault::OneWay => self.one_way(),
-            Fault::Clog => self.clog(),
-            Fault::Groupless => {
-                self.oracle.seen.note(Sight::Groupless);
+            Strike::CutShort => self.doom = Some(None),
+            Strike::Pause => self.pause(host),
+            Strike::Slow => self.slow_down(host),
+            Strike::Rate => self.change_rate(host),
+            Strike::Step => self.set_wall(host),
+            Strike::Jump => self.jump(host),
+            Strike::Split => self.split(aim.map(|_| host)),
+            Strike::OneWay => self.one_way(host),
+            Strike::Clog => self.clog(),
+            Strike::Groupless => {
+                self.met_anywhere(strike);
                 let until = self.clock.now() + self.lasting();
                 self.group.leave(until);
             }
-            Fault::Depose => {
-                let colony = self.dice.faults.pick(&self.colonies());
+            Strike::Depose => {
+                self.met_in(strike, colony);
                 let more = self.dice.faults.pick(&[0, 1, 2, 3]);
                 self.depose(colony, more);
             }
-            Fault::Accuse => self.accuse(any)?,
-            Fault::Shuffle => self.shuffle_one()?,
-            Fault::Flap => self.flap()?,
-            _ => {}
+            Strike::Accuse => self.accuse(host)?,
+            Strike::Shuffle => self.shuffle_one(colony)?,
+            Strike::Flap => self.flap(colony)?,
         }
         Ok(())
+    }
+
+    /// Whom a fault strikes: mostly the host where its step was seen, else another that holds the colony.
+    fn victim(&mut self, aim: Option<Aim>) -> usize {
+        let any = self.dice.faults.index(self.hosts.len());
+        let Some(aim) = aim else { return any };
+        if self.dice.faults.chance(600) {
+            return aim.host;
+        }
+        let holds = |host: &usize| self.hosts[*host].copies(aim.colony).next().is_some();
+        let holders: Vec<usize> = (0..self.hosts.len()).filter(holds).collect();
+        if holders.is_empty() { any } else { self.dice.faults.pick(&holders) }
+    }
+
+    /// The group goes away, and is away for minutes.
+    fn leave_alone(&mut self) {
+        if let Some(quiet) = &self.mix.quiet {
+            self.trace.words(self.clock.now(), format_args!("the group is gone for {} us", quiet.span));
+            self.group.leave(self.clock.now() + quiet.span);
+        }
     }
 
     fn lasting(&mut self) -> Micros {
@@ -120,16 +125,27 @@ impl World {
     }
 
     /// Kills a host's process, unless it is spared.
-    fn crash(&mut self, host: usize) {
-        if self.hosts[host].process.is_none() || (self.mix.faults.merciful && self.is_last_holder(host)) {
+    pub(crate) fn crash(&mut self, strike: Strike, host: usize) {
+        if self.hosts[host].process.is_none() || self.is_spared(host) {
             return;
         }
-        self.oracle.seen.note(Sight::Crash);
+        self.met_on(strike, host);
+        self.kills += u64::from(strike == Strike::CutShort);
         self.trace.words(self.clock.now(), format_args!("h{host} is killed"));
-        self.hosts[host].process = None;
+        let dead = self.hosts[host].process.take();
+        if let Some(process) = dead.filter(|_| self.mix.faults.noticed) {
+            self.clock.after(0, Event::Fault(Fault::Bury(process.start())));
+        }
         self.hosts[host].stopped = None;
+        self.hosts[host].slow = None;
         let down = self.lasting();
         self.clock.after(down, Event::Fault(Fault::Restart(host)));
+    }
+
+    /// Whether a host is not killed.
+    pub(crate) fn is_spared(&self, host: usize) -> bool {
+        let is_unheard = self.mix.faults.careful && !self.group.decides(self.clock.now());
+        is_unheard || (self.mix.faults.merciful && self.is_last_holder(host))
     }
 
     /// Whether a colony has no in-sync start that runs elsewhere.
@@ -152,9 +168,9 @@ impl World {
         if !self.hosts[host].runs() {
             return;
         }
-        self.oracle.seen.note(Sight::Pause);
+        self.met_on(Strike::Pause, host);
         self.trace.words(self.clock.now(), format_args!("h{host} is stopped"));
-        self.hosts[host].stopped = Some(std::collections::VecDeque::new());
+        self.hosts[host].stopped = Some(VecDeque::new());
         let span = self.lasting();
         self.clock.after(span, Event::Fault(Fault::Resume(host)));
     }
@@ -171,13 +187,57 @@ impl World {
         Ok(())
     }
 
-    fn split(&mut self) {
-        self.oracle.seen.note(Sight::Split);
+    /// The host does everything a hundred times as slowly.
+    fn slow_down(&mut self, host: usize) {
+        if !self.hosts[host].runs() {
+            return;
+        }
+        self.met_on(Strike::Slow, host);
+        let now = self.clock.now();
+        let until = now + self.lasting();
+        self.trace.words(now, format_args!("h{host} is slow until {until}"));
+        self.hosts[host].slow = Some(Slow { until, free_at: now });
+    }
+
+    fn change_rate(&mut self, host: usize) {
+        self.met_on(Strike::Rate, host);
+        let dice = &mut self.dice.faults;
+        let rate = if dice.chance(500) { dice.pick(&[500, 1000, 2000]) } else { dice.between(500, 2000) };
+        let now = self.clock.now();
+        self.hosts[host].clock.set_rate(now, rate);
+        let highest = self.hosts.iter().map(|host| host.clock.rate()).max();
+        self.fastest.set_rate(now, highest.unwrap_or(1000));
+        self.trace.words(now, format_args!("h{host} runs at {rate}"));
+    }
+
+    fn set_wall(&mut self, host: usize) {
+        const HOUR_MS: i64 = 3_600_000;
+        self.met_on(Strike::Step, host);
+        let dice = &mut self.dice.faults;
+        let by = dice.pick(&[HOUR_MS, HOUR_MS, 60_000, 5_000, 500]);
+        let by = if dice.chance(500) { by } else { -by };
+        self.hosts[host].clock.set_wall(by);
+        self.trace.words(self.clock.now(), format_args!("h{host} sets its wall clock by {by} ms"));
+    }
+
+    fn jump(&mut self, host: usize) {
+        self.met_on(Strike::Jump, host);
+        let span = self.dice.faults.pick(&[100 * MS, 400 * MS, 2 * SECOND, 10 * SECOND]);
+        self.hosts[host].clock.jump(span);
+        self.fastest.jump(span);
+        self.trace.words(self.clock.now(), format_args!("h{host} jumps by {span}"));
+    }
+
+    fn split(&mut self, alone: Option<usize>) {
+        self.met_anywhere(Strike::Split);
         let count = self.hosts.len();
         let mut hosts: Vec<usize> = (0..count).collect();
         self.dice.faults.shuffle(&mut hosts);
         // Isolating one is the commonest cause of failures in the field (Alquraan and others, OSDI 2018).
         let size = if self.dice.faults.chance(500) { 1 } else { 1 + self.dice.faults.index(count - 1) };
+        if let Some(at) = alone.and_then(|alone| hosts.iter().position(|host| *host == alone)) {
+            hosts.swap(0, at);
+        }
         let (one, other) = hosts.split_at(size);
         let both_ways = self.dice.faults.chance(700);
         let mut links = Vec::new();
@@ -190,9 +250,8 @@ impl World {
         self.cut(links);
     }
 
-    fn one_way(&mut self) {
-        self.oracle.seen.note(Sight::OneWay);
-        let from = self.dice.faults.index(self.hosts.len());
+    fn one_way(&mut self, from: usize) {
+        self.met_on(Strike::OneWay, from);
         let to = (from + 1 + self.dice.faults.index(self.hosts.len() - 1)) % self.hosts.len();
         self.cut(vec![(from, to)]);
     }
@@ -206,7 +265,7 @@ impl World {
 
     /// Swizzle-clogging, as FoundationDB calls it: links stop one by one and go on in another order.
     fn clog(&mut self) {
-        self.oracle.seen.note(Sight::Clog);
+        self.met_anywhere(Strike::Clog);
         let now = self.clock.now();
         for from in 0..self.hosts.len() {
             for to in 0..self.hosts.len() {
@@ -219,15 +278,21 @@ impl World {
     }
 
     fn accuse(&mut self, host: usize) -> Result<(), Violation> {
-        let start = self.hosts[host].process.as_ref().map(|process| process.start());
-        start.map_or(Ok(()), |start| self.bury(start))
+        let Some(start) = self.hosts[host].process.as_ref().map(|process| process.start()) else { return Ok(()) };
+        if self.group.decides(self.clock.now()) && self.group.state.is_up(start) {
+            self.met_on(Strike::Accuse, host);
+        }
+        self.bury(start)
     }
 
     fn bury(&mut self, start: StartId) -> Result<(), Violation> {
         if !self.group.decides(self.clock.now()) || !self.group.state.is_up(start) {
             return Ok(());
         }
-        self.oracle.seen.note(Sight::Accusation);
+        let runs = |process: &crate::host::Process| process.start() == start;
+        if self.hosts.iter().filter_map(|host| host.process.as_ref()).any(runs) {
+            self.oracle.seen.note(Sight::Accusation);
+        }
         self.declare_dead(start)
     }
 

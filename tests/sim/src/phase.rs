@@ -12,6 +12,8 @@ use colony_wire::session::{Content, Key, Mutation, Precondition};
 
 use crate::client::{NAMESPACE, key_of};
 use crate::clock::{MS, Micros, SECOND};
+use crate::host::Host;
+use crate::oracle::table;
 use crate::seen::Sight;
 use crate::swarm::{Agreement, Wire};
 use crate::violation::{Rule, Violation, demand};
@@ -36,13 +38,14 @@ pub(crate) struct Aftermath {
     /// Colonies of which an in-sync copy never stopped existing.
     recoverable: BTreeSet<ColonyId>,
     /// What the prober has still to do: write the key, then read it.
-    todo: VecDeque<(Key, Step)>,
+    pub(crate) todo: VecDeque<(Key, Ask)>,
     /// When the phase must be over.
     ends: Micros,
 }
 
+/// What the prober asks of a colony.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Ask {
     Write,
     Read,
 }
@@ -62,6 +65,8 @@ impl World {
         self.net.heal(calm.clone());
         self.edge.heal(calm);
         self.group.return_now();
+        self.ambushes.clear();
+        self.doom = None;
         let group = &self.mix.group;
         self.mix.group = Agreement {
             commit: group.commit.min(5 * MS),
@@ -76,10 +81,13 @@ impl World {
         for host in 0..self.hosts.len() {
             self.resume(host)?;
             self.restart(host);
+            self.hosts[host].slow = None;
         }
         let ends = self.clock.now() + HEAL_BOUND;
+        let prober = self.prober();
+        self.clients[prober].calls.clear();
         self.aftermath = Aftermath { recoverable, todo: VecDeque::new(), ends };
-        let keys = self.aftermath.recoverable.iter().map(|colony| (self.key_in(*colony), Step::Write));
+        let keys = self.aftermath.recoverable.iter().map(|colony| (self.key_in(*colony), Ask::Write));
         self.aftermath.todo = keys.collect();
         self.probe()
     }
@@ -99,31 +107,33 @@ impl World {
         })
     }
 
-    fn key_in(&self, colony: ColonyId) -> Key {
+    pub(crate) fn key_in(&self, colony: ColonyId) -> Key {
         let keys = (0_u64..).map(|number| key_of(format!("probe-{number}")));
         let mut fitting = keys.filter(|key| ColonyId::of(NAMESPACE, key.as_bytes(), self.mix.policy.buckets) == colony);
         fitting.next().unwrap_or_else(|| key_of("probe".into()))
     }
 
-    fn prober(&self) -> usize {
+    pub(crate) fn prober(&self) -> usize {
         self.mix.load.clients
     }
 
     /// The prober goes on with what is left.
     pub(crate) fn probe(&mut self) -> Result<(), Violation> {
         let prober = self.prober();
-        if self.phase != Phase::Healing || !self.clients[prober].calls.is_empty() {
+        let is_asked = self.phase == Phase::Healing || self.mix.quiet.is_some();
+        if !is_asked || !self.clients[prober].calls.is_empty() {
             return Ok(());
         }
         let Some((key, step)) = self.aftermath.todo.front().cloned() else { return Ok(()) };
         self.calls += 1;
-        let ends = self.clock.now() + 10 * SECOND;
-        if step == Step::Write {
+        let now = self.clock.now();
+        let patience = 10 * SECOND;
+        if step == Ask::Write {
             let content = Content::Blob(Bytes::from_static(b"probe"));
             let put = Mutation::Put { key, content, tags: Vec::new(), ttl: None, precondition: Precondition::None };
-            self.clients[prober].mutate(self.calls, put, ends);
+            self.clients[prober].mutate(self.calls, put, now, patience);
         } else {
-            self.clients[prober].get(self.calls, key, ends);
+            self.clients[prober].get(self.calls, key, now, patience);
         }
         self.attempt(prober, self.calls)
     }
@@ -134,8 +144,12 @@ impl World {
             return Ok(());
         }
         match (&reply.body, self.aftermath.todo.front_mut()) {
-            (ReplyBody::Done(_), Some((_, step))) => *step = Step::Read,
-            (ReplyBody::Found(_), Some((_, Step::Read))) => {
+            (ReplyBody::Done(_), Some(_)) if self.phase == Phase::Faulty => {
+                self.aftermath.todo.pop_front();
+                self.oracle.seen.note(Sight::Steady);
+            }
+            (ReplyBody::Done(_), Some((_, step))) => *step = Ask::Read,
+            (ReplyBody::Found(_), Some((_, Ask::Read))) => {
                 self.aftermath.todo.pop_front();
             }
             _ => {}
@@ -176,6 +190,10 @@ impl World {
             return Some("clients still wait for answers".into());
         }
         let state = &self.group.state;
+        let is_member = |host: &Host| host.process.as_ref().is_some_and(|process| state.is_up(process.start()));
+        if let Some(host) = self.hosts.iter().find(|host| !is_member(host)) {
+            return Some(format!("{} is no member", host.name));
+        }
         if self.mix.group.planner
             && let Some(plan) = Planner::new(state, &Even).rebalance("is it at rest?")
         {
@@ -210,6 +228,8 @@ impl World {
 
     /// The last checks of a run, on a cluster at rest.
     fn finish(&mut self) -> Result<(), Violation> {
+        self.compare_counters()?;
+        table::spread(&self.group.state, self.mix.group.planner)?;
         for colony in self.colonies() {
             if self.aftermath.recoverable.contains(&colony) {
                 self.oracle.compare_sessions(&self.hosts, colony)?;
@@ -227,7 +247,7 @@ impl World {
     }
 
     /// A colony as a person wants to see it.
-    fn words_of(&self, colony: ColonyId) -> String {
+    pub(crate) fn words_of(&self, colony: ColonyId) -> String {
         let mut words = format!("table {:?}", self.group.state.table.get(&colony));
         for (index, host) in self.hosts.iter().enumerate() {
             for (start, replica) in host.copies(colony) {

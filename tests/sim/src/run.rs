@@ -37,18 +37,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>, print: bool) -> Report {
             return Report { seed, hash: 0, lasted: 0, events: 0, seen: Seen::default(), violation };
         }
     };
-    let mut events = 0;
-    let violation = loop {
-        match world.step() {
-            Ok(true) if events < MAX_EVENTS => events += 1,
-            Ok(true) => {
-                let how = format!("the run is not over after {MAX_EVENTS} events");
-                break Some(Violation { at: world.clock.now(), ..Violation::of(Rule::Progress, how) });
-            }
-            Ok(false) => break None,
-            Err(violation) => break Some(violation),
-        }
-    };
+    let (events, violation) = last_step(&mut world);
     if print && let Some(violation) = &violation {
         println!("violated: {violation}");
     }
@@ -59,5 +48,21 @@ pub fn run(seed: u64, mutant: Option<Mutant>, print: bool) -> Report {
         events,
         seen: world.oracle.seen.clone(),
         violation,
+    }
+}
+
+/// Lets everything happen that does; says how much that was, and the rule that was broken, if one was.
+pub(crate) fn last_step(world: &mut World) -> (u64, Option<Violation>) {
+    let mut events = 0;
+    loop {
+        match world.step() {
+            Ok(true) if events < MAX_EVENTS => events += 1,
+            Ok(true) => {
+                let how = format!("the run is not over after {MAX_EVENTS} events");
+                return (events, Some(Violation { at: world.clock.now(), ..Violation::of(Rule::Progress, how) }));
+            }
+            Ok(false) => return (events, None),
+            Err(violation) => return (events, Some(violation)),
+        }
     }
 }

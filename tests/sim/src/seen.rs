@@ -1,5 +1,7 @@
 //! What a run went through: a green run that exercised nothing proves nothing.
 
+use crate::coverage::Coverage;
+
 macro_rules! sights {
     ($($(#[$doc:meta])* $name:ident => $words:literal),* $(,)?) => {
         /// Something that should happen sometimes.
@@ -24,20 +26,10 @@ macro_rules! sights {
 }
 
 sights! {
-    /// A host process was killed.
-    Crash => "crash",
-    /// A host process was stopped for a while.
-    Pause => "pause",
-    /// The network split.
-    Split => "split",
-    /// A link went dead in one direction.
-    OneWay => "one-way cut",
-    /// Links were held up and let go one by one.
-    Clog => "clog",
-    /// The group was gone.
-    Groupless => "group gone",
-    /// A living host was declared dead.
+    /// A host was declared dead although its process ran.
     Accusation => "false accusation",
+    /// A write was acknowledged while the group was gone for minutes.
+    Steady => "acknowledged without a group",
     /// A proposal was carried out a second time.
     Twice => "proposal carried out twice",
     /// The group refused a proposal that was decided on an older entry.
@@ -128,11 +120,13 @@ sights! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     counts: Vec<u64>,
+    /// Which faults met which steps.
+    pub coverage: Coverage,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { counts: vec![0; Sight::ALL.len()] }
+        Self { counts: vec![0; Sight::ALL.len()], coverage: Coverage::default() }
     }
 }
 
@@ -153,6 +147,7 @@ impl Seen {
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
             *mine += theirs;
         }
+        self.coverage.add(&other.coverage);
     }
 
     /// What was never seen.

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use colony_core::colony::{Caller, Input, Output, Shard};
-use colony_wire::client::Request;
+use colony_wire::client::{ReplyBody, Request};
 use colony_wire::control::Fate;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::{ColonyId, Frame, Message, Revision, StartId};
 
-use crate::clock::{MS, SECOND};
+use crate::clock::{MS, Micros, SECOND};
 use crate::event::{Event, What};
 use crate::panics;
 use crate::plugin;
@@ -15,9 +15,32 @@ use crate::seen::Sight;
 use crate::violation::{Rule, Violation, demand};
 use crate::world::World;
 
+/// What a slow host needs for one thing that happens to it: a hundred times what a good one does.
+const SLOW_WORK: Micros = 2 * MS;
+/// What comes to a slow host that is further behind finds its queues full.
+const SLOW_QUEUE: Micros = 2 * SECOND;
+
 impl World {
-    /// Something happens to a host, if the process it is meant for still runs.
+    /// Something comes to a host: a slow one gets to it later.
     pub(crate) fn reach(&mut self, host: usize, process: Option<u64>, what: What) -> Result<(), Violation> {
+        let now = self.clock.now();
+        let Some(slow) = &mut self.hosts[host].slow else { return self.reach_at_last(host, process, what) };
+        if now >= slow.until.max(slow.free_at) {
+            self.hosts[host].slow = None;
+            return self.reach_at_last(host, process, what);
+        }
+        let begins = slow.free_at.max(now);
+        if begins > now + SLOW_QUEUE && matches!(what, What::Peer(_) | What::Call { .. }) {
+            return Ok(());
+        }
+        slow.free_at = begins + self.dice.shell.around(SLOW_WORK);
+        let after = slow.free_at - now;
+        self.clock.after(after, Event::Late { host, process, what });
+        Ok(())
+    }
+
+    /// Something happens to a host, if the process it is meant for still runs.
+    pub(crate) fn reach_at_last(&mut self, host: usize, process: Option<u64>, what: What) -> Result<(), Violation> {
         let Some(running) = self.hosts[host].process.as_ref().map(|process| process.number) else {
             return Ok(());
         };
@@ -147,9 +170,15 @@ impl World {
         let kept_now = kept(&process.shards[shard]);
         let dropped = kept_before.into_iter().find(|copy| !kept_now.contains(copy) && Some(*copy) != told);
         demand(dropped.is_none(), Rule::Kept, || format!("host {host}.{shard} dropped {dropped:?}"))?;
+        let number = self.hosts[host].process.as_ref().map(|process| process.number);
         self.oracle.observe(&self.group.state, &self.hosts, host, shard, touched)?;
+        self.spring(host, touched);
         for output in out {
             self.carry_out(host, shard, output)?;
+            // What a process that was killed meanwhile still wanted to do is not done.
+            if self.hosts[host].process.as_ref().map(|process| process.number) != number {
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -178,10 +207,14 @@ impl World {
                 let frame = encode(&reply, to.0)?;
                 self.trace.note(at, &frame, || format!("h{host}.{shard} => {to:?} {reply:?}"));
                 self.judge_reply(host, to, &reply)?;
+                if matches!(reply.body, ReplyBody::Done(_)) && self.is_cut_short(host) {
+                    return Ok(());
+                }
                 self.send_answer(host, to, frame);
             }
             Output::Propose(command) => {
                 self.trace.note(at, &command.encode(), || format!("h{host}.{shard} proposes {command:?}"));
+                self.oracle.proposed(&self.hosts[host], &command)?;
                 self.propose(host, command);
             }
             Output::Merge { ticket, by, conflict, .. } => {
@@ -250,8 +283,8 @@ impl World {
     }
 
     fn send_answer(&mut self, host: usize, to: Caller, frame: Bytes) {
-        let Some((client, _, _)) = self.asked(to) else { return };
-        let node = self.hosts.len() + *client;
+        let Some(asked) = self.asked(to) else { return };
+        let node = self.hosts.len() + asked.client;
         for span in self.edge.send(self.clock.now(), host, node).into_iter().flatten() {
             self.clock.after(span, Event::Answer { caller: to, frame: frame.clone() });
         }

@@ -4,19 +4,26 @@
 //! busy dying. So every seed draws its own mix, most faults off in most seeds (swarm testing: Groce and
 //! others, ISSTA 2012). The ranges begin from those that TigerBeetle's simulator uses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use colony_core::colony::{Mutant, Settings};
 use colony_wire::admin::{MergeBy, OnConflict, Policy};
 
 use crate::clock::{MS, Micros, SECOND};
+use crate::coverage::Strike;
 use crate::rng::{PerMille, Rng};
+
+/// Chance that a seed's run is a quiet one: it lasts many times as long as another.
+const QUIET: PerMille = 20;
 
 /// Everything that differs from seed to seed.
 #[derive(Clone, Debug)]
 pub struct Mix {
     /// How many hosts there are.
     pub hosts: usize,
+    /// Over how many zones they are spread; none if nothing is said of where they stand.
+    pub zones: usize,
     /// Shards of each host.
     pub shards: Vec<u16>,
     /// The one namespace's policy.
@@ -39,6 +46,8 @@ pub struct Mix {
     pub merges: Merges,
     /// Each host's clock: what it is ahead by, and its rate in thousandths.
     pub clocks: Vec<(Micros, u64)>,
+    /// Whether the only thing that goes wrong is the group, for minutes.
+    pub quiet: Option<Quiet>,
 }
 
 /// What clients do.
@@ -104,35 +113,32 @@ pub struct Agreement {
     pub deviate: PerMille,
 }
 
-/// Mean time between two faults of a kind, over the whole cluster; none if there are none of the kind.
+/// What happens to hosts and links.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    /// A host process is killed and comes back empty.
-    pub crash: Option<Micros>,
-    /// Several are killed at once.
-    pub massacre: Option<Micros>,
-    /// A host process is stopped for a while.
-    pub pause: Option<Micros>,
-    /// The network splits.
-    pub split: Option<Micros>,
-    /// Single links go dead in one direction.
-    pub one_way: Option<Micros>,
-    /// Links are held up and let go one by one.
-    pub clog: Option<Micros>,
-    /// The group is gone.
-    pub groupless: Option<Micros>,
-    /// A primary is declared dead while one of its peers lags behind the others.
-    pub depose: Option<Micros>,
-    /// A living host is declared dead.
-    pub accuse: Option<Micros>,
-    /// A colony is to live elsewhere.
-    pub shuffle: Option<Micros>,
-    /// A copy is not wanted for a moment, and then again.
-    pub flap: Option<Micros>,
+    /// Mean time between two faults of a kind, over the whole cluster; kinds that are left out never strike.
+    pub means: BTreeMap<Strike, Micros>,
+    /// Chance that a fault waits until some step is under way, instead of striking when its time comes.
+    pub aimed: PerMille,
     /// Mean time such a state lasts.
     pub lasting: Micros,
     /// Whether crashes spare the last in-sync copy of every colony.
     pub merciful: bool,
+    /// Whether the group hears of a killed process at once, as by the closed socket of a sentinel connection
+    /// (`PROTOCOL.md` 13).
+    pub noticed: bool,
+    /// Whether nothing is killed that the group would not hear of at once: a start that is declared dead by
+    /// mistake may otherwise leave a colony to one that is dead and not known to be.
+    pub careful: bool,
+}
+
+/// A run in which the group is gone for minutes and nothing else happens.
+#[derive(Clone, Debug)]
+pub struct Quiet {
+    /// When it goes.
+    pub from: Micros,
+    /// For how long.
+    pub span: Micros,
 }
 
 /// How the merge plugin behaves.
@@ -158,8 +164,9 @@ impl Mix {
             fails: rng.pick(&[0, 0, 0, 300]),
             nonsense: rng.pick(&[0, 0, 0, 200]),
         };
-        Self {
+        let mix = Self {
             hosts,
+            zones: root.fork("zones").pick(&[0, 2, 3]),
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
             policy: policy(rng, hosts),
             settings: transfers(&mut root.fork("transfers"), settings(rng, mutant)),
@@ -173,6 +180,25 @@ impl Mix {
             clocks: (0..hosts)
                 .map(|_| (rng.between(1, 10) * SECOND, rng.pick(&[1000, 1000, 990, 1010, 700, 1500])))
                 .collect(),
+            quiet: None,
+        };
+        if root.fork("quiet").chance(QUIET) { mix.silenced(&mut root.fork("quiet span")) } else { mix }
+    }
+
+    /// The same cluster with whole links and without faults, but for the group, which goes away for minutes.
+    fn silenced(self, rng: &mut Rng) -> Self {
+        let quiet = Quiet { from: rng.between(3, 8) * SECOND, span: rng.between(120, 300) * SECOND };
+        let whole = |wire: Wire| Wire { least: wire.least.min(2 * MS), more: MS, loss: 0, ..wire };
+        let settings = Settings { tick: self.settings.tick, mutant: self.settings.mutant, ..Settings::default() };
+        Self {
+            settings,
+            faulty_for: quiet.from + quiet.span + 2 * SECOND,
+            load: Load { pause: self.load.pause.max(60 * MS), backward: 0, ..self.load },
+            net: whole(self.net),
+            edge: whole(self.edge),
+            faults: Faults { means: BTreeMap::new(), ..self.faults },
+            quiet: Some(quiet),
+            ..self
         }
     }
 
@@ -298,22 +324,43 @@ fn agreement(rng: &mut Rng) -> Agreement {
 }
 
 fn faults(rng: &mut Rng) -> Faults {
+    const KINDS: [(Strike, PerMille, u64, u64); 16] = [
+        (Strike::Crash, 550, 3, 15),
+        (Strike::Massacre, 250, 4, 16),
+        (Strike::Pause, 500, 2, 12),
+        (Strike::Split, 450, 3, 12),
+        (Strike::OneWay, 350, 2, 12),
+        (Strike::Clog, 300, 2, 10),
+        (Strike::Groupless, 300, 4, 15),
+        (Strike::Depose, 400, 1, 6),
+        (Strike::Accuse, 400, 3, 15),
+        (Strike::Shuffle, 700, 1, 8),
+        (Strike::Flap, 350, 1, 4),
+        (Strike::CutShort, 550, 1, 8),
+        (Strike::Slow, 300, 2, 10),
+        (Strike::Rate, 350, 1, 8),
+        (Strike::Step, 350, 1, 8),
+        (Strike::Jump, 300, 2, 10),
+    ];
     let hurried = rng.chance(400);
-    let mut some =
-        |chance: PerMille, least: u64, most: u64| rng.chance(chance).then(|| rng.between(least, most) * SECOND);
+    let mut means = BTreeMap::new();
+    for (strike, chance, least, most) in KINDS {
+        if rng.chance(chance) {
+            let mean = rng.between(least, most) * SECOND;
+            let mean = match strike {
+                Strike::Shuffle if hurried => mean / 10,
+                Strike::Flap => mean / 2,
+                _ => mean,
+            };
+            means.insert(strike, mean);
+        }
+    }
     Faults {
-        crash: some(550, 3, 15),
-        massacre: some(120, 8, 30),
-        pause: some(500, 2, 12),
-        split: some(450, 3, 12),
-        one_way: some(350, 2, 12),
-        clog: some(300, 2, 10),
-        groupless: some(300, 4, 15),
-        depose: some(400, 1, 6),
-        accuse: some(400, 3, 15),
-        shuffle: some(700, 1, 8).map(|mean| if hurried { mean / 10 } else { mean }),
-        flap: some(350, 1, 4).map(|mean| mean / 2),
+        means,
+        aimed: rng.pick(&[0, 300, 700, 900]),
         lasting: rng.pick(&[300 * MS, 1500 * MS, 4 * SECOND]),
         merciful: rng.chance(800),
+        noticed: rng.chance(300),
+        careful: false,
     }
 }

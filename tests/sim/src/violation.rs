@@ -19,6 +19,8 @@ pub enum Rule {
     Entitled,
     /// I6: no two copies of a colony on one host.
     ApartHosts,
+    /// I6: copies stand as far apart as they can, or it is said that they do not.
+    Spread,
     /// I7: a client never reads backward.
     NeverBackward,
     /// I9: a request takes effect at most once, and its answers are true.
@@ -31,8 +33,30 @@ pub enum Rule {
     Kept,
     /// A log has no gap, and what is committed stays.
     WholeLog,
+    /// I2: only a primary commits what nobody committed before.
+    PrimaryFirst,
+    /// I13: nothing grows beyond its bound.
+    Bounded,
+    /// What is judged by a condition is carried out only if it holds, and no change is overwritten unseen.
+    Conditions,
+    /// A session ends by expiry no earlier than its time to live allows, on any clock.
+    Lifetime,
+    /// The answer to a request is kept for as long as its client may ask again.
+    AnswersKept,
+    /// Who has heard of a later reign answers no reads.
+    Fenced,
+    /// A start that was declared dead, and knows it, says nothing more.
+    StaysDead,
+    /// A reign is handed over once everything is held everywhere.
+    Flushed,
+    /// A counter holds exactly the increments that were acknowledged.
+    Exact,
+    /// Hybrid time never goes back.
+    HybridTime,
     /// Once everything is healed, every colony that kept an in-sync copy serves and settles.
     Progress,
+    /// While only the group is gone, every write is acknowledged.
+    Steady,
     /// A colony without an in-sync copy is offline by the table.
     HonestlyOffline,
     /// The core does not panic.
@@ -52,13 +76,25 @@ impl fmt::Display for Rule {
             Self::NothingLost => "I4 nothing acknowledged is lost",
             Self::Entitled => "I5 a primary was in sync",
             Self::ApartHosts => "I6 copies live apart",
+            Self::Spread => "I6 copies are spread or flagged",
             Self::NeverBackward => "I7 no client reads backward",
             Self::AtMostOnce => "I9 at most once",
             Self::TrueReads => "I11 reads are true",
             Self::EqualDigests => "I12 equal digests",
             Self::Kept => "kept copies stay until their fate is known",
             Self::WholeLog => "a log has no gap",
+            Self::PrimaryFirst => "I2 the primary commits first",
+            Self::Bounded => "I13 everything is below its bound",
+            Self::Conditions => "conditions hold",
+            Self::Lifetime => "no session ends early",
+            Self::AnswersKept => "answers are kept for repetitions",
+            Self::Fenced => "no reads after a later reign was heard of",
+            Self::StaysDead => "a dead start is silent",
+            Self::Flushed => "a reign is handed over flushed",
+            Self::Exact => "counters are exact",
+            Self::HybridTime => "hybrid time never goes back",
             Self::Progress => "progress after the heal",
+            Self::Steady => "writes go on without the group",
             Self::HonestlyOffline => "honestly offline",
             Self::NoPanic => "no panic",
             Self::WireAgrees => "the wire agrees",

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use colony_core::colony::Caller;
-use colony_wire::Message;
 use colony_wire::client::{Reply, Request, RequestBody};
+use colony_wire::{ClientId, Message, Position};
 
 use crate::client::{Client, Next};
 use crate::clock::MS;
@@ -13,6 +13,20 @@ use crate::shell::decode;
 use crate::violation::Violation;
 use crate::world::World;
 
+/// One attempt at a call.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Whose it is.
+    pub(crate) client: usize,
+    /// The client's call.
+    pub(crate) call: u64,
+    /// Who the client was then.
+    by: ClientId,
+    pub(crate) request: Request,
+    /// What the client had been shown of the colony.
+    floor: Option<Position>,
+}
+
 impl World {
     /// A client begins something new if it has room for it.
     pub(crate) fn wake(&mut self, client: usize) -> Result<(), Violation> {
@@ -21,10 +35,14 @@ impl World {
         }
         let pause = self.dice.clients.around(self.mix.load.pause);
         self.clock.after(MS + pause, Event::Wake { client });
+        if self.tally.is_some() {
+            let has_room = self.clients[client].calls.len() < self.mix.load.open;
+            return if has_room { self.increment(client) } else { Ok(()) };
+        }
         let now = self.clock.now();
         let load = &self.mix.load;
         if self.dice.clients.chance(load.renew) {
-            let id = colony_wire::ClientId(u128::from(self.dice.clients.draw()));
+            let id = ClientId(u128::from(self.dice.clients.draw()));
             self.clients[client] = Client::new(id, self.mix.policy.buckets);
         }
         if self.clients[client].calls.len() >= load.open {
@@ -49,7 +67,7 @@ impl World {
         let Some(host) = to.and_then(|start| self.homes.get(&start).copied()) else { return Ok(()) };
         let from = Caller(self.asked.len() as u64);
         if let RequestBody::Mutate { stamp, mutation, .. } = &request.body {
-            self.oracle.asks(stamp.request, mutation);
+            self.oracle.asks(*stamp, mutation);
         }
         if let RequestBody::Revoke { stamp, tag } = &request.body {
             self.oracle.asks_to_revoke(request.colony, stamp.request, tag);
@@ -57,7 +75,8 @@ impl World {
         let frame = request
             .to_frame(from.0)
             .map_err(|error| Violation::of(crate::violation::Rule::WireAgrees, error.to_string()))?;
-        self.asked.push((client, call, request));
+        let floor = self.oracle.shown(self.clients[client].id, request.colony);
+        self.asked.push(Asked { client, call, by: self.clients[client].id, request, floor });
         let node = self.hosts.len() + client;
         for span in self.edge.send(now, node, host).into_iter().flatten() {
             let what = What::Call { from, frame: frame.clone() };
@@ -97,24 +116,34 @@ impl World {
     }
 
     /// What was asked under this caller.
-    pub(crate) fn asked(&self, caller: Caller) -> Option<&(usize, u64, Request)> {
+    pub(crate) fn asked(&self, caller: Caller) -> Option<&Asked> {
         self.asked.get(usize::try_from(caller.0).ok()?)
     }
 
     /// The oracle judges an answer at the moment a host gives it.
     pub(crate) fn judge_reply(&mut self, host: usize, to: Caller, reply: &Reply) -> Result<(), Violation> {
-        let Some((_, _, request)) = self.asked.get(usize::try_from(to.0).unwrap_or(usize::MAX)) else {
+        let Some(asked) = self.asked.get(usize::try_from(to.0).unwrap_or(usize::MAX)) else {
             return Ok(());
         };
-        self.oracle.replied(&self.hosts[host], request, reply)
+        self.oracle.replied(&self.hosts[host], &asked.request, asked.floor, reply)
     }
 
     /// An answer reaches its client.
     pub(crate) fn answer(&mut self, caller: Caller, frame: Bytes) -> Result<(), Violation> {
         let reply: Reply = decode(frame)?;
-        let Some((client, call, _)) = self.asked(caller) else { return Ok(()) };
-        let (client, call) = (*client, *call);
+        let Some(Asked { client, call, by, request, .. }) = self.asked(caller) else { return Ok(()) };
+        let (client, call, by, colony) = (*client, *call, *by, request.colony);
+        if let Some(seen) = reply.seen
+            && self.clients[client].id == by
+        {
+            self.oracle.shows(by, colony, seen);
+        }
+        let adds = self.clients[client].calls.get(&call).filter(|call| call.adds);
+        let adds = adds.and_then(|call| call.body.key()).cloned();
         let next = self.clients[client].take(call, &reply, &mut self.dice.clients);
+        if let Some(key) = adds.filter(|_| next == Next::Over) {
+            self.incremented(key, &reply.body)?;
+        }
         match next {
             Next::Again => self.attempt(client, call),
             // The retry that the attempt has set asks again, of whom the table names then.

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use colony_core::colony::{Mutant, Space};
 use colony_core::group::{Command, Member, MemberState, Outcome, Refusal};
-use colony_wire::client::Request;
 use colony_wire::{ClientId, ClusterId, ColonyId, LineageId, RaftId, StartId};
 
 use crate::client::{Client, NAMESPACE};
 use crate::clock::{Clock, MS, Micros, SECOND};
+use crate::counters::Tally;
+use crate::coverage::{Step, Strike};
 use crate::event::{Event, Fault, What};
 use crate::group::Group;
 use crate::host::{Host, Process};
@@ -27,8 +28,10 @@ use crate::phase::{Aftermath, Phase};
 use crate::rng::Rng;
 use crate::seen::Sight;
 use crate::swarm::Mix;
+use crate::timepiece::Timepiece;
 use crate::trace::Trace;
 use crate::violation::Violation;
+use crate::visit::Asked;
 
 /// How often the group's leader looks after the cluster.
 pub(crate) const GOVERN_EVERY: Micros = 100 * MS;
@@ -47,8 +50,8 @@ pub struct World {
     pub(crate) group: Group,
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
-    /// What was asked under each caller: (client, call, the request).
-    pub(crate) asked: Vec<(usize, u64, Request)>,
+    /// What was asked under each caller.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) calls: u64,
     pub(crate) oracle: Oracle,
     pub(crate) phase: Phase,
@@ -57,6 +60,18 @@ pub struct World {
     /// On which host each start was drawn.
     pub(crate) homes: BTreeMap<StartId, usize>,
     pub(crate) dice: Dice,
+    /// As fast as the fastest host's clock at every moment, with every jump that one of them made: no host has
+    /// counted more time between two moments.
+    pub(crate) fastest: Timepiece,
+    /// Which kinds of faults lie in wait, and for which step.
+    pub(crate) ambushes: BTreeMap<Strike, Step>,
+    /// Whether the next process that acknowledges something is killed before that leaves it, or the next one
+    /// that does while this step is under way.
+    pub(crate) doom: Option<Option<Step>>,
+    /// How many processes were killed so.
+    pub(crate) kills: u64,
+    /// What clients have counted, in a run that does nothing else.
+    pub(crate) tally: Option<Tally>,
     serial: u64,
 }
 
@@ -76,7 +91,14 @@ impl World {
     /// # Errors
     /// If the group's rules break one of the oracle's while the cluster is founded.
     pub fn new(seed: u64, mutant: Option<Mutant>, print: bool) -> Result<Self, Violation> {
-        let mix = Mix::draw(seed, mutant);
+        Self::of(Mix::draw(seed, mutant), seed, print)
+    }
+
+    /// The cluster of this mix; chance comes from `seed`.
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub fn of(mix: Mix, seed: u64, print: bool) -> Result<Self, Violation> {
         let root = Rng::new(seed);
         let nodes = mix.hosts + mix.load.clients + 1;
         let space = Space { name: "sessions".into(), policy: mix.policy.clone() };
@@ -85,8 +107,8 @@ impl World {
             trace: Trace::new(print),
             net: Net::new(mix.net.clone(), mix.hosts, root.fork("net")),
             edge: Net::new(mix.edge.clone(), nodes, root.fork("edge")),
-            group: Group::new(mutant),
-            hosts: (0..mix.hosts).map(|i| Host::new(i, mix.shards[i], mix.clocks[i])).collect(),
+            group: Group::new(mix.settings.mutant),
+            hosts: (0..mix.hosts).map(|i| Host::new(i, mix.shards[i], clock_of(mix.clocks[i]))).collect(),
             clients: Vec::new(),
             asked: Vec::new(),
             calls: 0,
@@ -102,6 +124,11 @@ impl World {
                 plugin: root.fork("plugin"),
                 shell: root.fork("shell"),
             },
+            fastest: clock_of((0, mix.clocks.iter().map(|(_, rate)| *rate).max().unwrap_or(1000))),
+            ambushes: BTreeMap::new(),
+            doom: None,
+            kills: 0,
+            tally: None,
             serial: 0,
             mix,
         };
@@ -174,13 +201,14 @@ impl World {
 
     /// The member record of a start.
     pub(crate) fn member(&self, host: usize, start: StartId) -> Member {
+        let zone = (self.mix.zones > 0).then(|| ("zone".to_owned(), format!("z{}", host % self.mix.zones)));
         let port = 7000 + u16::try_from(host).unwrap_or(0) * 10;
         Member {
             start,
             name: self.hosts[host].name.clone(),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             shards: self.hosts[host].shards,
-            labels: BTreeMap::new(),
+            labels: zone.into_iter().collect(),
             raft: RaftId(start.0),
             earlier: self.hosts[host].earlier(),
             state: MemberState::Up,
@@ -196,6 +224,7 @@ impl World {
             return Ok(false);
         }
         let Some(event) = self.clock.advance() else { return Ok(false) };
+        self.oracle.counts(self.counted());
         self.happen(event).map_err(|violation| Violation { at: self.clock.now(), ..violation })?;
         Ok(true)
     }
@@ -203,6 +232,7 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Host { host, process, what } => self.reach(host, process, what),
+            Event::Late { host, process, what } => self.reach_at_last(host, process, what),
             Event::Answer { caller, frame } => self.answer(caller, frame),
             Event::Wake { client } => self.wake(client),
             Event::Retry { client, call, attempt } => self.retry(client, call, attempt),
@@ -226,6 +256,9 @@ impl World {
                 .note(now, &change.after.cfg.0.to_le_bytes(), || format!("table {} {:?}", change.colony, change.after));
         }
         self.oracle.table(&self.group.state, &self.hosts, command, &changes)?;
+        for change in &changes {
+            self.spring_at_table(change.colony);
+        }
         for host in 0..self.hosts.len() {
             self.feed(host);
         }
@@ -281,8 +314,17 @@ impl World {
         Ok(())
     }
 
+    /// True time on the fastest clock there was at every moment.
+    pub(crate) fn counted(&self) -> Micros {
+        self.fastest.mono(self.clock.now())
+    }
+
     /// All colonies of the run.
     pub(crate) fn colonies(&self) -> Vec<ColonyId> {
         self.group.state.table.keys().copied().collect()
     }
+}
+
+fn clock_of((ahead, rate): (Micros, u64)) -> Timepiece {
+    Timepiece::new(ahead, rate)
 }

@@ -1,14 +1,14 @@
 //! Histories that never happened: an oracle that takes them proves nothing.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use colony_core::group::{Command, Entry, State};
 use colony_sim::group::Change as TableChange;
 use colony_sim::host::{Host, Process};
-use colony_sim::oracle::{Oracle, Truth};
+use colony_sim::oracle::{Asked, Oracle, Truth};
 use colony_sim::swarm::Mix;
+use colony_sim::timepiece::Timepiece;
 use colony_sim::violation::{Rule, Violation};
+use colony_wire::admin::OnConflict;
 use colony_wire::client::{Ack, Done, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::session::{Content, EndKind, Key, Mutation, Precondition};
@@ -49,11 +49,14 @@ fn asks(number: u64, text: &'static str) -> (RequestId, Mutation) {
 
 /// Commits a history of which only the last op may be refused.
 fn commit(ops: &[Op]) -> Result<(), Violation> {
-    let asked = BTreeMap::from([asks(1, "a"), asks(2, "b")]);
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    for (request, mutation) in [asks(1, "a"), asks(2, "b")] {
+        asked.note(request, &mutation);
+    }
     let mut truth = Truth::default();
     for op in ops {
         truth.note_prepared(op)?;
-        truth.note_committed(op, &asked, true)?;
+        truth.note_committed(op, &asked, 0)?;
     }
     Ok(())
 }
@@ -150,11 +153,11 @@ fn a_new_primary_in_the_old_reign_is_refused() {
 /// What an oracle that has seen nothing says to an answer.
 fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Option<Rule> {
     let mix = Mix::draw(0, None);
-    let mut host = Host::new(0, 1, (0, 1000));
+    let mut host = Host::new(0, 1, Timepiece::new(0, 1000));
     host.process = Some(Process::new(1, StartId(1), LineageId(1), 1, &mix.settings));
     let request = Request { colony: COLONY, deadline_ms: 1, token: None, body };
     let reply = Reply { served_by: StartId(1), seen, body: answer };
-    broken(Oracle::new(&mix).replied(&host, &request, &reply))
+    broken(Oracle::new(&mix).replied(&host, &request, None, &reply))
 }
 
 #[test]
@@ -179,4 +182,54 @@ fn a_read_without_a_copy_is_refused() {
         answered(RequestBody::Get { key: key(), read: Read::Token }, ReplyBody::Absent, None),
         Some(Rule::TrueReads)
     );
+}
+
+/// A session with a time to live is put, and ended by expiry when the fastest clock has counted `lived` seconds;
+/// its primary had `padded` the deadline when it took office.
+fn ends_after(lived: u64, padded: bool) -> Option<Rule> {
+    let content = Content::Blob(Bytes::new());
+    let put = Change::Put { key: key(), content: content.clone(), tags: Vec::new(), ttl: Some(10_000) };
+    let stamp = Some(Stamp { request: request(1), lowest_unanswered: 1 });
+    let mutation = Mutation::Put { key: key(), content, tags: Vec::new(), ttl: Some(10_000), precondition: Precondition::None };
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    asked.note(request(1), &mutation);
+    let mut truth = Truth::default();
+    let mut commit = |op: Op, seconds: u64| {
+        truth.counts(seconds * 1_000_000);
+        truth.note_prepared(&op)?;
+        if padded && op.stamp.is_none() {
+            truth.takes_office(Reign(2), Seq(1));
+        }
+        truth.note_committed(&op, &asked, 2_000_000)
+    };
+    commit(Op { position: at(1, 1), stamp, written_at: 0, change: put }, 1).expect("it was asked for");
+    let end = Change::End { key: key(), kind: EndKind::Expiry };
+    broken(commit(Op { position: at(2, 2), stamp: None, written_at: 0, change: end }, 1 + lived).map(|_| ()))
+}
+
+#[test]
+fn a_session_that_ends_early_is_refused() {
+    assert_eq!((ends_after(9, false), ends_after(10, false)), (Some(Rule::Lifetime), None));
+    assert_eq!((ends_after(11, true), ends_after(12, true)), (Some(Rule::Lifetime), None));
+}
+
+#[test]
+fn a_condition_that_does_not_hold_is_refused() {
+    let content = Content::Blob(Bytes::from_static(b"a"));
+    let mut asked = Asked::new(true, OnConflict::Reject);
+    for number in [1, 2] {
+        let mutation =
+            Mutation::Put { key: key(), content: content.clone(), tags: Vec::new(), ttl: None, precondition: Precondition::Absent };
+        asked.note(request(number), &mutation);
+    }
+    let mut truth = Truth::default();
+    assert_eq!(truth.note_committed(&put(1, 1, 1, "a"), &asked, 0), Ok(true));
+    let again = truth.note_committed(&put(1, 2, 2, "a"), &asked, 0).map(|_| ());
+    assert_eq!(broken(again), Some(Rule::Conditions));
+}
+
+#[test]
+fn hybrid_time_that_goes_back_is_refused() {
+    let later = Op { written_at: 5, ..barrier(1, 1) };
+    assert_eq!(broken(commit(&[later, barrier(2, 2)])), Some(Rule::HybridTime));
 }

@@ -1,6 +1,7 @@
 //! Whole runs: what a seed determines, what it goes through, and that a bug is found.
 
 use colony_core::colony::Mutant;
+use colony_sim::counters::count;
 use colony_sim::run::{Report, run};
 use colony_sim::seen::Sight;
 
@@ -67,4 +68,17 @@ fn a_bug_put_in_on_purpose_is_found() {
         let found = (0..20).any(|seed| run(seed, Some(mutant), false).violation.is_some());
         assert!(found, "{mutant:?} passes 20 seeds");
     }
+}
+
+/// Without the group for minutes, every write is acknowledged.
+#[test]
+fn writes_go_on_while_only_the_group_is_gone() {
+    some_seed_sees(0..200, &[Sight::Steady]);
+}
+
+#[test]
+fn counters_are_exact_although_processes_die_before_they_reply() {
+    let counted = count(7, 500, false);
+    assert_eq!((counted.increments, counted.violation), (500, None));
+    assert!(counted.kills > 0, "nobody was killed");
 }

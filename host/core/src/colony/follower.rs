@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use colony_wire::limits::MAX_FRAME;
 use colony_wire::op::Op;
 use colony_wire::peer::{Append, Chunk, Offer, PeerBody};
 use colony_wire::{Cfg, Reign, Seq};
 
 use super::clock::Moment;
+use super::doing::Load;
 use super::holding::Holding;
 use super::log::Log;
 use super::settings::Settings;
@@ -37,6 +39,17 @@ impl Follower {
         Self { matched: Seq(0), named: Cfg(0), begun, assembly: None, buffer: BTreeMap::new(), buffered: 0 }
     }
 
+    /// How full what it keeps is.
+    pub(super) fn loads(&self, settings: &Settings) -> [Load; 3] {
+        let (arrived, wanted) = self.assembly.as_ref().map_or((0, 0), Assembly::arrived);
+        [
+            Load::new("ops that came early", self.buffer.len(), settings.max_buffered),
+            // The last one may be as long as an op can be.
+            Load::new("bytes of ops that came early", self.buffered, settings.max_buffered_bytes + MAX_FRAME),
+            Load::new("parts of a state that arrived", arrived, wanted),
+        ]
+    }
+
     /// Takes in a batch of the reigning primary; says what to answer.
     pub(super) fn append(
         &mut self,
@@ -58,12 +71,18 @@ impl Follower {
         if !follows {
             // Also while a snapshot arrives: the primary may have given it up, and then only this tells it
             // where to go on.
+            if mutant!(settings, CommitUnmatched) {
+                holding.commit_to(append.commit, settings.log_kept, now);
+            }
             let answer = self.mismatch(holding, append.reign);
             self.keep(append.ops, settings);
             return Some(answer);
         }
         let end = Seq(before.0 + append.ops.len() as u64);
         for op in append.ops {
+            if mutant!(settings, KeepOldOps) && holding.log.get(op.position.seq).is_some() {
+                continue;
+            }
             take(holding, op);
         }
         self.matched = self.matched.max(end);

@@ -12,7 +12,7 @@ pub struct History {
 
 /// Most reigns remembered. A version from an older one counts as older than everything, which makes saves
 /// based on it conflict, never pass unseen.
-const MAX_ENTRIES: usize = 4096;
+pub(super) const MAX_ENTRIES: usize = 4096;
 
 impl History {
     /// Whether the op at this position is in the state.

@@ -6,7 +6,11 @@ use colony_wire::op::Op;
 use colony_wire::{Reign, Seq};
 
 use super::clock::Moment;
+use super::doing::Load;
+use super::history::MAX_ENTRIES;
 use super::log::Log;
+use super::records::MAX_CLIENTS;
+use super::settings::Settings;
 use super::store::Store;
 use super::transfer::Held;
 
@@ -33,6 +37,27 @@ impl Holding {
     /// Place of the last prepared op.
     pub(super) fn prepared(&self) -> Seq {
         self.log.last()
+    }
+
+    /// How full what it keeps is, in `reign`.
+    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 5] {
+        let count = |to: u64, from: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        // Merges come to their ops although there is no room left, and every reign adds its barrier.
+        let reigns = count(reign.0, self.store.applied_reign().0);
+        let uncommitted = settings.max_uncommitted + settings.max_parked + reigns;
+        let most_answers = settings.max_records + settings.max_uncommitted + settings.max_parked;
+        let (clients, answers) = self.store.records.sizes();
+        [
+            Load::new("ops not committed", count(self.prepared().0, self.committed().0), uncommitted),
+            Load::new(
+                "ops kept after their commit",
+                count(self.committed().0, self.log.base().0),
+                settings.log_kept.max(settings.max_buffered),
+            ),
+            Load::new("reigns of the history", self.store.history.entries().len(), MAX_ENTRIES),
+            Load::new("clients with answers", clients, MAX_CLIENTS),
+            Load::new("answers kept for one client", answers, most_answers),
+        ]
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.

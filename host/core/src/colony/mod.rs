@@ -34,6 +34,7 @@
 //!   snapshot.rs  a state as parts             ranges.rs    how a state is divided
 //!   transfer/    a state on its way to a peer clock.rs     what sessions live by
 //!   tags.rs      which sessions carry a tag
+//!   doing.rs     what a peer is in the middle of, and how full it is
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -51,6 +52,7 @@ macro_rules! mutant {
 }
 
 mod clock;
+mod doing;
 mod ends;
 mod follower;
 mod history;
@@ -72,6 +74,7 @@ mod tags;
 mod transfer;
 
 pub use clock::SessionTime;
+pub use doing::{Doing, Load};
 pub use ends::{Ends, KeyHash, Tombstone};
 pub use history::History;
 pub use io::{Caller, Input, Lane, Output, Space};

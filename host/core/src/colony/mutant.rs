@@ -1,7 +1,14 @@
 //! Bugs put in on purpose, to show that the simulator would find them. Only with the feature `mutants`,
 //! and then only behind a switch.
 
+use colony_wire::op::{Change, Op};
+use colony_wire::session::{EndKind, Key};
+
+use super::clock::Moment;
+use super::primary::Desk;
 use super::settings::Settings;
+use super::snapshot::{self, Snapshot};
+use super::store::Store;
 
 /// A bug put in on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,11 +42,59 @@ pub enum Mutant {
     TrustLostCopy,
     /// While an addition to the in-sync set is proposed, the peer's acknowledgement is not waited for.
     CommitWithoutUnion,
+    /// A snapshot is taken of what is prepared, not of what is committed.
+    SnapshotAtPrepared,
+    /// A peer whose log does not match commits up to the primary's position all the same.
+    CommitUnmatched,
+    /// A primary that heard of a higher reign goes on answering.
+    ServeAfterHigherReign,
+    /// A hand-over is proposed before everything is held everywhere.
+    HandOverUnflushed,
+    /// A process that was declared dead goes on with its copies.
+    GoOnWhenDead,
+    /// A process that was declared dead goes on under the start it had.
+    KeepDeadStart,
+    /// The answer to a mutation is kept for no time at all.
+    ForgetAnswersAtOnce,
+    /// Peers end sessions by their own clocks.
+    FollowersExpire,
+    /// A new primary counts deadlines by its own clock as if that were its predecessor's.
+    PromoteWithoutPad,
+    /// The wall clock says when a session's time is over.
+    ExpireByWallClock,
+    /// A repeated request is answered while its op is not committed.
+    AnswerInFlight,
+    /// A silent peer's acknowledgement is not waited for, before the group has removed it.
+    DropSilentAlone,
+    /// A peer is proposed into the in-sync set before the reign's barrier is committed.
+    AddBeforeBarrier,
+    /// A read is answered although the client has seen more.
+    IgnoreTokens,
+    /// A process that was declared dead takes its kept copy into use before its fate is known.
+    TakeKeptCopy,
+    /// A snapshot leaves out when sessions end.
+    SnapshotWithoutDeadlines,
+    /// A request whose answer is no longer kept is carried out again.
+    RedoForgotten,
+    /// An answer that was judged by an uncommitted op is given at once.
+    RefuseUncommitted,
+    /// A precondition that does not hold is passed over.
+    IgnorePreconditions,
+    /// A write is committed once a majority of the in-sync set holds it.
+    CommitByMajority,
+    /// A peer that is not wanted drops its copy while it is in sync.
+    DropBeforeRemoval,
+    /// A peer that hears of a new reign drops what is not committed, matched or not.
+    TruncateToCommitted,
+    /// Ops that an earlier reign left are kept where the primary has others.
+    KeepOldOps,
+    /// A proposal without visible outcome counts as refused.
+    GiveUpProposal,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 38] = [
         Self::AckBeforeAllInSync,
         Self::PromoteCatchingUp,
         Self::ProposeBelowCommitted,
@@ -54,6 +109,30 @@ impl Mutant {
         Self::DiscardOnWait,
         Self::TrustLostCopy,
         Self::CommitWithoutUnion,
+        Self::SnapshotAtPrepared,
+        Self::CommitUnmatched,
+        Self::ServeAfterHigherReign,
+        Self::HandOverUnflushed,
+        Self::GoOnWhenDead,
+        Self::KeepDeadStart,
+        Self::ForgetAnswersAtOnce,
+        Self::FollowersExpire,
+        Self::PromoteWithoutPad,
+        Self::ExpireByWallClock,
+        Self::AnswerInFlight,
+        Self::DropSilentAlone,
+        Self::AddBeforeBarrier,
+        Self::IgnoreTokens,
+        Self::TakeKeptCopy,
+        Self::SnapshotWithoutDeadlines,
+        Self::RedoForgotten,
+        Self::RefuseUncommitted,
+        Self::IgnorePreconditions,
+        Self::CommitByMajority,
+        Self::DropBeforeRemoval,
+        Self::TruncateToCommitted,
+        Self::KeepOldOps,
+        Self::GiveUpProposal,
     ];
 }
 
@@ -61,5 +140,36 @@ impl Settings {
     /// Whether this bug is switched on.
     pub(super) fn has(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+}
+
+impl Desk<'_> {
+    /// [`Mutant::SnapshotAtPrepared`]: the state with all that is prepared in it.
+    pub(super) fn cut_ahead(&self) -> Snapshot {
+        let mut ahead = self.holding.clone();
+        let now = Moment { mono: self.now.mono, sessions: self.session_time };
+        ahead.commit_to(ahead.prepared(), usize::MAX, now);
+        snapshot::cut(&ahead.store, self.settings, self.session_time)
+    }
+}
+
+impl Store {
+    /// [`Mutant::FollowersExpire`]: ends sessions whose time is over, without an op.
+    pub(super) fn end_overdue(&mut self, now: Moment) {
+        let overdue: Vec<Key> = self.over_before(now.sessions).cloned().collect();
+        let Some(position) = self.position() else { return };
+        for key in overdue {
+            let change = Change::End { key, kind: EndKind::Expiry };
+            self.apply(&Op { position, stamp: None, written_at: 0, change }, now);
+        }
+    }
+
+    /// [`Mutant::ExpireByWallClock`]: sessions whose time to live has passed since they were written, by the
+    /// stamps of whoever wrote them.
+    pub(super) fn overdue_by(&self, wall_ms: u64) -> Vec<Key> {
+        let is_overdue = |(key, session): (&Key, &super::Session)| {
+            session.ttl.is_some_and(|ttl| session.written_at + ttl <= wall_ms).then(|| key.clone())
+        };
+        self.sessions().filter_map(is_overdue).collect()
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 
 /// Most clients whose answers or marks are kept in one colony; beyond it new ones are refused as busy.
-const MAX_CLIENTS: usize = 65_536;
+pub(super) const MAX_CLIENTS: usize = 65_536;
 /// How long a client's marks are kept after its last request: many times the longest deadline of a request,
 /// after which no repetition comes.
 const MARK_TTL: Duration = Duration::from_secs(15 * 60);
@@ -79,6 +79,11 @@ impl Records {
             self.drop_idle_marks();
         }
         is_new && self.clients.len() >= MAX_CLIENTS
+    }
+
+    /// How many clients there are, and how many answers are kept for the one with most.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.clients.len(), self.clients.values().map(|client| client.kept.len()).max().unwrap_or(0))
     }
 
     /// Makes the record of an op, and drops those its client needs no more.

@@ -10,6 +10,7 @@ use colony_wire::session::Key;
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
 use super::clock::{Moment, SessionTime};
+use super::doing::{Doing, Load};
 use super::follower::Follower;
 use super::history::History;
 use super::holding::Holding;
@@ -184,6 +185,37 @@ impl Replica {
         }
     }
 
+    /// The highest reign heard of, by the table or by a message.
+    #[must_use]
+    pub fn heard(&self) -> Reign {
+        self.heard
+    }
+
+    /// What it is in the middle of.
+    #[must_use]
+    pub fn doing(&self) -> Doing {
+        let mut doing = Doing::default();
+        let uncommitted = self.committed().0 + 1..=self.prepared().0;
+        for op in uncommitted.filter_map(|place| self.op(Seq(place))) {
+            doing.write |= op.stamp.is_some();
+            doing.expiry |= op.stamp.is_none() && op.change.key().is_some();
+        }
+        match &self.role {
+            Role::Primary(primary) => primary.doing(&self.holding, doing),
+            Role::Follower(_) => doing,
+        }
+    }
+
+    /// How full what it keeps is; the states of sessions count in the host's memory.
+    pub fn loads(&self) -> impl Iterator<Item = Load> {
+        let holding = self.holding.loads(&self.settings, self.entry.reign);
+        let (primary, follower) = match &self.role {
+            Role::Primary(primary) => (Some(primary.loads(&self.holding, &self.settings, &self.entry)), None),
+            Role::Follower(follower) => (None, Some(follower.loads(&self.settings))),
+        };
+        holding.into_iter().chain(primary.into_iter().flatten()).chain(follower.into_iter().flatten())
+    }
+
     /// The newest table entry known to exist: heard, or named by the primary.
     pub(super) fn newest(&self) -> Cfg {
         match &self.role {
@@ -216,6 +248,9 @@ impl Replica {
             (Role::Follower(_), true) => {
                 self.role = Role::Follower(Follower::new(self.begun));
                 self.take_part(loan);
+                if mutant!(self.settings, TruncateToCommitted) && matches!(self.role, Role::Follower(_)) {
+                    self.holding.log.truncate_after(self.holding.committed());
+                }
             }
             (Role::Follower(_), false) => {}
         }
@@ -253,7 +288,9 @@ impl Replica {
         let refusal = match &mut self.role {
             // A client that counts other buckets would begin a second life of the key here.
             _ if request.body.key().is_some_and(is_elsewhere) => Refusal::NoColony,
-            Role::Primary(_) if self.heard > self.entry.reign => Refusal::NotPrimary { reign },
+            Role::Primary(_) if self.heard > self.entry.reign && !mutant!(self.settings, ServeAfterHigherReign) => {
+                Refusal::NotPrimary { reign }
+            }
             Role::Primary(primary) => {
                 return primary.request(&mut desk!(self, loan), from, request);
             }
@@ -347,6 +384,7 @@ impl Replica {
     fn hear(&mut self, reign: Reign, loan: &mut Loan<'_>) {
         self.heard = self.heard.max(reign);
         if reign > self.entry.reign {
+            self.as_primary(loan, |primary, _| primary.end_confirming());
             loan.out.push(Output::FetchTable { colony: self.colony, reign });
         }
     }
@@ -376,6 +414,10 @@ impl Replica {
             // Longer than the primary: a peer must not forget first what it may have to answer for.
             let ttl = self.settings.record_ttl * 2;
             self.holding.store.records.age(loan.now.mono, ttl);
+            #[cfg(feature = "mutants")]
+            if mutant!(self.settings, FollowersExpire) {
+                self.holding.store.end_overdue(loan.moment());
+            }
         }
         self.as_primary(loan, |primary, desk| primary.sweep(desk));
     }

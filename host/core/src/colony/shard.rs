@@ -196,6 +196,12 @@ impl Shard {
     /// Brings the peer of a colony, if there is or should be one, to what the table says.
     fn follow_table(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
         let Some((entry, space)) = self.table.get(&colony).cloned() else { return };
+        if mutant!(self.settings, TakeKeptCopy)
+            && let Some(Kept { mut replica, .. }) = self.kept.remove(&colony)
+        {
+            replica.rebind(self.start, &mut loan!(self, now, out));
+            self.replicas.insert(colony, replica);
+        }
         if self.kept.contains_key(&colony) {
             return;
         }
@@ -216,7 +222,8 @@ impl Shard {
         if self.kept.contains_key(&colony) {
             return;
         }
-        if !entry.concerns(self.start) {
+        let is_dropped = !entry.is_wanted(self.start) && mutant!(self.settings, DropBeforeRemoval);
+        if !entry.concerns(self.start) || is_dropped {
             if let Some(mut replica) = self.replicas.remove(&colony) {
                 replica.step_down(&mut loan!(self, now, out));
             }
@@ -298,7 +305,13 @@ impl Shard {
 
     /// The group declared this process dead: nothing is served, nothing is dropped (`PROTOCOL.md` 7).
     fn reborn(&mut self, now: Now, start: StartId, out: &mut Vec<Output>) {
+        if mutant!(self.settings, KeepDeadStart) {
+            return;
+        }
         let dead = std::mem::replace(&mut self.start, start);
+        if mutant!(self.settings, GoOnWhenDead) {
+            return;
+        }
         for (colony, mut replica) in std::mem::take(&mut self.replicas) {
             replica.step_down(&mut loan!(self, now, out));
             self.kept.insert(colony, Kept { dead, replica });

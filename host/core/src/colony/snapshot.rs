@@ -70,10 +70,12 @@ pub(super) fn name(part: &Bytes) -> PartName {
 pub(super) fn cut(store: &Store, settings: &Settings, now: SessionTime) -> Snapshot {
     let ranges = store.ranges();
     let sessions = in_order(store, ranges);
+    let remaining =
+        |session: &Session| session.expires_in(now).filter(|_| !mutant!(settings, SnapshotWithoutDeadlines));
     let body = Body {
         history: store.history.clone(),
         clock: store.clock(),
-        remaining_ms: sessions.iter().map(|(_, _, session)| session.expires_in(now)).collect(),
+        remaining_ms: sessions.iter().map(|(_, _, session)| remaining(session)).collect(),
         ends: store.ends().to_portable(),
         records: if mutant!(settings, SnapshotWithoutRecords) { Vec::new() } else { store.records.to_portable() },
     };

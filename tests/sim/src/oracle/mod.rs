@@ -7,17 +7,25 @@
 //!
 //! ```text
 //!   truth.rs    the committed log: same bytes, no gap, a request once        (I3, I4, I9)
+//!   asked.rs    whether an op is what was asked, and its conditions hold     (I9)
+//!   lifetime.rs whether a session ends before its time
 //!   model.rs    what its ops make of the sessions
-//!   watch.rs    what each replica holds after each step                      (I1, I2, I4, I12)
+//!   watch.rs    what each replica holds after each step                      (I2, I4, I12, I13)
+//!   said.rs     what replicas say to each other and to the group             (I1, I3)
 //!   table.rs    what the group decides                                       (I2, I5, I6)
 //!   transfers.rs  which transfers are resumed (counted only)
 //!   replies.rs  what clients are told                                        (I4, I7, I9, I11)
 //!   tagged.rs   what is listed and ended by a tag, what watchers are told
 //! ```
+//!
+//! Not held here: I8 (there are no such reads yet), I10 and I14 (there are no islands yet).
 
+mod asked;
+mod lifetime;
 pub mod model;
 mod replies;
-mod table;
+mod said;
+pub(crate) mod table;
 mod tagged;
 mod transfers;
 mod truth;
@@ -26,13 +34,16 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 use colony_core::group::State;
+use colony_wire::op::Stamp;
 use colony_wire::session::Mutation;
 use colony_wire::tag::Tag;
-use colony_wire::{ColonyId, RequestId, Seq, StartId};
+use colony_wire::{ClientId, ColonyId, Position, RequestId, Seq, StartId};
 
+pub use self::asked::Asked;
 use self::transfers::Transfers;
 pub use self::truth::Truth;
 use self::watch::Watched;
+use crate::clock::Micros;
 use crate::host::Host;
 use crate::seen::Seen;
 use crate::swarm::Mix;
@@ -46,13 +57,21 @@ pub struct Oracle {
     truths: BTreeMap<ColonyId, Truth>,
     /// What each replica held when it was looked at last, by host, colony and the start it is held under.
     watched: BTreeMap<(usize, ColonyId, StartId), Watched>,
-    /// Every mutation that a client ever sent.
-    asked: BTreeMap<RequestId, Mutation>,
+    /// Every mutation that a client ever sent, and by which rules it is judged.
+    asked: Asked,
+    /// By client: what it has the answers to, by the highest mark that it ever sent.
+    marks: BTreeMap<ClientId, u64>,
+    /// By client and colony: the newest position it was shown.
+    shown: BTreeMap<(ClientId, ColonyId), Position>,
     /// Mutations that were acknowledged.
     answered: BTreeSet<(ColonyId, RequestId)>,
-    /// Whether every save that counts must add exactly its amount.
-    counts_exactly: bool,
     transfers: Transfers,
+    /// As much time as any host's clock has counted so far.
+    counted: Micros,
+    /// For how long an answer is kept at least.
+    record_ttl: Micros,
+    /// What is added to deadlines at a promotion.
+    promotion_pad: Micros,
 }
 
 impl Oracle {
@@ -63,16 +82,48 @@ impl Oracle {
             seen: Seen::default(),
             truths: BTreeMap::new(),
             watched: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            asked: Asked::new(mix.counts_exactly(), mix.policy.on_conflict),
+            marks: BTreeMap::new(),
+            shown: BTreeMap::new(),
             answered: BTreeSet::new(),
-            counts_exactly: mix.counts_exactly(),
             transfers: Transfers::default(),
+            counted: 0,
+            record_ttl: u64::try_from(mix.settings.record_ttl.as_micros()).unwrap_or(u64::MAX),
+            promotion_pad: u64::try_from(mix.settings.promotion_pad.as_micros()).unwrap_or(u64::MAX),
         }
     }
 
+    /// The fastest clock shows this.
+    pub fn counts(&mut self, counted: Micros) {
+        self.counted = counted;
+    }
+
     /// A client sends a mutation.
-    pub fn asks(&mut self, request: RequestId, mutation: &Mutation) {
-        self.asked.entry(request).or_insert_with(|| mutation.clone());
+    pub fn asks(&mut self, stamp: Stamp, mutation: &Mutation) {
+        self.asked.note(stamp.request, mutation);
+        let mark = self.marks.entry(stamp.request.client).or_default();
+        *mark = stamp.lowest_unanswered.max(*mark);
+    }
+
+    /// The newest position that a client was shown of a colony: it is shown no older one from now on.
+    #[must_use]
+    pub fn shown(&self, client: ClientId, colony: ColonyId) -> Option<Position> {
+        self.shown.get(&(client, colony)).copied()
+    }
+
+    /// An answer with this position reaches a client.
+    pub fn shows(&mut self, client: ClientId, colony: ColonyId, seen: Position) {
+        let newest = self.shown.entry((client, colony)).or_insert(seen);
+        if seen.seq > newest.seq {
+            *newest = seen;
+        }
+    }
+
+    /// The truth of a colony, as of now.
+    fn truth(&mut self, colony: ColonyId) -> &mut Truth {
+        let truth = self.truths.entry(colony).or_default();
+        truth.counts(self.counted);
+        truth
     }
 
     /// A client asks a colony to end what carries a tag.

@@ -7,21 +7,31 @@ use colony_wire::{ColonyId, Position, RequestId};
 
 use super::model::Kept;
 use super::{Oracle, Truth, tagged};
+use crate::clock::Micros;
 use crate::host::Host;
 use crate::seen::Sight;
 use crate::violation::{Rule, Violation, demand};
 
 impl Oracle {
-    /// A host answers a client's request.
+    /// A host answers a request of a client that had been shown `floor` of the colony when it asked.
     ///
     /// # Errors
     /// If what it says is not true, or the client would read backward.
-    pub fn replied(&mut self, host: &Host, request: &Request, reply: &Reply) -> Result<(), Violation> {
+    pub fn replied(
+        &mut self,
+        host: &Host,
+        request: &Request,
+        floor: Option<Position>,
+        reply: &Reply,
+    ) -> Result<(), Violation> {
         let colony = request.colony;
         if let Some(sight) = sight_of(&reply.body) {
             self.seen.note(sight);
         }
+        let kept_for = self.record_ttl;
+        let marks = &self.marks;
         let truth = self.truths.entry(colony).or_default();
+        truth.counts(self.counted);
         let replica = host.copies(colony).find(|(start, _)| *start == reply.served_by).map(|(_, replica)| replica);
         let told = |violation: Violation| Violation {
             how: format!("{colony} at {}: {} (asked {request:?}, told {reply:?})", host.name, violation.how),
@@ -33,16 +43,22 @@ impl Oracle {
             })
             .map_err(told)?;
         }
+        // What ends a reign tells callers so under the start that had it.
+        if !matches!(reply.body, ReplyBody::Refused(_)) {
+            let now = host.process.as_ref().map(|process| process.start());
+            demand(now == Some(reply.served_by), Rule::StaysDead, || format!("{} is {now:?}", host.name))
+                .map_err(told)?;
+        }
         let seen = reply.seen.unwrap_or_default();
         if let Some(judged) = tagged::judge(truth, request, &reply.body, seen, &mut self.seen) {
             return judged.map_err(told);
         }
         let judged = match (&reply.body, &request.body) {
             (ReplyBody::Found(view), RequestBody::Get { key, .. }) => {
-                serves(replica, request, reply).and_then(|seen| found(truth, key, seen, view))
+                serves(replica, floor, reply).and_then(|seen| found(truth, key, seen, view))
             }
             (ReplyBody::Absent, RequestBody::Get { key, .. }) => {
-                serves(replica, request, reply).and_then(|seen| absent(truth, key, seen))
+                serves(replica, floor, reply).and_then(|seen| absent(truth, key, seen))
             }
             (ReplyBody::Absent, RequestBody::Mutate { mutation, .. }) => {
                 let seen = reply.seen.unwrap_or_default();
@@ -62,7 +78,10 @@ impl Oracle {
                 repeated
             }
             (ReplyBody::Refused(refusal), RequestBody::Mutate { stamp, .. } | RequestBody::Revoke { stamp, .. }) => {
+                let mark = marks.get(&stamp.request.client).copied().unwrap_or(0);
+                let may_ask = stamp.request.number >= mark;
                 refused_truly(truth, replica, stamp.request, refusal)
+                    .and_then(|()| if may_ask { kept(truth, stamp.request, refusal, kept_for) } else { Ok(()) })
             }
             (ReplyBody::NeedBase { .. }, RequestBody::Mutate { .. }) | (ReplyBody::Refused(_), _) => Ok(()),
             _ => Err(Violation::of(Rule::TrueReads, "the answer does not fit the question".into())),
@@ -95,6 +114,11 @@ impl Oracle {
             demand(modelled == stored, Rule::TrueReads, || {
                 format!("{colony} at {at} has tombstones {stored:?}, its log leaves {modelled:?}")
             })?;
+            let timeless =
+                replica.store().sessions().find(|(_, session)| session.ttl.is_some() != session.deadline.is_some());
+            demand(timeless.is_none(), Rule::Lifetime, || {
+                format!("{colony} at {at}: it is not known when {timeless:?} ends")
+            })?;
         }
         Ok(())
     }
@@ -119,13 +143,17 @@ fn sight_of(body: &ReplyBody) -> Option<Sight> {
 }
 
 /// A read is served at a position that covers what the client has seen; by a primary, in its own reign.
-fn serves(replica: Option<&Replica>, request: &Request, reply: &Reply) -> Result<Position, Violation> {
+fn serves(replica: Option<&Replica>, floor: Option<Position>, reply: &Reply) -> Result<Position, Violation> {
     let seen = reply.seen.ok_or_else(|| Violation::of(Rule::TrueReads, "served before any commit".into()))?;
-    let token = request.token.unwrap_or_default();
-    demand(seen.seq >= token.seq, Rule::NeverBackward, || format!("{seen} is before {token}"))?;
+    demand(floor.is_none_or(|floor| seen.seq >= floor.seq), Rule::NeverBackward, || {
+        format!("{seen} is before {floor:?}, which the client was shown")
+    })?;
     let Some(replica) = replica else {
         return Err(Violation::of(Rule::TrueReads, "served without a copy".into()));
     };
+    demand(replica.heard() <= replica.reign(), Rule::Fenced, || {
+        format!("served in {} by a copy that heard of {}", replica.reign(), replica.heard())
+    })?;
     // Within one input it may have committed more since it answered.
     demand(replica.history().covers(seen), Rule::TrueReads, || {
         format!("served at {seen} by a copy at {:?}", replica.position())
@@ -194,5 +222,17 @@ fn refused_truly(
         truth.effect(request).filter(|(seq, ..)| replica.is_some_and(|replica| replica.committed() >= *seq));
     demand(!judged || done_before.is_none(), Rule::AtMostOnce, || {
         format!("it was done at {done_before:?} and is judged again")
+    })?;
+    let (Refusal::Exists { version } | Refusal::Changed { version }) = refusal else { return Ok(()) };
+    demand(truth.op(version.seq).is_some_and(|op| op.position == *version), Rule::TrueReads, || {
+        format!("{version} was never committed")
+    })
+}
+
+/// The answer to a request that was carried out is kept while its client may ask for it.
+fn kept(truth: &Truth, request: RequestId, refusal: &Refusal, kept_for: Micros) -> Result<(), Violation> {
+    let age = truth.age(request).filter(|_| *refusal == Refusal::Unknown);
+    demand(age.is_none_or(|age| age >= kept_for), Rule::AnswersKept, || {
+        format!("its answer was forgotten within {age:?} us on the fastest clock")
     })
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use colony_core::group::{Command, Entry, State};
+use colony_core::placement::{Even, Planner};
+use colony_wire::StartId;
 
 use super::Oracle;
 use crate::group::Change;
@@ -86,4 +88,29 @@ fn apart(state: &State, change: &Change) -> Result<(), Violation> {
     demand(distinct.len() == change.after.want.len(), Rule::ApartHosts, || {
         format!("{} is wanted twice on one host: {:?}", change.colony, change.after)
     })
+}
+
+/// I6: copies of a colony that is served stand as far apart as the hosts that are up allow, if they are planned to;
+/// and people are told of those that do not.
+///
+/// # Errors
+/// The first colony of which that is not so.
+pub(crate) fn spread(state: &State, is_planned: bool) -> Result<(), Violation> {
+    let zone = |start: &StartId| state.members.get(start).and_then(|member| member.labels.get("zone"));
+    let zones: BTreeSet<_> = state.up().filter_map(|member| zone(&member.start)).collect();
+    if zones.is_empty() {
+        return Ok(());
+    }
+    let problems = Planner::new(state, &Even).problems();
+    for (colony, entry) in &state.table {
+        let used: BTreeSet<_> = entry.want.iter().filter_map(zone).collect();
+        let best = zones.len().min(entry.want.len());
+        demand(!is_planned || entry.primary.is_none() || used.len() == best, Rule::Spread, || {
+            format!("{colony} is wanted in {used:?} of {zones:?}: {entry:?}")
+        })?;
+        let shares = used.len() < entry.want.len();
+        let is_told = problems.iter().any(|(of, _)| of == colony);
+        demand(!shares || is_told, Rule::Spread, || format!("{colony} shares a zone and nobody is told: {entry:?}"))?;
+    }
+    Ok(())
 }

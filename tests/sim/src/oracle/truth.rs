@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use colony_wire::op::{Change, Op};
-use colony_wire::session::{Changes, EndKind, Mutation};
+use colony_wire::session::EndKind;
 use colony_wire::tag::Tag;
 use colony_wire::{Position, Reign, RequestId, Seq, StartId};
 
-use super::model::{Effect, Model, changed};
-use crate::plugin::{COUNT, counted};
+use super::asked::Asked;
+use super::lifetime::Lifetimes;
+use super::model::{Effect, Model};
+use crate::clock::Micros;
 use crate::violation::{Rule, Violation, demand};
 
 /// What is true of one colony.
@@ -22,6 +24,11 @@ pub struct Truth {
     writers: BTreeMap<Reign, StartId>,
     /// Where each request took effect, and what its client is to be told.
     effects: BTreeMap<RequestId, (Seq, Position, Position)>,
+    /// When each op was committed first, on the fastest clock.
+    times: Vec<Micros>,
+    lifetimes: Lifetimes,
+    /// What the fastest clock shows.
+    counted: Micros,
     /// Digest of the state at each committed place.
     digests: BTreeMap<Seq, u64>,
     /// Every request to end what carries a tag.
@@ -62,6 +69,16 @@ impl Truth {
         self.effects.get(&request).copied()
     }
 
+    /// The fastest clock shows this.
+    pub fn counts(&mut self, counted: Micros) {
+        self.counted = counted;
+    }
+
+    /// A primary takes office with this committed.
+    pub fn takes_office(&mut self, reign: Reign, committed: Seq) {
+        self.lifetimes.takes_office(reign, committed);
+    }
+
     /// I1: `writer` assigned ops in `reign`.
     ///
     /// # Errors
@@ -79,6 +96,7 @@ impl Truth {
         let place = (op.position.reign, op.position.seq);
         match self.prepared.get(&place) {
             None => {
+                self.lifetimes.prepared(op, self.counted);
                 self.prepared.insert(place, op.clone());
                 Ok(())
             }
@@ -92,12 +110,7 @@ impl Truth {
     ///
     /// # Errors
     /// If it is not what was committed at that place, or may not be.
-    pub fn note_committed(
-        &mut self,
-        op: &Op,
-        asked: &BTreeMap<RequestId, Mutation>,
-        counts_exactly: bool,
-    ) -> Result<bool, Violation> {
+    pub fn note_committed(&mut self, op: &Op, asked: &Asked, pad: Micros) -> Result<bool, Violation> {
         let seq = op.position.seq;
         if let Some(known) = self.op(seq) {
             demand(known == op, Rule::SamePosition, || format!("committed as {known:?}, and elsewhere as {op:?}"))?;
@@ -110,20 +123,20 @@ impl Truth {
         demand(op.position.reign >= last, Rule::NothingLost, || {
             format!("{} is committed after an op of reign {last}", op.position)
         })?;
+        let newest = self.log.last().map_or(0, |last| last.written_at);
+        demand(op.written_at >= newest, Rule::HybridTime, || {
+            format!("{} is of {}, the one before it of {newest}", op.position, op.written_at)
+        })?;
         let effect = self.model.apply(op);
-        self.check_request(op, &effect, asked, counts_exactly)?;
+        self.lifetimes.committed(op, effect.before.as_ref(), self.counted, pad)?;
+        self.check_request(op, &effect, asked)?;
         self.log.push(op.clone());
+        self.times.push(self.counted);
         Ok(true)
     }
 
     /// I9: an op answers a request that was made, does what was asked, and is the only one that does.
-    fn check_request(
-        &mut self,
-        op: &Op,
-        effect: &Effect,
-        asked: &BTreeMap<RequestId, Mutation>,
-        counts_exactly: bool,
-    ) -> Result<(), Violation> {
+    fn check_request(&mut self, op: &Op, effect: &Effect, asked: &Asked) -> Result<(), Violation> {
         let Some(stamp) = op.stamp else {
             let own = match op.change {
                 Change::Barrier | Change::Forget { .. } | Change::End { kind: EndKind::Expiry, .. } => true,
@@ -140,29 +153,15 @@ impl Truth {
         if matches!(op.change, Change::Revoked { .. }) {
             return self.check_revoked(op, stamp.request, &self.log);
         }
-        let mutation = asked.get(&stamp.request);
-        let fits = mutation.is_some_and(|mutation| is_what_was_asked(&op.change, mutation));
-        demand(fits, Rule::AtMostOnce, || format!("{op:?} is not what was asked: {mutation:?}"))?;
-        if let (Some(before), Some(after), true) = (&effect.before, &effect.after, counts_exactly)
-            && let Some(amount) = mutation.and_then(|mutation| self.amount(mutation))
-        {
-            let (before, after) = (counted(&before.content), counted(&after.content));
-            demand(after == before + amount, Rule::AtMostOnce, || {
-                format!("{} adds {amount} and counts from {before} to {after}", op.position)
-            })?;
-        }
-        Ok(())
+        asked.check(op, stamp.request, effect, &self.model)
     }
 
-    /// What a save adds to a counter: its value less the one at its base.
-    fn amount(&self, mutation: &Mutation) -> Option<u64> {
-        let Mutation::Save { key, base, changes: changes @ Changes::Attributes(list), .. } = mutation else {
-            return None;
-        };
-        list.iter().find(|(name, _)| name == COUNT)?;
-        let base = self.model.at(key, base.version.seq)?;
-        let saved = changed(base.content.clone(), changes);
-        counted(&saved).checked_sub(counted(&base.content))
+    /// For how long a request's op has been committed, on the fastest clock; none if it is not.
+    #[must_use]
+    pub fn age(&self, request: RequestId) -> Option<Micros> {
+        let (seq, ..) = self.effects.get(&request)?;
+        let index = usize::try_from(seq.0.checked_sub(1)?).ok()?;
+        Some(self.counted.saturating_sub(*self.times.get(index)?))
     }
 
     /// I12: a replica has this digest at this committed place.
@@ -174,21 +173,5 @@ impl Truth {
         demand(known == digest, Rule::EqualDigests, || {
             format!("the state at {seq} has digest {digest:016x}, elsewhere {known:016x}")
         })
-    }
-}
-
-fn is_what_was_asked(change: &Change, mutation: &Mutation) -> bool {
-    match (change, mutation) {
-        (
-            Change::Put { key, content, tags, ttl },
-            Mutation::Put { key: asked, content: wanted, tags: retag, ttl: lives, .. },
-        ) => key == asked && content == wanted && tags == retag && ttl == lives,
-        (
-            Change::Update { key, changes, tags, merged, .. },
-            Mutation::Save { key: asked, changes: wanted, tags: retag, .. },
-        ) => key == asked && tags == retag && (*merged || changes == wanted),
-        (Change::Touch { key, ttl }, Mutation::Touch { key: asked, ttl: lives }) => key == asked && ttl == lives,
-        (Change::End { key, kind }, Mutation::Delete { key: asked, kind: why, .. }) => key == asked && kind == why,
-        _ => false,
     }
 }

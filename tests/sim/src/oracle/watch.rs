@@ -3,14 +3,12 @@
 use colony_core::colony::{Part, Replica};
 use colony_core::group::State;
 use colony_wire::op::Change;
-use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::EndKind;
 use colony_wire::{ColonyId, Reign, Seq, StartId};
 
 use super::Oracle;
 use crate::host::Host;
 use crate::seen::Sight;
-use crate::shell::sight_of;
 use crate::violation::{Rule, Violation, demand};
 
 /// What a replica held when it was looked at last.
@@ -67,6 +65,7 @@ impl Oracle {
         replica: &Replica,
     ) -> Result<(), Violation> {
         let colony = replica.colony();
+        within_bounds(replica)?;
         let place = (index, colony, start);
         let process = hosts[index].process.as_ref().map_or(0, |process| process.number);
         let prepared = replica.prepared();
@@ -89,8 +88,9 @@ impl Oracle {
             ..violation
         };
         self.look_at_log(replica, before, now).map_err(words)?;
-        let grew = self.look_at_state(replica, before, now).map_err(words)?;
+        // Before what it commits is judged by the office it has taken.
         self.look_at_office(replica, before, now).map_err(words)?;
+        let grew = self.look_at_state(replica, before, now).map_err(words)?;
         if grew { self.held_by_all(state, hosts, colony) } else { Ok(()) }
     }
 
@@ -106,7 +106,7 @@ impl Oracle {
         demand(now.prepared >= now.committed, Rule::WholeLog, || {
             format!("prepared {} is below committed {}", now.prepared, now.committed)
         })?;
-        let truth = self.truths.entry(replica.colony()).or_default();
+        let truth = self.truth(replica.colony());
         for place in from.0 + 1..=now.prepared.0 {
             let seq = Seq(place);
             let op = replica.op(seq).filter(|op| op.position.seq == seq);
@@ -132,7 +132,10 @@ impl Oracle {
         if now.committed == before.committed {
             return Ok(false);
         }
+        let pad = self.promotion_pad;
+        let counted = self.counted;
         let truth = self.truths.entry(replica.colony()).or_default();
+        truth.counts(counted);
         let mut grew = false;
         let mut all_in_log = true;
         for place in before.committed.0 + 1..=now.committed.0 {
@@ -144,7 +147,7 @@ impl Oracle {
                 continue;
             };
             truth.note_prepared(&op)?;
-            grew |= truth.note_committed(&op, &self.asked, self.counts_exactly)?;
+            grew |= truth.note_committed(&op, &self.asked, pad)?;
             match &op.change {
                 Change::Forget { .. } if grew => self.seen.note(Sight::Forgotten),
                 Change::End { kind: EndKind::Expiry, .. } if grew => self.seen.note(Sight::Expiry),
@@ -159,15 +162,21 @@ impl Oracle {
             format!("its state is at {position:?}, the committed log has {:?}", truth.op(now.committed))
         })?;
         truth.note_digest(now.committed, replica.store().digest())?;
+        demand(!grew || replica.part() == Part::Primary, Rule::PrimaryFirst, || {
+            format!("a {:?} is the first to commit {}", replica.part(), now.committed)
+        })?;
         Ok(grew)
     }
 
     /// Who serves holds all that any earlier reign committed, and its own barrier.
     fn look_at_office(&mut self, replica: &Replica, before: Watched, now: Watched) -> Result<(), Violation> {
+        if replica.part() == Part::Primary && before.reign != now.reign {
+            self.truth(replica.colony()).takes_office(now.reign, before.committed);
+        }
         if !now.serving || (before.serving && before.reign == now.reign) {
             return Ok(());
         }
-        let truth = self.truths.entry(replica.colony()).or_default();
+        let truth = self.truth(replica.colony());
         let due = truth.end_before(now.reign);
         demand(now.committed >= due, Rule::NothingLost, || {
             format!("serves in {} at {}, earlier reigns committed {due}", now.reign, now.committed)
@@ -211,37 +220,6 @@ impl Oracle {
         }
         Ok(())
     }
-
-    /// A replica says something to another.
-    ///
-    /// # Errors
-    /// I1 and I3, if it is a batch.
-    pub fn sent(&mut self, host: &Host, message: &PeerMessage) -> Result<(), Violation> {
-        if let Some(sight) = sight_of(&message.body) {
-            self.seen.note(sight);
-        }
-        if self.transfers.note(message) {
-            self.seen.note(Sight::Resumed);
-        }
-        let colony = message.colony;
-        let truth = self.truths.entry(colony).or_default();
-        match &message.body {
-            PeerBody::Append(append) => {
-                truth.wrote(append.reign, message.from)?;
-                append.ops.iter().try_for_each(|op| truth.note_prepared(op))
-            }
-            PeerBody::Appended { reign, prepared, .. } => {
-                let replica = host.copies(colony).find(|(start, _)| *start == message.from);
-                let known = replica.map(|(_, replica)| (replica.reign(), replica.prepared(), replica.part()));
-                demand(
-                    known.is_some_and(|(own, held, part)| own == *reign && held >= *prepared && part != Part::Primary),
-                    Rule::OneWriter,
-                    || format!("{colony}: {} acknowledges {prepared} of {reign} and is at {known:?}", message.from),
-                )
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// An op that a replica committed and forgot in one step: its history names the position, and it was seen
@@ -249,4 +227,10 @@ impl Oracle {
 fn forgotten(truth: &super::Truth, replica: &Replica, seq: Seq) -> Option<colony_wire::op::Op> {
     let (_, reign, _) = *replica.history().entries().iter().find(|(_, _, last)| *last >= seq)?;
     truth.prepared(reign, seq).cloned()
+}
+
+/// I13: everything that may grow is below its bound.
+fn within_bounds(replica: &Replica) -> Result<(), Violation> {
+    let over = replica.loads().find(|load| load.held > load.bound);
+    demand(over.is_none(), Rule::Bounded, || format!("{}: {over:?}", replica.colony()))
 }

@@ -76,6 +76,8 @@ pub(super) fn begin(desk: &mut Desk<'_>, to: StartId, peer: &mut Progress, next:
         return peer.wait_from(next, now);
     }
     let snapshot = snapshot::cut(&desk.holding.store, desk.settings, desk.session_time);
+    #[cfg(feature = "mutants")]
+    let snapshot = if mutant!(desk.settings, SnapshotAtPrepared) { desk.cut_ahead() } else { snapshot };
     if snapshot.bytes() > limit {
         peer.wait_from(next, now);
         return report(desk, to, peer, about, limit);

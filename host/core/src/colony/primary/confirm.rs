@@ -32,6 +32,8 @@ pub(super) struct Confirms {
     next: VecDeque<Reader>,
     /// This host slept: nothing is answered before a round has ended.
     doubtful: bool,
+    /// A higher reign was heard of: nothing is confirmed any more.
+    is_over: bool,
 }
 
 /// One question to everybody.
@@ -89,10 +91,15 @@ impl Primary {
         self.confirm(desk);
     }
 
+    /// A higher reign was heard of. Whoever waits is told so when the table says who has it.
+    pub(in crate::colony) fn end_confirming(&mut self) {
+        self.confirms.is_over = true;
+    }
+
     /// Begins a round if one is needed, asks whom it has not asked, ends it if all have agreed.
     pub(super) fn confirm(&mut self, desk: &mut Desk<'_>) {
         let is_idle = self.confirms.round.is_none() && self.confirms.next.is_empty() && !self.confirms.doubtful;
-        if is_idle || !self.is_settled(desk.holding) {
+        if is_idle || self.confirms.is_over || !self.is_settled(desk.holding) {
             return;
         }
         loop {

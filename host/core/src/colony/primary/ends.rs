@@ -24,6 +24,12 @@ impl Primary {
         let due: Vec<Key> = store.over_by(now, from).filter(is_idle).take(most).cloned().collect();
         let room = self.brake.left().min(most - due.len());
         let overdue: Vec<Key> = store.over_before(from.min(now)).filter(is_idle).take(room).cloned().collect();
+        #[cfg(feature = "mutants")]
+        let due = if mutant!(desk.settings, ExpireByWallClock) {
+            desk.holding.store.overdue_by(desk.now.wall_ms)
+        } else {
+            due
+        };
         for key in due {
             self.expire(desk, key);
         }

@@ -14,6 +14,7 @@ use super::super::ends::Ends;
 use super::super::history::History;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
+use super::super::settings::Settings;
 use crate::Now;
 use crate::merge::{Conflict, Occasion, Side};
 
@@ -73,6 +74,7 @@ pub(super) struct Bench<'a> {
     pub(super) ends: &'a Ends,
     /// The lives of this key that ops end which are not committed yet, oldest first.
     pub(super) ending: &'a [(Position, EndKind)],
+    pub(super) settings: &'a Settings,
 }
 
 impl Bench<'_> {
@@ -127,6 +129,9 @@ impl Bench<'_> {
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
+        if mutant!(self.settings, IgnorePreconditions) {
+            return Ok(());
+        }
         match (precondition, self.current) {
             (Precondition::None, _) | (Precondition::Absent, None) => Ok(()),
             (Precondition::Absent, Some(session)) => Err(Refusal::Exists { version: session.version }),

@@ -4,7 +4,7 @@
 //! has moved on; until then everything holds that would have to hold if it were decided.
 
 use colony_wire::client::Refusal;
-use colony_wire::{Cfg, StartId};
+use colony_wire::{Cfg, Seq, StartId};
 
 use super::progress::{Progress, Stage};
 use super::{Desk, Primary};
@@ -81,7 +81,8 @@ impl Primary {
         }
         // What an earlier primary committed is known only once the barrier is committed: before that, a peer
         // at this one's commit position may lack an acknowledged op. One that has the barrier lacks none.
-        let due = desk.holding.committed().max(self.barrier);
+        let waits_for_barrier = !mutant!(desk.settings, AddBeforeBarrier);
+        let due = desk.holding.committed().max(if waits_for_barrier { self.barrier } else { Seq(0) });
         let has_caught_up = |start: &&StartId| {
             let Some(peer) = self.peers.get(start) else { return false };
             let is_the_copy = peer.knows >= entry.cfg || mutant!(desk.settings, TrustLostCopy);
@@ -139,6 +140,10 @@ impl Primary {
         if !Self::is_over(desk.now.mono, proposed.at, desk.settings.propose_again_after) {
             return;
         }
+        if mutant!(desk.settings, GiveUpProposal) {
+            self.proposed = None;
+            return;
+        }
         let add = proposed.add.filter(|start| !silent(start));
         let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
         let command = Command::ChangeInSync {
@@ -169,7 +174,8 @@ impl Primary {
 
     /// Stops, flushes, and when everything is held everywhere, asks the group.
     fn hand_over(&mut self, desk: &mut Desk<'_>) {
-        let is_flushed = desk.holding.committed() == desk.holding.prepared() && self.parked.is_empty();
+        let is_flushed = desk.holding.committed() == desk.holding.prepared() && self.parked.is_empty()
+            || mutant!(desk.settings, HandOverUnflushed);
         let Some(handover) = &mut self.handover else { return };
         let again = desk.settings.propose_again_after;
         match handover.proposed {
@@ -209,7 +215,7 @@ impl Primary {
 }
 
 /// Whether a peer owes an acknowledgement and has said nothing for longer than `replica_timeout`.
-fn is_silent(desk: &Desk<'_>, owes_since: Option<Time>, heard: Time) -> bool {
+pub(super) fn is_silent(desk: &Desk<'_>, owes_since: Option<Time>, heard: Time) -> bool {
     let timeout = desk.settings.replica_timeout;
     owes_since.is_some_and(|since| desk.now.mono.since(since) > timeout) && desk.now.mono.since(heard) > timeout
 }

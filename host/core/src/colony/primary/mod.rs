@@ -8,6 +8,7 @@
 //!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
+//!   survey.rs      what it is in the middle of
 //! ```
 //!
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
@@ -22,6 +23,7 @@ mod membership;
 mod progress;
 mod replicate;
 mod requests;
+mod survey;
 mod tagged;
 mod watch;
 
@@ -171,7 +173,9 @@ impl Primary {
             watchers: Watchers::default(),
         };
         primary.inherit(desk);
-        desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
+        if !mutant!(desk.settings, PromoteWithoutPad) {
+            desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
+        }
         desk.holding.store.records.restart(desk.now.mono);
         primary.append(desk, Change::Barrier, None);
         primary.meet_peers(desk);
@@ -275,7 +279,9 @@ impl Primary {
     /// Slow work, done for every colony in turn: sessions whose time is over end, old records and tombstones
     /// go.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>) {
-        desk.holding.store.records.age(desk.now.mono, desk.settings.record_ttl);
+        let is_kept = !mutant!(desk.settings, ForgetAnswersAtOnce);
+        let record_ttl = if is_kept { desk.settings.record_ttl } else { std::time::Duration::ZERO };
+        desk.holding.store.records.age(desk.now.mono, record_ttl);
         if !self.is_settled(desk.holding) || self.handover.is_some() {
             return;
         }
@@ -289,7 +295,10 @@ impl Primary {
         let prepared = desk.holding.prepared();
         let needed = self.needed(desk);
         let held = |start: &StartId| self.peers.get(start).map_or(Seq(0), |peer| peer.matched);
-        let slowest = needed.iter().map(held).min().unwrap_or(prepared);
+        let mut places: Vec<Seq> = needed.iter().map(held).collect();
+        places.sort_unstable();
+        let enough = if mutant!(desk.settings, CommitByMajority) { places.len() / 2 } else { 0 };
+        let slowest = places.get(enough).copied().unwrap_or(prepared);
         let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
@@ -324,6 +333,10 @@ impl Primary {
             needed.extend(self.proposed.as_ref().and_then(|proposed| proposed.add));
         }
         needed.remove(&desk.me);
+        if mutant!(desk.settings, DropSilentAlone) {
+            let is_silent = |peer: &Progress| membership::is_silent(desk, peer.owes_since, peer.heard);
+            needed.retain(|start| !self.peers.get(start).is_some_and(is_silent));
+        }
         needed
     }
 

@@ -14,6 +14,7 @@ use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
 use crate::colony::records::Known;
+use crate::colony::store::answer;
 use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
 
 /// A save that waits for a merge, and what came for the same session meanwhile. The session waits, not the
@@ -70,6 +71,11 @@ impl Parked {
         askers.into_iter().find(|asker| asker.stamp.request == request).map(|asker| &mut asker.caller)
     }
 
+    /// How many changes wait behind it.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Everybody who waits here.
     pub(super) fn callers(self) -> impl Iterator<Item = Caller> {
         std::iter::once(self.asker).chain(self.queue.into_iter().map(|queued| queued.asker)).map(|asker| asker.caller)
@@ -122,7 +128,8 @@ impl Primary {
         if !is_settled || self.confirms.is_doubtful() {
             return Some(self.shortage(desk).unwrap_or(Refusal::NotReady));
         }
-        let token = token.filter(|token| !desk.holding.store.history.covers(*token))?;
+        let is_behind = |token: &Position| !desk.holding.store.history.covers(*token);
+        let token = token.filter(is_behind).filter(|_| !mutant!(desk.settings, IgnoreTokens))?;
         // Reigns grow along the path: a lower one of another lineage is a part of the path that was given up.
         let is_given_up = token.lineage != desk.entry.lineage && token.reign < desk.entry.reign;
         Some(if is_given_up { Refusal::LineageLost } else { Refusal::Behind })
@@ -156,6 +163,7 @@ impl Primary {
             current: self.current(desk, &key),
             ends: desk.holding.store.ends(),
             ending: self.tips.get(&key).map_or(&[], |tip| &tip.ended),
+            settings: desk.settings,
         };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
@@ -194,7 +202,8 @@ impl Primary {
 
     /// Says an answer that changes nothing, once what it was judged by is committed.
     fn answer(&mut self, desk: &mut Desk<'_>, key: &Key, answer: Deferred) {
-        let Some(tip) = self.tips.get(key) else { return desk.reply(answer.caller, answer.body) };
+        let tip = self.tips.get(key).filter(|_| !mutant!(desk.settings, RefuseUncommitted));
+        let Some(tip) = tip else { return desk.reply(answer.caller, answer.body) };
         if self.deferred.values().map(Vec::len).sum::<usize>() >= desk.settings.max_parked {
             let busy = Refusal::Busy { what: "answers to be confirmed".into() };
             return desk.reply(answer.caller, ReplyBody::Refused(busy));
@@ -229,8 +238,13 @@ impl Primary {
                     let copies = u8::try_from(desk.entry.in_sync.len()).unwrap_or(u8::MAX);
                     return Some(Some(ReplyBody::Done(Done { copies, ..done })));
                 }
-                Known::Forgotten => return refuse(Refusal::Unknown),
-                Known::New => {}
+                Known::Forgotten if !mutant!(desk.settings, RedoForgotten) => return refuse(Refusal::Unknown),
+                Known::Forgotten | Known::New => {}
+            }
+            if mutant!(desk.settings, AnswerInFlight)
+                && let Some(op) = self.in_flight.get(&request).and_then(|seq| desk.holding.log.get(*seq))
+            {
+                return Some(Some(ReplyBody::Done(answer(op, None, None))));
             }
             // The newest attempt gets the answer. An earlier one may have nobody waiting any more; it is
             // told that it was overtaken, so that the shell forgets it.

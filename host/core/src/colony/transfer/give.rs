@@ -77,6 +77,11 @@ impl Transfer {
         self.sent += 1;
     }
 
+    /// How many chunks are sent and not taken.
+    pub(in crate::colony) fn under_way(&self) -> usize {
+        self.sent.saturating_sub(self.taken) as usize
+    }
+
     /// The next chunk must wait for bandwidth: the peer is not to blame.
     pub(in crate::colony) fn note_throttled(&mut self, now: Time) {
         if self.sent == self.taken {

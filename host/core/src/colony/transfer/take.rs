@@ -87,6 +87,11 @@ pub(in crate::colony) enum Taken {
 }
 
 impl Assembly {
+    /// How many parts it collects, and how many of them have arrived.
+    pub(in crate::colony) fn arrived(&self) -> (usize, usize) {
+        (self.arrived, self.wanted.len())
+    }
+
     /// Begins to collect what was offered and is not held; none if it cannot be a state.
     pub(in crate::colony) fn begin(offer: Offer, store: &Store, held: &mut Held, now: SessionTime) -> Option<Self> {
         let ranges = Ranges::with_count(offer.parts.len().checked_sub(1)?)?;
