@@ -42,6 +42,7 @@ pub(crate) struct World {
     pub(crate) group_reads: Vec<(usize, u64)>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
+    settings: Settings,
     pub(crate) now: Time,
     callers: u64,
 }
@@ -90,6 +91,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         group_reads: Vec::new(),
         replies: BTreeMap::new(),
         space: Arc::new(Space { name: "carts".into(), policy: policy.clone() }),
+        settings,
         now: Time(1_000_000),
         callers: 0,
     };
@@ -305,6 +307,15 @@ impl World {
         self.feed(host, Input::Reborn { start });
         self.join(host);
         dead
+    }
+
+    /// A new process of a host that was killed: it holds nothing and joins.
+    pub(crate) fn restart(&mut self, host: usize) {
+        let start = start(host, self.hosts[host].starts);
+        self.hosts[host].starts += 1;
+        self.hosts[host].shard = Shard::new(LINEAGE, start, self.settings.clone());
+        self.hosts[host].runs = true;
+        self.join(host);
     }
 
     /// What the group says of the copy that a host kept.
