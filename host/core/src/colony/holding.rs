@@ -3,7 +3,7 @@
 use colony_wire::client::Done;
 use colony_wire::limits::MAX_EPOCHS;
 use colony_wire::op::Op;
-use colony_wire::{Reign, Seq};
+use colony_wire::{Position, Reign, Seq};
 
 use super::log::Log;
 use super::store::Store;
@@ -31,6 +31,11 @@ impl Holding {
     /// Place of the last prepared op.
     pub(super) fn prepared(&self) -> Seq {
         self.log.last()
+    }
+
+    /// Whether the op at this position is among those held, committed or prepared.
+    pub(super) fn covers(&self, position: Position) -> bool {
+        self.store.history.covers(position) || self.log.get(position.seq).is_some_and(|op| op.position == position)
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.

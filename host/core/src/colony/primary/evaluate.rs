@@ -8,7 +8,7 @@ use colony_wire::op::Change;
 use colony_wire::session::{AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, Ttl};
 use colony_wire::{Position, Seq};
 
-use super::super::history::History;
+use super::super::holding::Holding;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
 use crate::merge::{Conflict, Occasion, Side};
@@ -37,7 +37,7 @@ pub(super) struct Asked {
 pub(super) struct Bench<'a> {
     pub(super) now: Now,
     pub(super) space: &'a Space,
-    pub(super) history: &'a History,
+    pub(super) holding: &'a Holding,
     /// The session as the newest prepared op leaves it.
     pub(super) current: Option<&'a Session>,
 }
@@ -120,9 +120,10 @@ impl Bench<'_> {
     /// Names of what the save changes and somebody else changed since its base, to other bytes. A blob's
     /// one name is empty.
     fn conflicts(&self, session: &Session, base: Position, changes: &Changes) -> Result<Vec<String>, Refusal> {
-        // The history at a covered position holds everything up to it: replicas have one path. A version
-        // this history does not cover counts as older than everything.
-        let seen = if self.history.covers(base) { base.seq } else { Seq(0) };
+        // The log at a position that stands in it holds everything up to it: replicas have one path. A version
+        // that does not counts as older than everything. One that is prepared only is known to whoever was
+        // content with the primary's word, and the save stands behind it in the log.
+        let seen = if self.holding.covers(base) { base.seq } else { Seq(0) };
         match (&session.stored, changes) {
             (Stored::Blob(ours), Changes::Blob(theirs)) => {
                 let conflict = session.version.seq > seen && ours != theirs;

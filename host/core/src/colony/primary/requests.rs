@@ -133,12 +133,8 @@ impl Primary {
             return;
         }
         let key = asked.mutation.key().clone();
-        let bench = Bench {
-            now: desk.now,
-            space: desk.space,
-            history: &desk.holding.store.history,
-            current: self.current(desk, &key),
-        };
+        let bench =
+            Bench { now: desk.now, space: desk.space, holding: desk.holding, current: self.current(desk, &key) };
         match bench.judge(asked.mutation) {
             Verdict::Log(change) => {
                 self.append(desk, change, Some(asked.asker));
