@@ -17,6 +17,8 @@ pub enum Rule {
     NothingLost,
     /// I5: only a start that was in sync becomes primary.
     Entitled,
+    /// 3.8: no change brings a set below what its namespace asks for.
+    Enough,
     /// I6: no two copies of a colony on one host.
     ApartHosts,
     /// I7: a client never reads backward.
@@ -51,6 +53,7 @@ impl fmt::Display for Rule {
             Self::SamePosition => "I3 same position, same bytes",
             Self::NothingLost => "I4 nothing acknowledged is lost",
             Self::Entitled => "I5 a primary was in sync",
+            Self::Enough => "3.8 no set below its least",
             Self::ApartHosts => "I6 copies live apart",
             Self::NeverBackward => "I7 no client reads backward",
             Self::AtMostOnce => "I9 at most once",
