@@ -199,3 +199,18 @@ fn a_copy_that_may_be_ahead_is_kept_by_a_process_that_was_never_declared_dead() 
     w.hear_fate(B, held_as, fate);
     assert_eq!((fate, w.kept(B)), (Fate::Wait, 1));
 }
+
+/// Bug: the accepted copy itself was waited for as one that may be ahead, so after a second death its host kept it
+/// for ever instead of taking part again. Cause: it had left the set under a start that its process lost. Fix: a
+/// process holds one copy of a colony, so accepting it accounts for every start the process had.
+#[test]
+fn an_accepted_copy_is_not_waited_for_under_an_earlier_start() {
+    let mut w = with_a_stale_copy();
+    w.declare_dead(C);
+    let dead = w.reborn(C);
+    w.tell(C);
+    assert!(w.entry().is_unaccounted(dead));
+    assert_eq!(accept(&mut w, C), Outcome::Applied);
+    assert!(!w.entry().is_unaccounted(dead), "{:?}", w.entry());
+    assert!(w.entry().unaccounted.iter().all(|one| one.ahead), "the lost ones may be ahead");
+}
