@@ -159,11 +159,15 @@ impl World {
         let now = self.hosts[host].shows(at);
         self.note_input(host, shard, &input, frame);
         let Some(process) = &mut self.hosts[host].process else { return Ok(()) };
+        let kept_before = kept(&process.shards[shard]);
         let told = match &input {
-            Input::Fate { colony, dead, fate: Fate::Discard | Fate::Restore } => Some((*dead, *colony)),
+            Input::Fate { colony, dead, fate: Fate::Discard } => Some((*dead, *colony)),
+            // The entry that holds this process in sync gives its copy back.
+            Input::Table { colony, entry, .. } if entry.is_in_sync(process.shards[shard].start()) => {
+                kept_before.iter().copied().find(|(_, kept)| kept == colony)
+            }
             _ => None,
         };
-        let kept_before = kept(&process.shards[shard]);
         let mut out = Vec::new();
         panics::caught(|| process.shards[shard].handle(now, input, &mut out))
             .map_err(|words| Violation::of(Rule::NoPanic, format!("host {host}.{shard}: {words}")))?;

@@ -168,7 +168,7 @@ impl Mix {
             hosts,
             zones: root.fork("zones").pick(&[0, 2, 3]),
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
-            policy: policy(rng, hosts),
+            policy: policy(rng, &mut root.fork("minimum"), hosts),
             settings: transfers(&mut root.fork("transfers"), settings(rng, mutant)),
             faulty_for: rng.between(15, 60) * SECOND,
             load: load(rng),
@@ -216,13 +216,17 @@ impl Mix {
     }
 }
 
-fn policy(rng: &mut Rng, hosts: usize) -> Policy {
+fn policy(rng: &mut Rng, minimum: &mut Rng, hosts: usize) -> Policy {
     const COPIES: [u8; 10] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 5];
     // As many as there may be hosts; four and more let two failovers in a row leave three different logs.
     let choices = if hosts < 4 { &COPIES[..7] } else { &COPIES };
+    let copies = rng.pick(choices);
+    // More than there are hosts would never be served.
+    let most = u64::from(copies).min(hosts as u64);
     Policy {
-        copies: rng.pick(choices),
-        min_in_sync: 1,
+        copies,
+        // Of its own source, so that every other draw of a seed stays as it was.
+        min_in_sync: if minimum.chance(500) { minimum.between(1, most) as u8 } else { 1 },
         buckets: rng.pick(&[1, 2, 2, 4]),
         ttl_ms: rng.pick(&[None, Some(3_000), Some(60_000)]),
         on_conflict: rng.pick(&[

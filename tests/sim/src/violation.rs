@@ -17,12 +17,16 @@ pub enum Rule {
     NothingLost,
     /// I5: only a start that was in sync becomes primary.
     Entitled,
+    /// 3.8: no change brings a set below what its namespace asks for.
+    Enough,
     /// I6: no two copies of a colony on one host.
     ApartHosts,
     /// I6: copies stand as far apart as they can, or it is said that they do not.
     Spread,
     /// I7: a client never reads backward.
     NeverBackward,
+    /// I8.
+    Linearizable,
     /// I9: a request takes effect at most once, and its answers are true.
     AtMostOnce,
     /// What is read is what was committed; a life that ended stays ended (I11).
@@ -75,8 +79,10 @@ impl fmt::Display for Rule {
             Self::SamePosition => "I3 same position, same bytes",
             Self::NothingLost => "I4 nothing acknowledged is lost",
             Self::Entitled => "I5 a primary was in sync",
+            Self::Enough => "3.8 no set below its least",
             Self::ApartHosts => "I6 copies live apart",
             Self::Spread => "I6 copies are spread or flagged",
+            Self::Linearizable => "I8 confirmed reads are linearizable",
             Self::NeverBackward => "I7 no client reads backward",
             Self::AtMostOnce => "I9 at most once",
             Self::TrueReads => "I11 reads are true",

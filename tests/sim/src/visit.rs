@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use colony_core::colony::Caller;
-use colony_wire::client::{Reply, Request, RequestBody};
+use colony_wire::client::{Read, Reply, Request, RequestBody};
 use colony_wire::{ClientId, Message, Position};
 
 use crate::client::{Client, Next};
@@ -70,12 +70,15 @@ impl World {
             self.oracle.asks(*stamp, mutation);
         }
         if let RequestBody::Revoke { stamp, tag } = &request.body {
-            self.oracle.asks_to_revoke(request.colony, stamp.request, tag);
+            self.oracle.asks_to_revoke(request.colony, *stamp, tag);
         }
         let frame = request
             .to_frame(from.0)
             .map_err(|error| Violation::of(crate::violation::Rule::WireAgrees, error.to_string()))?;
-        let floor = self.oracle.shown(self.clients[client].id, request.colony);
+        let floor = match &request.body {
+            RequestBody::Get { read: Read::Confirm, .. } => self.oracle.newest(request.colony),
+            _ => self.oracle.shown(self.clients[client].id, request.colony),
+        };
         self.asked.push(Asked { client, call, by: self.clients[client].id, request, floor });
         let node = self.hosts.len() + client;
         for span in self.edge.send(now, node, host).into_iter().flatten() {

@@ -190,7 +190,8 @@ fn ends_after(lived: u64, padded: bool) -> Option<Rule> {
     let content = Content::Blob(Bytes::new());
     let put = Change::Put { key: key(), content: content.clone(), tags: Vec::new(), ttl: Some(10_000) };
     let stamp = Some(Stamp { request: request(1), lowest_unanswered: 1 });
-    let mutation = Mutation::Put { key: key(), content, tags: Vec::new(), ttl: Some(10_000), precondition: Precondition::None };
+    let mutation =
+        Mutation::Put { key: key(), content, tags: Vec::new(), ttl: Some(10_000), precondition: Precondition::None };
     let mut asked = Asked::new(true, OnConflict::Reject);
     asked.note(request(1), &mutation);
     let mut truth = Truth::default();
@@ -218,8 +219,13 @@ fn a_condition_that_does_not_hold_is_refused() {
     let content = Content::Blob(Bytes::from_static(b"a"));
     let mut asked = Asked::new(true, OnConflict::Reject);
     for number in [1, 2] {
-        let mutation =
-            Mutation::Put { key: key(), content: content.clone(), tags: Vec::new(), ttl: None, precondition: Precondition::Absent };
+        let mutation = Mutation::Put {
+            key: key(),
+            content: content.clone(),
+            tags: Vec::new(),
+            ttl: None,
+            precondition: Precondition::Absent,
+        };
         asked.note(request(number), &mutation);
     }
     let mut truth = Truth::default();

@@ -3,7 +3,7 @@
 use colony_wire::client::Done;
 use colony_wire::limits::MAX_EPOCHS;
 use colony_wire::op::Op;
-use colony_wire::{Reign, Seq};
+use colony_wire::{Position, Reign, Seq};
 
 use super::clock::Moment;
 use super::doing::Load;
@@ -44,7 +44,9 @@ impl Holding {
         let count = |to: u64, from: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         // Merges come to their ops although there is no room left, and every reign adds its barrier.
         let reigns = count(reign.0, self.store.applied_reign().0);
-        let uncommitted = settings.max_uncommitted + settings.max_parked + reigns;
+        // A peer that has just installed a state knows of no commit since, and takes in what came meanwhile.
+        let since_state = settings.max_uncommitted + settings.max_buffered;
+        let uncommitted = settings.max_uncommitted + settings.max_parked + reigns + since_state;
         let most_answers = settings.max_records + settings.max_uncommitted + settings.max_parked;
         let (clients, answers) = self.store.records.sizes();
         [
@@ -58,6 +60,11 @@ impl Holding {
             Load::new("clients with answers", clients, MAX_CLIENTS),
             Load::new("answers kept for one client", answers, most_answers),
         ]
+    }
+
+    /// Whether the op at this position is among those held, committed or prepared.
+    pub(super) fn covers(&self, position: Position) -> bool {
+        self.store.history.covers(position) || self.log.get(position.seq).is_some_and(|op| op.position == position)
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.

@@ -90,11 +90,19 @@ pub enum Mutant {
     KeepOldOps,
     /// A proposal without visible outcome counts as refused.
     GiveUpProposal,
+    /// A primary confirms its reign without waiting for its peers' word.
+    ConfirmUnasked,
+    /// A primary that is alone in its set confirms its reign by itself.
+    ConfirmAlone,
+    /// Somebody who watches a session is not told that the log no longer reaches back to what they saw.
+    HideGap,
+    /// Sessions are found to be ended by a tag in what is committed only.
+    RevokeCommittedOnly,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 42] = [
         Self::AckBeforeAllInSync,
         Self::PromoteCatchingUp,
         Self::ProposeBelowCommitted,
@@ -133,6 +141,10 @@ impl Mutant {
         Self::TruncateToCommitted,
         Self::KeepOldOps,
         Self::GiveUpProposal,
+        Self::ConfirmUnasked,
+        Self::ConfirmAlone,
+        Self::HideGap,
+        Self::RevokeCommittedOnly,
     ];
 }
 

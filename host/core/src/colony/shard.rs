@@ -48,8 +48,6 @@ pub struct Shard {
     swept: Option<ColonyId>,
     /// Ticks until the table is looked through again.
     ticks_to_look: usize,
-    /// Copies that were restored, and the entry that says so not heard yet: an older one does not drop them.
-    restored: BTreeSet<ColonyId>,
     /// What its sessions live by.
     clock: SessionClock,
     /// When the last tick came.
@@ -85,7 +83,6 @@ impl Shard {
             restless: BTreeSet::new(),
             swept: None,
             ticks_to_look: SWEEP_TICKS,
-            restored: BTreeSet::new(),
             clock: SessionClock::default(),
             ticked: None,
             earlier: Vec::new(),
@@ -202,7 +199,7 @@ impl Shard {
             replica.rebind(self.start, &mut loan!(self, now, out));
             self.replicas.insert(colony, replica);
         }
-        if self.kept.contains_key(&colony) {
+        if self.kept.contains_key(&colony) && !self.take_back(now, colony, &entry, out) {
             return;
         }
         if self.replicas.get(&colony).is_some_and(|replica| entry.cfg < replica.newest()) {
@@ -210,14 +207,6 @@ impl Shard {
             // wanted which that one wants again.
             return;
         }
-        if self.restored.contains(&colony) && !entry.is_in_sync(self.start) {
-            // Before its restoration the set held a start this process lost. An entry that does is older than
-            // the restoration, and says nothing of the restored copy.
-            if self.earlier.iter().any(|start| entry.concerns(*start)) {
-                return;
-            }
-        }
-        self.restored.remove(&colony);
         self.leave_another_path(now, colony, &entry, out);
         if self.kept.contains_key(&colony) {
             return;
@@ -240,11 +229,24 @@ impl Shard {
         }
     }
 
+    /// A kept copy is the colony's again once the table holds this process in sync: no other copy is begun here
+    /// while it is kept, so it is the one that is meant, by a restoration or by an operator.
+    fn take_back(&mut self, now: Now, colony: ColonyId, entry: &Entry, out: &mut Vec<Output>) -> bool {
+        if !entry.is_in_sync(self.start) {
+            return false;
+        }
+        let Some(Kept { mut replica, .. }) = self.kept.remove(&colony) else { return false };
+        replica.rebind(self.start, &mut loan!(self, now, out));
+        self.replicas.insert(colony, replica);
+        true
+    }
+
     /// An operator let the colony go on from another copy: what this one holds is not the colony's path any
     /// more. If it may be ahead of that copy it is kept, for it may hold what was acknowledged.
     fn leave_another_path(&mut self, now: Now, colony: ColonyId, entry: &Entry, out: &mut Vec<Output>) {
         let is_of_another = |replica: &Replica| replica.entry().lineage != entry.lineage;
-        if entry.primary == Some(self.start) || !self.replicas.get(&colony).is_some_and(is_of_another) {
+        // Who is in sync holds the path: it was chosen itself, and may hear of that only after it lost the office.
+        if entry.is_in_sync(self.start) || !self.replicas.get(&colony).is_some_and(is_of_another) {
             return;
         }
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
@@ -318,7 +320,6 @@ impl Shard {
         }
         self.throttle = Throttle::default();
         self.restless.clear();
-        self.restored.clear();
         self.earlier.push(dead);
         // What no copy and no entry hangs on is forgotten.
         let (kept, table) = (&self.kept, &self.table);
@@ -333,12 +334,10 @@ impl Shard {
         if self.kept.get(&colony).is_none_or(|kept| kept.dead != dead) || waits {
             return;
         }
-        let Some(kept) = self.kept.remove(&colony) else { return };
-        if fate == Fate::Restore {
-            let mut replica = kept.replica;
-            replica.rebind(self.start, &mut loan!(self, now, out));
-            self.replicas.insert(colony, replica);
-            self.restored.insert(colony);
+        // A copy is given back by the entry that says so, for the answer may overtake it: by the entry known here
+        // this process may have no business with the colony.
+        if fate != Fate::Restore {
+            self.kept.remove(&colony);
         }
         self.follow_table(now, colony, out);
     }

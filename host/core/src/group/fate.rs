@@ -15,7 +15,8 @@ impl State {
     /// - `Discard` if the set went on without it and one of those copies runs: whatever it holds beyond
     ///   them was never acknowledged.
     /// - `Wait` if none of them runs, for its copy may be the best there will ever be; and if the colony went
-    ///   on from a stale copy, for this one may hold what was acknowledged.
+    ///   on from a stale copy, for this one may hold what was acknowledged. A process that was never declared
+    ///   dead keeps such a copy under the start it has.
     #[must_use]
     pub fn fate(&self, colony: ColonyId, earlier: &[StartId], now: StartId) -> Fate {
         // A state that has not heard of the colony, or of the death, decides nothing.
@@ -24,10 +25,10 @@ impl State {
             return Fate::Wait;
         }
         // While it keeps the copy the process begins no other of that colony, so its start can have come
-        // into the set by a restoration only.
+        // into the set only by a restoration, or by an operator who chose this copy.
         if entry.is_in_sync(now) || held_as(&entry.in_sync, earlier).is_some() {
             Fate::Restore
-        } else if entry.unaccounted.iter().any(|one| one.ahead && earlier.contains(&one.start)) {
+        } else if entry.unaccounted.iter().any(|one| one.ahead && (earlier.contains(&one.start) || one.start == now)) {
             Fate::Wait
         } else if entry.in_sync.iter().any(|start| self.is_up(*start)) {
             Fate::Discard

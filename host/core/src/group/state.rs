@@ -334,8 +334,8 @@ impl State {
     ) -> Result<(), Refusal> {
         let add_is_up = add.is_none_or(|start| self.is_up(start));
         let replaced = add.map_or_else(Vec::new, |start| self.dead_namesakes(start));
-        let remove: Vec<StartId> = remove.iter().copied().chain(replaced).collect();
         let least = self.least_in_sync(colony);
+        let gone = self.gone();
         let entry = self.decided(colony, cfg)?;
         if entry.reign != reign || entry.primary != Some(by) || remove.contains(&by) {
             return Err(Refusal::NotEntitled { colony, start: by });
@@ -348,19 +348,35 @@ impl State {
                 return Err(Refusal::NotEntitled { colony, start });
             }
         }
-        let stays = entry.in_sync.iter().filter(|start| !remove.contains(start)).count();
         let added = add.filter(|start| !entry.is_in_sync(*start) && !remove.contains(start));
-        let after = stays + usize::from(added.is_some());
-        if after < least && after < entry.in_sync.len() {
+        let named: Vec<StartId> = entry.in_sync.iter().copied().filter(|start| remove.contains(start)).collect();
+        let room = entry.in_sync.len() + usize::from(added.is_some()) - least.min(entry.in_sync.len());
+        if named.len() > room {
             return Err(Refusal::BelowMinimum { colony, min: u8::try_from(least).unwrap_or(u8::MAX) });
         }
-        entry.expel(&remove, false);
+        // Whose place the living process of its host takes goes first: it is dead for certain. Of those named
+        // beside it then as many as the least allows; the primary names the others again.
+        let mut leaving: Vec<StartId> =
+            entry.in_sync.iter().copied().filter(|start| replaced.contains(start)).collect();
+        leaving.extend(named.into_iter().filter(|start| !replaced.contains(start)));
+        leaving.truncate(room);
+        entry.expel(&leaving, false);
+        gone.iter().for_each(|start| entry.account(*start));
         if let Some(start) = added {
             entry.account(start);
             entry.in_sync.push(start);
         }
         entry.cfg.0 += 1;
         Ok(())
+    }
+
+    /// Dead starts whose process is gone and its copies with it: a later process of their host is up, and they
+    /// are not among the starts that one had itself.
+    fn gone(&self) -> Vec<StartId> {
+        let has_followed =
+            |dead: &Member| self.up().any(|member| member.name == dead.name && !member.earlier.contains(&dead.start));
+        let dead = self.members.values().filter(|member| member.state == MemberState::Dead);
+        dead.filter(|member| has_followed(member)).map(|member| member.start).collect()
     }
 
     /// Earlier processes of the same host. Where one of them had to stay in a set, the living one takes its
@@ -439,6 +455,9 @@ impl State {
         let to_is_up = self.is_up(to);
         let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
         let running: Vec<StartId> = self.up().map(|member| member.start).collect();
+        // A process holds one copy of a colony, under whichever start: it is this one.
+        let own = self.members.get(&to).map(|member| member.earlier.clone()).unwrap_or_default();
+        let gone = self.gone();
         let entry = self.decided(colony, cfg)?;
         let is_lost = entry.primary.is_none() && !entry.in_sync.iter().any(|start| running.contains(start));
         if !to_is_up || !is_lost || lineage == entry.lineage {
@@ -449,7 +468,7 @@ impl State {
         entry.dead.clear();
         entry.unaccounted.extend(lost.into_iter().map(|start| Unaccounted { start, ahead: true }));
         entry.unaccounted.iter_mut().for_each(|one| one.ahead = true);
-        entry.account(to);
+        own.iter().chain(&gone).chain([&to]).for_each(|start| entry.account(*start));
         entry.lineage = lineage;
         entry.crown(to);
         entry.want.retain(|start| *start != to);

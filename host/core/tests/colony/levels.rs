@@ -1,12 +1,14 @@
 //! What a reader or writer may ask for beyond the ordinary: `confirm`, `primary`, `durable` (`PROTOCOL.md` 3.9, 4).
 
 use bytes::Bytes;
+use colony_core::colony::Settings;
+use colony_wire::admin::{OnConflict, Policy};
 use colony_wire::client::{Ack, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::peer::PeerBody;
 use colony_wire::session::{Content, SessionView};
 
-use crate::calls::{blob, key, request};
-use crate::world::{A, B, C, COLONY, World, world};
+use crate::calls::{attributes, blob, change, key, request, save};
+use crate::world::{A, B, C, COLONY, World, world, world_with};
 
 /// A write that is to be acknowledged at this level.
 fn at_level(number: u64, value: &'static str, ack: Ack) -> Request {
@@ -186,4 +188,31 @@ fn a_confirmed_read_ends_with_its_deadline() {
         w.lose_to(B);
     }
     assert_eq!(w.refusal(read), Some(&Refusal::Late));
+}
+
+/// Bug: whoever saved twice at level `primary` was told that somebody else had changed the session meanwhile.
+/// Cause: the version of the first save was not committed yet, so the history did not cover it, and it counted
+/// as older than everything. Fix: a version that stands in the log before the save is as good.
+#[test]
+fn a_save_based_on_an_own_change_that_is_not_committed_yet_conflicts_with_nobody() {
+    let policy = Policy { on_conflict: OnConflict::Reject, ..Policy::default() };
+    let mut w = world_with(&[A, B], policy, Settings::default());
+    let made = w.done(A, request(1, attributes("k", &[("n", "1")])));
+    let at_once = |number, base| {
+        let mut request = request(number, save("k", base, vec![change("n", "2")]));
+        if let RequestBody::Mutate { ack, .. } = &mut request.body {
+            *ack = Ack::Primary;
+        }
+        request
+    };
+    let first = w.ask(A, at_once(2, made));
+    let Some(ReplyBody::Done(first)) = w.answer(first).cloned() else { panic!("it is answered at once") };
+    let second = w.ask(A, request(3, save("k", first, vec![change("n", "3")])));
+    w.quiet();
+    assert!(w.is_done(second), "{:?}", w.answer(second));
+    assert_eq!(w.attribute(A, "k", "n"), Some(Bytes::from("3")));
+    // What was given up with a reign is no base, wherever it stood.
+    let other = colony_wire::Position { reign: colony_wire::Reign(9), ..first.version };
+    let third = w.ask(A, at_once(4, colony_wire::client::Done { version: other, ..first }));
+    assert!(matches!(w.refusal(third), Some(Refusal::Changed { .. })));
 }

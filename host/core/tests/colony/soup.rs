@@ -240,7 +240,8 @@ impl Soup {
                     self.w.restore(host);
                     let fate = self.w.fate(host);
                     self.w.hear_fate(host, dead, fate);
-                    if fate == Fate::Wait {
+                    // One that is given back is kept until the entry that says so is heard.
+                    if fate != Fate::Discard {
                         break;
                     }
                 }

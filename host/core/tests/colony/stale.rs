@@ -5,6 +5,7 @@ use bytes::Bytes;
 use colony_core::group::{Command, Outcome};
 use colony_wire::LineageId;
 use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::control::Fate;
 
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, COLONY, World, world};
@@ -69,7 +70,7 @@ fn a_copy_that_may_be_ahead_is_kept() {
     let dead = w.reborn(A);
     w.tell_all();
     let fate = w.fate(A);
-    assert_eq!(fate, colony_wire::control::Fate::Wait);
+    assert_eq!(fate, Fate::Wait);
     w.hear_fate(A, dead, fate);
     w.want(&[C, A]);
     w.tell_all();
@@ -116,4 +117,100 @@ fn a_dropped_copy_is_accounted_for() {
     w.proposals.clear();
     w.run(2_000);
     assert!(w.entry().unaccounted.is_empty());
+}
+
+/// Bug: the accepted copy was thrown away and the colony served an empty one. Cause: the copy was kept under a
+/// start that had been declared dead, and its fate (it is the colony's now) was heard before the entry that says
+/// so; by the older entry the process had no business with the colony. Fix: a copy is restored by the entry that
+/// holds its process in sync, never before that is heard.
+#[test]
+fn an_accepted_copy_outlives_a_fate_that_overtakes_the_table() {
+    let mut w = with_a_stale_copy();
+    w.declare_dead(C);
+    let dead = w.reborn(C);
+    w.tell(C);
+    assert_eq!(w.kept(C), 1);
+    assert_eq!(accept(&mut w, C), Outcome::Applied);
+    assert_eq!(w.fate(C), Fate::Restore);
+    w.hear_fate(C, dead, Fate::Restore);
+    w.tell(C);
+    w.run(500);
+    assert_eq!(w.value(C, "k"), Some(Bytes::from("old")));
+}
+
+/// Bug: the accepted copy was thrown away. Cause: its host was declared dead before it had heard of its
+/// acceptance, so the first entry of the new lineage that it heard named no primary, and it took its copy for
+/// one of the path that was given up. Fix: a start in sync holds the path it is in sync in.
+#[test]
+fn an_accepted_copy_outlives_a_death_before_it_hears_of_its_acceptance() {
+    let mut w = with_a_stale_copy();
+    assert_eq!(accept(&mut w, C), Outcome::Applied);
+    w.declare_dead(C);
+    w.tell(C);
+    let dead = w.reborn(C);
+    assert_eq!(w.fate(C), Fate::Restore);
+    w.restore(C);
+    w.hear_fate(C, dead, Fate::Restore);
+    w.tell(C);
+    w.run(500);
+    assert_eq!(w.value(C, "k"), Some(Bytes::from("old")));
+}
+
+/// Bug: an answer to what the group held before a copy was accepted dropped that copy. Cause: a fate does not
+/// say of which entry it speaks. Fix: an entry that holds the process in sync outweighs it.
+#[test]
+fn a_late_discard_drops_no_accepted_copy() {
+    let mut w = with_a_stale_copy();
+    w.declare_dead(C);
+    let dead = w.reborn(C);
+    accept(&mut w, C);
+    w.tell(C);
+    w.hear_fate(C, dead, Fate::Discard);
+    w.run(500);
+    assert_eq!(w.value(C, "k"), Some(Bytes::from("old")));
+}
+
+/// Bug: a copy that may be ahead of the accepted one was dropped. Cause: it was kept under a start that lives,
+/// and only starts the process had lost were looked for among those that are waited for. Fix: the present one
+/// is looked for as well.
+#[test]
+fn a_copy_that_may_be_ahead_is_kept_by_a_process_that_was_never_declared_dead() {
+    let mut w = world(&[A, B, C]);
+    w.done(A, request(1, blob("k", "old")));
+    // B leaves the set and goes on catching up; then A, the last in sync, is gone.
+    for host in [B, C] {
+        w.kill(host);
+    }
+    let caller = w.ask(A, request(2, blob("k", "new")));
+    w.run(1_000);
+    assert!(w.is_done(caller));
+    w.kill(A);
+    w.declare_dead(A);
+    w.wake(B);
+    w.wake(C);
+    w.tell(B);
+    w.tell(C);
+    assert!(w.entry().is_unaccounted(w.start(B)));
+    accept(&mut w, C);
+    w.tell_all();
+    assert_eq!(w.kept(B), 1);
+    let held_as = w.hosts[B].shard.kept().next().map(|(start, _)| start).unwrap();
+    let fate = w.fate(B);
+    w.hear_fate(B, held_as, fate);
+    assert_eq!((fate, w.kept(B)), (Fate::Wait, 1));
+}
+
+/// Bug: the accepted copy itself was waited for as one that may be ahead, so after a second death its host kept it
+/// for ever instead of taking part again. Cause: it had left the set under a start that its process lost. Fix: a
+/// process holds one copy of a colony, so accepting it accounts for every start the process had.
+#[test]
+fn an_accepted_copy_is_not_waited_for_under_an_earlier_start() {
+    let mut w = with_a_stale_copy();
+    w.declare_dead(C);
+    let dead = w.reborn(C);
+    w.tell(C);
+    assert!(w.entry().is_unaccounted(dead));
+    assert_eq!(accept(&mut w, C), Outcome::Applied);
+    assert!(!w.entry().is_unaccounted(dead), "{:?}", w.entry());
+    assert!(w.entry().unaccounted.iter().all(|one| one.ahead), "the lost ones may be ahead");
 }

@@ -101,8 +101,7 @@ impl Oracle {
     /// A client sends a mutation.
     pub fn asks(&mut self, stamp: Stamp, mutation: &Mutation) {
         self.asked.note(stamp.request, mutation);
-        let mark = self.marks.entry(stamp.request.client).or_default();
-        *mark = stamp.lowest_unanswered.max(*mark);
+        self.note_mark(stamp);
     }
 
     /// The newest position that a client was shown of a colony: it is shown no older one from now on.
@@ -127,8 +126,22 @@ impl Oracle {
     }
 
     /// A client asks a colony to end what carries a tag.
-    pub fn asks_to_revoke(&mut self, colony: ColonyId, request: RequestId, tag: &Tag) {
-        self.truths.entry(colony).or_default().asks_to_revoke(request, tag);
+    pub fn asks_to_revoke(&mut self, colony: ColonyId, stamp: Stamp, tag: &Tag) {
+        self.note_mark(stamp);
+        self.truths.entry(colony).or_default().asks_to_revoke(stamp.request, tag);
+    }
+
+    /// Position of the last op that was committed in a colony, and so, by now, acknowledged.
+    #[must_use]
+    pub fn newest(&self, colony: ColonyId) -> Option<Position> {
+        let truth = self.truths.get(&colony)?;
+        truth.op(truth.end()).map(|op| op.position)
+    }
+
+    /// The client has the answers to everything below its mark.
+    fn note_mark(&mut self, stamp: Stamp) {
+        let mark = self.marks.entry(stamp.request.client).or_default();
+        *mark = stamp.lowest_unanswered.max(*mark);
     }
 
     /// Whether nothing was ever committed in a colony.

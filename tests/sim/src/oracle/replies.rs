@@ -1,7 +1,7 @@
 //! What clients are told, judged at the moment they are told it.
 
 use colony_core::colony::{Part, Replica};
-use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::session::{Key, Mutation, SessionView};
 use colony_wire::{ColonyId, Position, RequestId};
 
@@ -55,10 +55,10 @@ impl Oracle {
         }
         let judged = match (&reply.body, &request.body) {
             (ReplyBody::Found(view), RequestBody::Get { key, .. }) => {
-                serves(replica, floor, reply).and_then(|seen| found(truth, key, seen, view))
+                serves(replica, request, floor, reply).and_then(|seen| found(truth, key, seen, view))
             }
             (ReplyBody::Absent, RequestBody::Get { key, .. }) => {
-                serves(replica, floor, reply).and_then(|seen| absent(truth, key, seen))
+                serves(replica, request, floor, reply).and_then(|seen| absent(truth, key, seen))
             }
             (ReplyBody::Absent, RequestBody::Mutate { mutation, .. }) => {
                 let seen = reply.seen.unwrap_or_default();
@@ -142,12 +142,18 @@ fn sight_of(body: &ReplyBody) -> Option<Sight> {
     })
 }
 
-/// A read is served at a position that covers what the client has seen; by a primary, in its own reign.
-fn serves(replica: Option<&Replica>, floor: Option<Position>, reply: &Reply) -> Result<Position, Violation> {
+/// A read is served at a position that covers what the client has seen, or, if it is to be linearizable, what was
+/// acknowledged to anybody before it was asked; by a primary, in its own reign.
+fn serves(
+    replica: Option<&Replica>,
+    request: &Request,
+    floor: Option<Position>,
+    reply: &Reply,
+) -> Result<Position, Violation> {
     let seen = reply.seen.ok_or_else(|| Violation::of(Rule::TrueReads, "served before any commit".into()))?;
-    demand(floor.is_none_or(|floor| seen.seq >= floor.seq), Rule::NeverBackward, || {
-        format!("{seen} is before {floor:?}, which the client was shown")
-    })?;
+    let is_confirmed = matches!(request.body, RequestBody::Get { read: Read::Confirm, .. });
+    let rule = if is_confirmed { Rule::Linearizable } else { Rule::NeverBackward };
+    demand(floor.is_none_or(|floor| seen.seq >= floor.seq), rule, || format!("{seen} is before {floor:?}"))?;
     let Some(replica) = replica else {
         return Err(Violation::of(Rule::TrueReads, "served without a copy".into()));
     };

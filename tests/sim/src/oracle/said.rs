@@ -6,8 +6,8 @@ use colony_wire::peer::{PeerBody, PeerMessage};
 
 use super::Oracle;
 use crate::host::Host;
-use crate::shell::sight_of;
 use crate::seen::Sight;
+use crate::shell::sight_of;
 use crate::violation::{Rule, Violation, demand};
 
 impl Oracle {

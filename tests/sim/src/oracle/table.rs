@@ -16,7 +16,7 @@ impl Oracle {
     /// The group carried a command out.
     ///
     /// # Errors
-    /// I2 for who is in sync now, I5 for who is primary now, I6 for where copies are to live.
+    /// I2 and 3.8 for who is in sync now, I5 for who is primary now, I6 for where copies are to live.
     pub fn table(
         &mut self,
         state: &State,
@@ -28,6 +28,7 @@ impl Oracle {
             if let Some(before) = &change.before {
                 self.note_change(command, before, &change.after);
                 entitled(command, before, change)?;
+                enough(state, before, change)?;
             }
             apart(state, change)?;
             self.held_by_all(state, hosts, change.colony)?;
@@ -72,12 +73,23 @@ fn entitled(command: &Command, before: &Entry, change: &Change) -> Result<(), Vi
         return Ok(());
     }
     let was_in_sync = after.primary.is_some_and(|start| before.is_in_sync(start));
+    // The same copy under another start. Who had nobody to serve it may have others in the set still, dead ones
+    // that a namespace's minimum keeps there.
     let is_restored = matches!(
         command,
-        Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now)
+        Command::Restore { dead, now, .. }
+            if before.primary.is_none() && before.is_in_sync(*dead) && after.primary == Some(*now)
     );
     demand((was_in_sync || is_restored) && after.reign > before.reign, Rule::Entitled, || {
         format!("{colony} goes from {before:?} to {after:?} by {command:?}")
+    })
+}
+
+/// 3.8: no change leaves fewer starts in the set than the namespace asks for, where there were as many.
+fn enough(state: &State, before: &Entry, change: &Change) -> Result<(), Violation> {
+    let least = state.least_in_sync(change.colony).min(before.in_sync.len());
+    demand(change.after.in_sync.len() >= least, Rule::Enough, || {
+        format!("{} goes from {before:?} to {:?}, the least is {least}", change.colony, change.after)
     })
 }
 

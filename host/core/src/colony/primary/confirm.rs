@@ -14,6 +14,7 @@ use colony_wire::session::Key;
 use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Lane, Output};
+use crate::colony::settings::Settings;
 use crate::group::Entry;
 
 /// A read that waits until the reign is confirmed.
@@ -120,7 +121,7 @@ impl Primary {
             let needed = self.needed(desk);
             let Some(round) = &mut self.confirms.round else { return };
             round.ask(desk, self.reign, &needed);
-            if !round.is_over(&needed) {
+            if !round.is_over(&needed, desk.settings) {
                 return;
             }
             let Some(round) = self.confirms.round.take() else { return };
@@ -192,7 +193,11 @@ impl Round {
         }
     }
 
-    fn is_over(&self, needed: &BTreeSet<StartId>) -> bool {
-        if needed.is_empty() { self.group_agreed } else { needed.is_subset(&self.agreed) }
+    fn is_over(&self, needed: &BTreeSet<StartId>, settings: &Settings) -> bool {
+        if needed.is_empty() {
+            self.group_agreed || mutant!(settings, ConfirmAlone)
+        } else {
+            needed.is_subset(&self.agreed) || mutant!(settings, ConfirmUnasked)
+        }
     }
 }

@@ -10,8 +10,7 @@ use colony_wire::tag::{TagChange, change_tags};
 use colony_wire::{Position, Reign, Seq};
 
 use super::super::clock::SessionTime;
-use super::super::ends::Ends;
-use super::super::history::History;
+use super::super::holding::Holding;
 use super::super::io::Space;
 use super::super::session::{Session, Stored};
 use super::super::settings::Settings;
@@ -67,11 +66,9 @@ pub(super) struct Bench<'a> {
     /// Whose reign it is.
     pub(super) reign: Reign,
     pub(super) space: &'a Space,
-    pub(super) history: &'a History,
+    pub(super) holding: &'a Holding,
     /// The session as the newest prepared op leaves it.
     pub(super) current: Option<&'a Session>,
-    /// How lives ended.
-    pub(super) ends: &'a Ends,
     /// The lives of this key that ops end which are not committed yet, oldest first.
     pub(super) ending: &'a [(Position, EndKind)],
     pub(super) settings: &'a Settings,
@@ -118,14 +115,14 @@ impl Bench<'_> {
             return Ok(if absorbed { Verdict::PutOff } else { Verdict::Log(Change::Touch { key, ttl }) });
         }
         // A touch names no life: if the key had one, it is meant.
-        let newest = self.ending.last().map(|(_, kind)| *kind).or_else(|| self.ends.newest_of(&key));
+        let newest = self.ending.last().map(|(_, kind)| *kind).or_else(|| self.holding.store.ends().newest_of(&key));
         Err(newest.map_or(Refusal::NotFound, |kind| Refusal::Gone { ended: Some(kind) }))
     }
 
     /// The refusal of a change of a life that is not the current one.
     fn gone(&self, key: &Key, life: Position) -> Refusal {
         let ending = self.ending.iter().find(|(ended, _)| *ended == life).map(|(_, kind)| *kind);
-        Refusal::Gone { ended: ending.or_else(|| self.ends.of_life(key, life)) }
+        Refusal::Gone { ended: ending.or_else(|| self.holding.store.ends().of_life(key, life)) }
     }
 
     fn check(&self, precondition: Precondition) -> Result<(), Refusal> {
@@ -176,9 +173,10 @@ impl Bench<'_> {
     /// Names of what the save changes and somebody else changed since its base, to other bytes. A blob's
     /// one name is empty.
     fn conflicts(&self, session: &Session, base: Position, changes: &Changes) -> Result<Vec<String>, Refusal> {
-        // The history at a covered position holds everything up to it: replicas have one path. A version
-        // this history does not cover counts as older than everything.
-        let seen = if self.history.covers(base) { base.seq } else { Seq(0) };
+        // The log at a position that stands in it holds everything up to it: replicas have one path. A version
+        // that does not counts as older than everything. One that is prepared only is known to whoever was
+        // content with the primary's word, and the save stands behind it in the log.
+        let seen = if self.holding.covers(base) { base.seq } else { Seq(0) };
         match (&session.stored, changes) {
             (Stored::Blob(ours), Changes::Blob(theirs)) => {
                 let conflict = session.version.seq > seen && ours != theirs;

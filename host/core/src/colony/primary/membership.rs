@@ -146,13 +146,15 @@ impl Primary {
         }
         let add = proposed.add.filter(|start| !silent(start));
         let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
+        // With nothing left to do it only makes the first proposal void: something else may be proposed then.
+        let spare = (desk.entry.in_sync.len() + usize::from(add.is_some())).saturating_sub(desk.least_in_sync());
         let command = Command::ChangeInSync {
             colony: desk.colony,
             cfg: proposed.decided,
             reign: self.reign,
             by: desk.me,
             add,
-            remove: remove.copied().collect(),
+            remove: remove.copied().take(spare).collect(),
         };
         desk.out.push(Output::Propose(command));
         if let Some(proposed) = &mut self.proposed {

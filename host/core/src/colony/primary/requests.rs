@@ -159,9 +159,8 @@ impl Primary {
             session_time: desk.session_time,
             reign: self.reign,
             space: desk.space,
-            history: &desk.holding.store.history,
+            holding: desk.holding,
             current: self.current(desk, &key),
-            ends: desk.holding.store.ends(),
             ending: self.tips.get(&key).map_or(&[], |tip| &tip.ended),
             settings: desk.settings,
         };

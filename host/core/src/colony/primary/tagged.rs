@@ -65,8 +65,9 @@ impl Primary {
     /// The sessions that carry a tag as the newest prepared ops leave them, by key.
     fn carriers(&self, desk: &Desk<'_>, tag: &Tag) -> Vec<Key> {
         let settled = desk.holding.store.tagged(tag, None).map(|(key, _)| key);
-        let settled = settled.filter(|key| !self.tips.contains_key(key));
-        let carries = |tip: &super::Tip| tip.session.as_ref().is_some_and(|session| session.carries(tag));
+        let blind = mutant!(desk.settings, RevokeCommittedOnly);
+        let settled = settled.filter(|key| blind || !self.tips.contains_key(key));
+        let carries = |tip: &super::Tip| !blind && tip.session.as_ref().is_some_and(|session| session.carries(tag));
         let open = self.tips.iter().filter(|(_, tip)| carries(tip)).map(|(key, _)| key);
         settled.chain(open).collect::<BTreeSet<_>>().into_iter().cloned().collect()
     }

@@ -116,7 +116,7 @@ impl Primary {
         let current = || WatchEvent::Current(store.get(key).map(|session| session.view(desk.session_time)));
         let Some(after) = after else { return Ok((vec![current()], end)) };
         match self.refuse_read(desk, Some(after)) {
-            None if after.seq >= log.base() => {}
+            None if after.seq >= log.base() || mutant!(desk.settings, HideGap) => {}
             // What the log has forgotten, or what was given up with a part of the path, is not told one by one.
             None | Some(Refusal::LineageLost) => return Ok((vec![WatchEvent::Gap, current()], end)),
             Some(refusal) => return Err(refusal),
