@@ -7,6 +7,7 @@ use std::thread;
 use colony_core::colony::Mutant;
 
 use crate::counters::{Counted, INCREMENTS_OF_A_RUN, count};
+use crate::recorder::{OPERATIONS_OF_A_RUN, Recorded, record};
 use crate::run::{Report, run};
 use crate::seen::Seen;
 
@@ -80,26 +81,44 @@ pub fn run_all(
 /// As [`run_all`].
 #[must_use]
 pub fn count_all(from: u64, increments: u64, jobs: usize) -> Vec<(u64, Counted)> {
-    let runs = increments.div_ceil(INCREMENTS_OF_A_RUN);
+    share_out(from, increments, INCREMENTS_OF_A_RUN, jobs, |seed, due| count(seed, due, false))
+}
+
+/// Records so many operations, in as many runs as it takes, on `jobs` threads; the runs by seed.
+///
+/// # Panics
+/// As [`run_all`].
+pub fn record_all(from: u64, operations: u64, jobs: usize) -> Vec<(u64, Recorded)> {
+    share_out(from, operations, OPERATIONS_OF_A_RUN, jobs, |seed, due| record(seed, due, false))
+}
+
+/// Does `amount` of something in runs of at most `each`.
+fn share_out<T: Send>(
+    from: u64,
+    amount: u64,
+    each: u64,
+    jobs: usize,
+    work: impl Fn(u64, u64) -> T + Sync,
+) -> Vec<(u64, T)> {
+    let runs = amount.div_ceil(each);
     let next = AtomicU64::new(0);
-    let counted = Mutex::new(Vec::new());
-    let work = || {
+    let done = Mutex::new(Vec::new());
+    let job = || {
         loop {
             let run = next.fetch_add(1, Ordering::Relaxed);
             if run >= runs {
                 return;
             }
-            let due = INCREMENTS_OF_A_RUN.min(increments - run * INCREMENTS_OF_A_RUN);
-            let result = count(from + run, due, false);
-            counted.lock().expect("no thread panics while it adds").push((from + run, result));
+            let result = work(from + run, each.min(amount - run * each));
+            done.lock().expect("no thread panics while it adds").push((from + run, result));
         }
     };
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            scope.spawn(work);
+            scope.spawn(job);
         }
     });
-    let mut counted = counted.into_inner().expect("no thread panics while it adds");
-    counted.sort_by_key(|(seed, _)| *seed);
-    counted
+    let mut done = done.into_inner().expect("no thread panics while it adds");
+    done.sort_by_key(|(seed, _)| *seed);
+    done
 }

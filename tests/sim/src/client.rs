@@ -172,6 +172,17 @@ impl Client {
         self.open(number, &key.clone(), RequestBody::Get { key, read: Read::Token }, None, now, patience);
     }
 
+    /// Opens a linearizable read of `key`, to be given up after `patience`.
+    pub fn confirm(&mut self, number: u64, key: Key, now: Micros, patience: Micros) {
+        self.open(number, &key.clone(), RequestBody::Get { key, read: Read::Confirm }, None, now, patience);
+    }
+
+    /// The session as it was read last.
+    #[must_use]
+    pub fn known(&self, key: &Key) -> Option<&SessionView> {
+        self.read.get(key)
+    }
+
     /// Opens a call of the colony that holds `key`.
     fn open(
         &mut self,

@@ -62,7 +62,7 @@ pub fn count(seed: u64, increments: u64, print: bool) -> Counted {
 }
 
 /// A cluster in which no copy is lost for good, and almost everything else goes wrong.
-fn mix(seed: u64) -> Mix {
+pub(crate) fn mix(seed: u64) -> Mix {
     const KINDS: [(Strike, u64, u64); 12] = [
         (Strike::CutShort, 20, 80),
         (Strike::Crash, 3_000, 9_000),

@@ -37,6 +37,7 @@ pub mod oracle;
 mod panics;
 pub mod phase;
 pub mod plugin;
+pub mod recorder;
 pub mod rng;
 pub mod run;
 pub mod seen;

@@ -4,13 +4,18 @@
 //! colony-sim --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
 //! colony-sim --mutants [--seeds N] [--from S] [--jobs J]
 //! colony-sim --counters N [--from S] [--jobs J] [--trace]
+//! colony-sim --history N [--into FILE] [--from S] [--jobs J]
 //! ```
 
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use colony_core::colony::Mutant;
-use colony_sim::batch::{Batch, count_all, run_all};
+use colony_history::{History, Verdict, check, doctor, text};
+use colony_sim::batch::{Batch, count_all, record_all, run_all};
 use colony_sim::counters::{INCREMENTS_OF_A_RUN, count};
 use colony_sim::run::{Report, run};
 use colony_sim::seen::Sight;
@@ -23,7 +28,7 @@ const SEEDS_THAT_SEE_ALL: u64 = 100;
 const SEEDS_THAT_MEET_ALL: u64 = 500;
 /// Seeds that a mutant may take to be caught.
 const SEEDS_FOR_A_MUTANT: u64 = 200;
-const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N) [--from S] [--jobs J] \
+const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) [--from S] [--jobs J] \
                      [--trace] [--mutant NAME]";
 
 struct Arguments {
@@ -33,6 +38,8 @@ struct Arguments {
     print: bool,
     mutants: bool,
     counters: Option<u64>,
+    history: Option<u64>,
+    into: Option<PathBuf>,
     mutant: Option<Mutant>,
 }
 
@@ -47,6 +54,7 @@ fn main() -> ExitCode {
     };
     let passed = match (arguments.mutants, arguments.counters, arguments.seeds) {
         (true, ..) => hunt_mutants(&arguments),
+        _ if arguments.history.is_some() => make_history(&arguments),
         (false, Some(increments), _) => count_up(&arguments, increments),
         (false, None, Some(seeds)) => run_seeds(&arguments, seeds),
         (false, None, None) => {
@@ -58,8 +66,17 @@ fn main() -> ExitCode {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments =
-        Arguments { seeds: None, from: 0, jobs: 2, print: false, mutants: false, counters: None, mutant: None };
+    let mut arguments = Arguments {
+        seeds: None,
+        from: 0,
+        jobs: 2,
+        print: false,
+        mutants: false,
+        counters: None,
+        history: None,
+        into: None,
+        mutant: None,
+    };
     let mut words = words;
     while let Some(word) = words.next() {
         let mut number = || {
@@ -72,6 +89,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).min(64),
             "--trace" => arguments.print = true,
             "--counters" => arguments.counters = Some(number()?),
+            "--history" => arguments.history = Some(number()?),
+            "--into" => arguments.into = Some(words.next().ok_or("--into needs a file")?.into()),
             "--mutants" => arguments.mutants = true,
             "--mutant" => {
                 let name = words.next().ok_or("--mutant needs a name")?;
@@ -165,6 +184,64 @@ fn count_up(arguments: &Arguments, increments: u64) -> bool {
     let verdict = if is_exact { "exact" } else { "wrong" };
     println!("increments {made} kills {kills} counters {verdict}");
     is_exact
+}
+
+/// Records a history, has it judged, and has lies told in it that the judge must find; true if it is linearizable and
+/// every lie is found.
+fn make_history(arguments: &Arguments) -> bool {
+    let runs = record_all(arguments.from, arguments.history.unwrap_or_default(), arguments.jobs);
+    let mut history = History::new();
+    let (mut kills, mut is_sound) = (0, true);
+    for (seed, recorded) in &runs {
+        kills += recorded.kills;
+        for (session, operation) in &recorded.operations {
+            if let Err(fault) = history.push(&format!("{seed}-{session}"), *operation) {
+                println!("seed {seed}: {fault}");
+                is_sound = false;
+            }
+        }
+        if let Some(violation) = &recorded.violation {
+            println!("seed {seed} broke {violation}");
+            is_sound = false;
+        }
+    }
+    if let Some(file) = &arguments.into {
+        let written = File::create(file).map(BufWriter::new).and_then(|mut to| text::write(&history, &mut to));
+        if let Err(error) = written {
+            println!("{}: {error}", file.display());
+            is_sound = false;
+        }
+    }
+    let mut lies = 0;
+    let mut found = 0;
+    for lie in doctor::Lie::ALL {
+        match doctor::doctor(&history, lie, arguments.from) {
+            Ok(Some(doctored)) => {
+                lies += 1;
+                let is_found = matches!(check(&doctored.history), Verdict::Violated(_));
+                found += u64::from(is_found);
+                println!("{:<15} {}", lie.name(), if is_found { "rejected" } else { "NOT FOUND" });
+            }
+            Ok(None) => println!("{:<15} cannot be told here", lie.name()),
+            Err(fault) => println!("{:<15} {fault}", lie.name()),
+        }
+    }
+    let verdict = match check(&history) {
+        Verdict::Linearizable => "linearizable",
+        Verdict::Violated(violations) => {
+            violations.iter().take(3).for_each(|violation| println!("{violation}"));
+            "violated"
+        }
+        Verdict::Undecided(sessions) => {
+            println!("undecided: {}", sessions.join(" "));
+            "undecided"
+        }
+    };
+    let (operations, sessions) = (history.operations(), history.sessions().len());
+    println!(
+        "operations {operations} sessions {sessions} kills {kills} lies {lies} rejected {found} verdict {verdict}"
+    );
+    is_sound && verdict == "linearizable" && lies > 0 && found == lies
 }
 
 /// Switches every mutant on in turn; true if all are caught.

@@ -39,6 +39,10 @@ impl World {
             let has_room = self.clients[client].calls.len() < self.mix.load.open;
             return if has_room { self.increment(client) } else { Ok(()) };
         }
+        if self.recorder.is_some() {
+            let has_room = self.clients[client].calls.len() < self.mix.load.open;
+            return if has_room { self.ask_on_record(client) } else { Ok(()) };
+        }
         let now = self.clock.now();
         let load = &self.mix.load;
         if self.dice.clients.chance(load.renew) {
@@ -146,6 +150,9 @@ impl World {
         let next = self.clients[client].take(call, &reply, &mut self.dice.clients);
         if let Some(key) = adds.filter(|_| next == Next::Over) {
             self.incremented(key, &reply.body)?;
+        }
+        if next == Next::Over {
+            self.note_answer(call, &reply.body);
         }
         match next {
             Next::Again => self.attempt(client, call),

@@ -25,6 +25,7 @@ use crate::host::{Host, Process};
 use crate::net::Net;
 use crate::oracle::Oracle;
 use crate::phase::{Aftermath, Phase};
+use crate::recorder::Recorder;
 use crate::rng::Rng;
 use crate::seen::Sight;
 use crate::swarm::Mix;
@@ -72,6 +73,8 @@ pub struct World {
     pub(crate) kills: u64,
     /// What clients have counted, in a run that does nothing else.
     pub(crate) tally: Option<Tally>,
+    /// What is written down, if the run is recorded.
+    pub(crate) recorder: Option<Recorder>,
     serial: u64,
 }
 
@@ -129,6 +132,7 @@ impl World {
             doom: None,
             kills: 0,
             tally: None,
+            recorder: None,
             serial: 0,
             mix,
         };
