@@ -6,7 +6,8 @@ fn named(scopes: Vec<Scope>, name: &str) -> Scope {
     scopes.into_iter().find(|scope| scope.name == name).expect("there is a configuration of that name")
 }
 
-/// Everything that may happen to two copies when one is wrongly declared dead, comes back, and a write is repeated.
+/// C38: everything that may happen to two copies when one is wrongly declared dead and comes back, and a write is
+/// repeated.
 #[test]
 fn no_order_of_events_breaks_a_rule() {
     let scope = named(Scope::all(), "undead");

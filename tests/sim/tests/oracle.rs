@@ -102,6 +102,7 @@ fn a_change_that_nobody_asked_for_is_refused() {
     assert_eq!(broken(commit(&[op])), Some(Rule::AtMostOnce));
 }
 
+/// C28: in every run the copies at one place are compared; this is what tells them apart.
 #[test]
 fn two_digests_at_one_place_are_refused() {
     let mut truth = Truth::default();

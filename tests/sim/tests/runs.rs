@@ -70,7 +70,7 @@ fn a_bug_put_in_on_purpose_is_found() {
     }
 }
 
-/// Without the group for minutes, every write is acknowledged.
+/// C30: without the group for minutes, every write is acknowledged.
 #[test]
 fn writes_go_on_while_only_the_group_is_gone() {
     some_seed_sees(0..200, &[Sight::Steady]);

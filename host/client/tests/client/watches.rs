@@ -79,7 +79,7 @@ async fn a_watch_follows_the_primary_with_its_cursor() {
     assert!(matches!(waiting.await.unwrap().0, Ok(Event::Changed { .. })));
 }
 
-/// A host is to answer before the watcher gives it up, and a watch that got no answer can be used again.
+/// B8: a host is to answer before the watcher gives it up, and a watch that got no answer can be used again.
 #[tokio::test(start_paused = true)]
 async fn a_watch_without_an_answer_fails_and_misses_nothing() {
     let mut cluster = Cluster::of(1);

@@ -27,7 +27,7 @@ fn a_copy_that_is_not_wanted_leaves_the_set_and_is_dropped() {
     assert!(!w.holds(B));
 }
 
-/// `PROTOCOL.md` 6.5: the copy that leaves goes only once all that are wanted are in sync.
+/// `PROTOCOL.md` 6.5; C6: the copy that leaves goes only once all that are wanted are in sync.
 #[test]
 fn a_move_adds_before_it_removes() {
     let mut w = world(&[A, B]);

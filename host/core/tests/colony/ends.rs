@@ -19,7 +19,7 @@ fn gone(ended: EndKind) -> Refusal {
     Refusal::Gone { ended: Some(ended) }
 }
 
-/// `PROTOCOL.md` 10; D4: why a life ended is part of the log: a logout, and what is done in the user's stead.
+/// `PROTOCOL.md` 10; C29: why a life ended is part of the log: a logout, and what is done in the user's stead.
 #[test]
 fn a_delete_is_logged_with_its_kind() {
     for kind in [EndKind::Logout, EndKind::Revoke] {
@@ -31,7 +31,7 @@ fn a_delete_is_logged_with_its_kind() {
     }
 }
 
-/// I11; D4: the end of a life stays in the logged state, without the key.
+/// I11; C29: the end of a life stays in the logged state, without the key.
 #[test]
 fn an_ended_life_leaves_a_tombstone_in_every_copy() {
     let mut w = world(&[A, B]);
@@ -47,7 +47,7 @@ fn an_ended_life_leaves_a_tombstone_in_every_copy() {
     w.quiet();
 }
 
-/// `PROTOCOL.md` 3.2; D4: whoever holds on to a life that has ended is told how it ended, also when another
+/// `PROTOCOL.md` 3.2: whoever holds on to a life that has ended is told how it ended, also when another
 /// life has begun at the key.
 #[test]
 fn a_save_or_touch_of_an_ended_life_is_told_how_it_ended() {
@@ -68,7 +68,7 @@ fn a_save_or_touch_of_an_ended_life_is_told_how_it_ended() {
     assert_eq!(w.refusal(later), Some(&Refusal::Gone { ended: None }), "it is remembered no longer than needed");
 }
 
-/// `PROTOCOL.md` 4; D4: that a life has ended is told to nobody before it is so.
+/// `PROTOCOL.md` 4: that a life has ended is told to nobody before it is so.
 #[test]
 fn how_a_life_ends_is_not_told_before_its_end_is_committed() {
     let mut w = world(&[A, B]);
@@ -84,7 +84,7 @@ fn how_a_life_ends_is_not_told_before_its_end_is_committed() {
     assert_eq!(w.refusal(later), Some(&gone(EndKind::Logout)));
 }
 
-/// `PROTOCOL.md` 8: a tombstone goes when every copy has committed the end, by an op, and not before.
+/// `PROTOCOL.md` 8; C29: a tombstone goes when every copy has committed the end, by an op, and not before.
 #[test]
 fn a_tombstone_goes_once_every_copy_is_past_it() {
     let mut w = world(&[A, B, C]);
@@ -133,7 +133,7 @@ fn a_copy_that_catches_up_holds_tombstones_back_and_gets_them() {
     assert_eq!((in_sync.len(), tombstones(&w, A), tombstones(&w, C)), (3, 0, 0));
 }
 
-/// I11; D4, `PROTOCOL.md` 8: a promoted copy knows what has ended, and remembers it for as long as the copy of
+/// I11; C29, `PROTOCOL.md` 8: a promoted copy knows what has ended, and remembers it for as long as the copy of
 /// its predecessor may come back.
 #[test]
 fn tombstones_survive_a_promotion() {

@@ -99,7 +99,7 @@ fn a_promotion_pads_deadlines_and_still_ends_what_is_over() {
     );
 }
 
-/// `PROTOCOL.md` 11; D5: a host that was stopped, or whose clock leaps, has aged no session by it; protocol
+/// `PROTOCOL.md` 11: a host that was stopped, or whose clock leaps, has aged no session by it; protocol
 /// timers go by the monotonic clock and see the leap.
 #[test]
 fn a_clock_that_leaps_ages_no_session() {
@@ -211,7 +211,7 @@ fn crowd(sessions: u64) -> World {
     w
 }
 
-/// `PROTOCOL.md` 11; D5: sessions that come due while their primary runs end, however many they are.
+/// `PROTOCOL.md` 11: sessions that come due while their primary runs end, however many they are.
 #[test]
 fn what_is_due_ends_whatever_the_number() {
     let mut w = crowd(100);
@@ -219,7 +219,7 @@ fn what_is_due_ends_whatever_the_number() {
     assert_eq!((w.replica(A).store().len(), w.held.len()), (0, 0));
 }
 
-/// `PROTOCOL.md` 11; D5: what came due while there was no primary ends a fifth a minute, and the host says so.
+/// `PROTOCOL.md` 11: what came due while there was no primary ends a fifth a minute, and the host says so.
 #[test]
 fn what_came_due_in_an_outage_is_held_and_told() {
     let mut w = crowd(100);

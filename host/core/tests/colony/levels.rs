@@ -27,7 +27,7 @@ fn confirmed(w: &World, caller: colony_core::colony::Caller) -> Option<Bytes> {
     }
 }
 
-/// I8, B2: every peer that could reign instead is asked anew for every reader that comes.
+/// I8: every peer that could reign instead is asked anew for every reader that comes.
 #[test]
 fn a_confirmed_read_waits_for_every_in_sync_peer() {
     let mut w = world(&[A, B, C]);
@@ -41,7 +41,7 @@ fn a_confirmed_read_waits_for_every_in_sync_peer() {
     assert_eq!(confirmed(&w, read), Some(Bytes::from("v")));
 }
 
-/// I8, B2: an answer to a question that was asked before the read began proves nothing for it: duplicated
+/// I8: an answer to a question that was asked before the read began proves nothing for it: duplicated
 /// answers counted for a later read made etcd serve stale ones.
 #[test]
 fn an_answer_to_an_earlier_question_confirms_no_later_read() {
@@ -120,7 +120,7 @@ fn a_peer_that_may_be_in_the_set_is_asked_too() {
     assert_eq!(w.answer(read), Some(&ReplyBody::Absent), "the question goes out again");
 }
 
-/// `PROTOCOL.md` 4, B2: a host that slept longer than it takes to replace it answers nothing, not even an
+/// `PROTOCOL.md` 4: a host that slept longer than it takes to replace it answers nothing, not even an
 /// ordinary read, before its reign is confirmed.
 #[test]
 fn a_host_that_slept_confirms_before_it_answers_anything() {

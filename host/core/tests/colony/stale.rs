@@ -33,7 +33,7 @@ fn with_a_stale_copy() -> World {
     w
 }
 
-/// C1, C2: without an operator the colony stays offline, whoever holds a copy.
+/// C18: without an operator the colony stays offline, whoever holds a copy.
 #[test]
 fn a_stale_copy_is_never_promoted_by_itself() {
     let mut w = with_a_stale_copy();
@@ -43,8 +43,8 @@ fn a_stale_copy_is_never_promoted_by_itself() {
     assert_eq!(w.read(C, "k"), ReplyBody::Refused(Refusal::Offline));
 }
 
-/// C2: positions of the accepted copy's own time are of another lineage, so what was lost is never taken for
-/// what is written now; whoever has seen it is told once that it is lost.
+/// `PROTOCOL.md` 5.5: positions of the accepted copy's own time are of another lineage, so what was lost is never
+/// taken for what is written now; whoever has seen it is told once that it is lost.
 #[test]
 fn an_accepted_copy_begins_a_lineage_of_its_own() {
     let mut w = with_a_stale_copy();

@@ -90,7 +90,7 @@ fn assert_equal_copies(w: &World, one: usize, other: usize) {
     assert_eq!(ends(one), ends(other));
 }
 
-/// `PROTOCOL.md` 6.2: sessions, history, records, clock and deadlines; nothing is left behind.
+/// `PROTOCOL.md` 6.2; C28: sessions, history, records, clock and deadlines; nothing is left behind.
 #[test]
 fn a_copied_state_is_equal_in_everything() {
     let mut w = world_with(&[A], Policy::default(), forgetful());
@@ -275,7 +275,7 @@ fn a_receiver_that_crashes_begins_anew() {
     assert_equal_copies(&w, A, B);
 }
 
-/// `PROTOCOL.md` 6.2; E2: bulk waits, writes do not.
+/// `PROTOCOL.md` 6.2; A13: bulk waits, writes do not.
 #[test]
 fn bandwidth_bounds_a_transfer_and_not_the_writes_beside_it() {
     const BANDWIDTH: usize = 256 << 10;

@@ -111,7 +111,7 @@ fn a_watch_that_arrives_twice_waits_once() {
     assert_eq!(w.events(waiting).0.len(), 1, "the story's world takes one answer to a call");
 }
 
-/// C25, C38: what was told stays true, and what comes next is told by the next primary.
+/// B8, C38: what was told stays true, and what comes next is told by the next primary.
 #[test]
 fn no_event_is_skipped_across_a_promotion() {
     let mut w = world(&[A, B, C]);
@@ -159,7 +159,7 @@ fn a_truncated_op_is_never_told() {
     assert!(matches!(w.refusal(waiting), Some(Refusal::NotPrimary { .. })), "{:?}", w.answer(waiting));
 }
 
-/// B8: never a silent gap.
+/// B8, E7: never a silent gap.
 #[test]
 fn a_forgotten_log_is_told_as_a_gap_and_the_state() {
     let settings = Settings { log_kept: 1, ..Settings::default() };

@@ -1,4 +1,4 @@
-//! A session id is a bearer token: it stands in no log (`PROTOCOL.md` 1; C14).
+//! A session id is a bearer token: it stands in no log (`PROTOCOL.md` 1).
 
 use bytes::Bytes;
 use colony_wire::peer::{Chunk, PeerBody, PeerMessage};

@@ -58,7 +58,7 @@ async fn levels_are_asked_for_by_name() {
     cluster.assert_all_run();
 }
 
-/// C2, `PROTOCOL.md` 5.5: a colony that has lost its last copy says so until an operator lets it go on; a colony that
+/// C18, `PROTOCOL.md` 5.5: a colony that has lost its last copy says so until an operator lets it go on; a colony that
 /// is served is never given away.
 #[tokio::test]
 async fn a_lost_colony_goes_on_by_an_operators_word_only() {
