@@ -8,7 +8,7 @@ use colony_core::colony::{Caller, Input, Output, Part, Replica, Shard, Space};
 use colony_core::group::{Command, Entry, Member, MemberState, State};
 use colony_core::{Now, Time};
 use colony_wire::admin::Policy;
-use colony_wire::client::{Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::{Key, Mutation, Precondition};
@@ -187,6 +187,10 @@ impl World {
             shards: 1,
             labels: BTreeMap::new(),
             raft: RaftId(index as u64),
+            earlier: self.hosts[index]
+                .process
+                .as_ref()
+                .map_or_else(Vec::new, |process| process.shard.earlier().to_vec()),
             state: MemberState::Up,
         }
     }
@@ -240,9 +244,14 @@ impl World {
             // The client never says that it has an answer, so no record may go.
             lowest_unanswered: 1,
         };
-        let mutation =
-            Mutation::Put { key: key(), content: value(request), ttl: None, precondition: Precondition::None };
-        let body = RequestBody::Mutate { stamp, mutation };
+        let mutation = Mutation::Put {
+            key: key(),
+            content: value(request),
+            tags: Vec::new(),
+            ttl: None,
+            precondition: Precondition::None,
+        };
+        let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
         self.feed(host, Input::Request { from: Caller(u64::from(request)), request: call(body) });
     }
 
@@ -270,6 +279,8 @@ impl World {
                 // Hosts hear the table whenever they like.
                 Output::FetchTable { .. } => {}
                 Output::Merge { .. } | Output::FellBack { .. } => unreachable!("a put is never merged"),
+                Output::ReadGroup { .. } => unreachable!("nobody asks for a linearizable read"),
+                Output::TooLarge { .. } | Output::ExpiryHeld { .. } => unreachable!("one small session, without end"),
             }
         }
     }
@@ -286,7 +297,7 @@ impl World {
     pub(crate) fn read(&self, host: usize) -> Option<Reply> {
         let process = self.hosts[host].process.as_ref()?;
         let mut out = Vec::new();
-        let request = call(RequestBody::Get { key: key() });
+        let request = call(RequestBody::Get { key: key(), read: Read::Token });
         Shard::clone(&process.shard).handle(process.now(), Input::Request { from: Caller(0), request }, &mut out);
         out.into_iter().find_map(|output| match output {
             Output::Reply { reply, .. } => Some(reply),
@@ -325,10 +336,12 @@ impl World {
         let Some(host) = self.host_of(message.to) else { return true };
         let Some(replica) = self.hosts[host].process.as_ref().and_then(Process::replica) else { return false };
         match message.body {
-            PeerBody::Append(_) | PeerBody::Chunk(_) => false,
+            PeerBody::Append(_) | PeerBody::Offer(_) | PeerBody::Chunk(_) | PeerBody::Confirm { .. } => false,
             PeerBody::Deposed { reign } => reign <= replica.reign(),
             PeerBody::Appended { reign, .. }
             | PeerBody::Mismatch { reign, .. }
+            | PeerBody::Confirmed { reign, .. }
+            | PeerBody::Wanted { reign, .. }
             | PeerBody::ChunkTaken { reign, .. }
             | PeerBody::ChunkRefused { reign, .. } => reign < replica.reign(),
         }

@@ -39,7 +39,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "test",
         arguments: "",
-        about: "format, lints, all tests, the simulator with its mutants, the plugins",
+        about: "format, lints, all tests, the simulator with its mutants, the model check, the plugins",
         run: suite::run,
     },
     Verb {
@@ -51,8 +51,20 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "sim",
         arguments: "[ARGS]",
-        about: "run the simulator: `--seeds N --from S`, `--mutants`",
+        about: "run the simulator: `--seeds N --from S`, `--mutants`, `--counters N`, `--history N --into FILE`",
         run: sim::run,
+    },
+    Verb {
+        name: "model",
+        arguments: "[ARGS]",
+        about: "check every state of one colony on three hosts; `--mutants`, `--full`, `--only NAME`",
+        run: sim::run_model,
+    },
+    Verb {
+        name: "history",
+        arguments: "ARGS",
+        about: "judge a recorded history: `check FILE`, `doctor FILE --kind KIND --seed S OUT`",
+        run: sim::run_history,
     },
 ];
 

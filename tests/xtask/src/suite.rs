@@ -14,6 +14,9 @@ use crate::{demo, plugins, sim, tool};
 
 /// Seeds the simulator runs here. A number for a run on every change; hunting takes `cargo xtask sim --seeds N`.
 const SEEDS: &str = "500";
+/// Increments counted and operations recorded here: enough to meet every fault; `cargo xtask sim` takes more.
+const COUNTED: &str = "20000";
+const RECORDED: &str = "60000";
 /// Where whole-cluster tests find the program under test.
 const PROGRAM_VARIABLE: &str = "COLONY_BIN";
 /// Where tests find the built plugins.
@@ -44,6 +47,9 @@ fn all(places: &Places) -> Vec<Stage<'_>> {
             sim::simulate(places, &["--seeds", SEEDS])
         }),
         Stage::new("mutants", || sim::simulate(places, &["--mutants"])),
+        Stage::new("counters", || sim::simulate(places, &["--counters", COUNTED])),
+        Stage::new("history", || sim::simulate(places, &["--history", RECORDED])),
+        Stage::new("model check", || sim::check_model(places)),
     ]
 }
 

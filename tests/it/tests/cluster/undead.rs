@@ -47,7 +47,10 @@ async fn sleeps_and_comes_back(cluster: &mut Cluster, sleeper: &str) {
     cluster.until_other_start(sleeper, &before).await;
     cluster.until_in_sync("cart", 2).await;
     cluster.until_all_agree().await;
-    assert!(cluster.copies_on(sleeper).await > 0, "{sleeper} has its share again");
+    until("the sleeper has its share again", TOLD_WITHIN, async || {
+        if cluster.copies_on(sleeper).await > 0 { Ok(()) } else { Err("it holds nothing".to_owned()) }
+    })
+    .await;
     writers.until_more(WRITES).await;
     let ledger = writers.stop().await;
     ledger.audit(&client.namespace("cart")).await;
