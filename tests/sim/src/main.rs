@@ -28,8 +28,8 @@ const SEEDS_THAT_SEE_ALL: u64 = 100;
 const SEEDS_THAT_MEET_ALL: u64 = 500;
 /// Seeds that a mutant may take to be caught.
 const SEEDS_FOR_A_MUTANT: u64 = 200;
-const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) [--from S] [--jobs J] \
-                     [--trace] [--mutant NAME]";
+const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
+                     [--from S] [--jobs J] [--trace] [--mutant NAME]";
 
 struct Arguments {
     seeds: Option<u64>,

@@ -46,6 +46,8 @@ fn the_first_write_after_a_death_is_refused_at_once() {
     w.tell(A);
     let refused = w.ask(A, request(2, blob("k", "w")));
     assert_eq!(w.refusal(refused), Some(&SHORT));
+    let read = w.confirm(A, "k");
+    assert_eq!(w.refusal(read), Some(&SHORT), "nor can the reign be confirmed without the dead");
 }
 
 /// One entry puts a caught-up peer in the place of the dead one, also before the barrier could be committed:

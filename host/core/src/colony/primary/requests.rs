@@ -116,7 +116,11 @@ impl Primary {
     ) {
         let body = match self.refuse_read(desk, token.filter(|_| read != Read::Any)) {
             Some(refusal) => ReplyBody::Refused(refusal),
-            None if read == Read::Confirm => return self.read_confirmed(desk, from, key, deadline),
+            // Nobody who is missing can confirm: whoever asks is told so at once.
+            None if read == Read::Confirm => match self.shortage(desk) {
+                Some(shortage) => ReplyBody::Refused(shortage),
+                None => return self.read_confirmed(desk, from, key, deadline),
+            },
             None => self.found(desk, &key),
         };
         desk.reply(from, body);
