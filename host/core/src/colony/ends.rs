@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// Most tombstones of one colony: about ten megabytes with their indexes. It is a constant and no setting,
 /// for every copy must drop the same ones.
-const MAX_TOMBSTONES: usize = 65_536;
+pub(super) const MAX_TOMBSTONES: usize = 65_536;
 
 /// Stands for a key in what outlives its session: a key is a bearer token and is kept no longer than needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use colony_wire::{Position, Reign, Seq};
 
 use super::clock::Moment;
 use super::doing::Load;
+use super::ends::MAX_TOMBSTONES;
 use super::history::MAX_ENTRIES;
 use super::log::Log;
 use super::records::MAX_CLIENTS;
@@ -40,7 +41,7 @@ impl Holding {
     }
 
     /// How full what it keeps is, in `reign`.
-    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 5] {
+    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 6] {
         let count = |to: u64, from: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         // Merges come to their ops although there is no room left, and every reign adds its barrier.
         let reigns = count(reign.0, self.store.applied_reign().0);
@@ -57,6 +58,7 @@ impl Holding {
                 settings.log_kept.max(settings.max_buffered),
             ),
             Load::new("reigns of the history", self.store.history.entries().len(), MAX_ENTRIES),
+            Load::new("tombstones", self.store.ends().tombstones().count(), MAX_TOMBSTONES),
             Load::new("clients with answers", clients, MAX_CLIENTS),
             Load::new("answers kept for one client", answers, most_answers),
         ]

@@ -66,7 +66,8 @@ impl Confirms {
         round.into_iter().chain(self.next).map(|reader| reader.caller)
     }
 
-    fn len(&self) -> usize {
+    /// How many reads wait.
+    pub(super) fn len(&self) -> usize {
         self.next.len() + self.round.as_ref().map_or(0, |round| round.readers.len())
     }
 }

@@ -26,7 +26,7 @@ impl Primary {
     }
 
     /// How full what a primary keeps is.
-    pub(in crate::colony) fn loads(&self, holding: &Holding, settings: &Settings, entry: &Entry) -> [Load; 9] {
+    pub(in crate::colony) fn loads(&self, holding: &Holding, settings: &Settings, entry: &Entry) -> [Load; 11] {
         let uncommitted = count(holding.prepared(), holding.committed());
         let deferred = self.deferred.values().map(Vec::len).sum();
         let queued = self.parked.values().map(|parked| parked.queued()).sum();
@@ -44,6 +44,8 @@ impl Primary {
             Load::new("merges", self.parked.len(), settings.max_parked),
             Load::new("sessions that wait for a merge", self.parked_keys.len(), settings.max_parked),
             Load::new("changes behind merges", queued, settings.max_parked),
+            Load::new("reads to be confirmed", self.confirms.len(), settings.max_confirms),
+            Load::new("watchers", self.watchers.len(), settings.max_watchers),
             Load::new("chunks under way", under_way.max().unwrap_or(0), settings.chunk_window as usize),
         ]
     }

@@ -32,7 +32,8 @@ impl Watchers {
         self.due.is_empty()
     }
 
-    fn len(&self) -> usize {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
         self.due.len()
     }
 
