@@ -17,6 +17,8 @@ const PURE: &[&str] = &[
     "serde",
     "serde_bytes",
     "serde_core",
+    // Compares in constant time; depends on nothing.
+    "subtle",
     "thiserror",
     "xxhash-rust",
 ];
