@@ -37,9 +37,10 @@ impl World {
             Fault::Restart(host) => self.restart(host),
             Fault::Resume(host) => return self.resume(host),
             Fault::Mend(links) => links.iter().for_each(|(from, to)| self.net.mend(*from, *to)),
-            Fault::Bury(start) => return self.bury(start),
             Fault::HealAll => return self.heal_all(),
+            // False word of a death is a fault too: what is under way of it ends with the others.
             _ if self.phase != Phase::Faulty => {}
+            Fault::Bury(start) => return self.bury(start),
             Fault::Want(colony, start) => return self.want_again(colony, start),
             Fault::DeposeNext(colony, more) => self.depose(colony, more),
             Fault::LeaveAlone => self.leave_alone(),

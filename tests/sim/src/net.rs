@@ -80,6 +80,8 @@ impl Net {
         for link in &mut self.links {
             link.cuts = 0;
             link.held_until = 0;
+            // What was held up is not waited for.
+            link.last = 0;
         }
     }
 

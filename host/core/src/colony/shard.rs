@@ -215,6 +215,12 @@ impl Shard {
         if !entry.concerns(self.start) || is_dropped {
             if let Some(mut replica) = self.replicas.remove(&colony) {
                 replica.step_down(&mut loan!(self, now, out));
+                // This process was declared dead and does not know it yet, and then the others died: what it
+                // holds may be the best there will ever be.
+                let is_lost = entry.in_sync.iter().all(|start| entry.dead.contains(start));
+                if is_lost && entry.is_unaccounted(self.start) {
+                    self.kept.insert(colony, Kept { dead: self.start, replica });
+                }
             }
             self.restless.remove(&colony);
             self.throttle.release(colony, |_| false);

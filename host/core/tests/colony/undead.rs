@@ -210,3 +210,24 @@ fn a_late_join_never_revives_a_dead_start() {
     assert_eq!(late, Outcome::Refused(GroupRefusal::Dead(old.start)));
     assert!(w.group.is_up(w.start(A)));
 }
+
+/// `PROTOCOL.md` 7.
+///
+/// Bug: a process that was declared dead dropped its copy although no other was left. Cause: it heard the table, which
+/// did not name it any more, before it heard of its own death. Fix: a copy that left the set is kept when the entry says
+/// that all who are in it are dead.
+#[test]
+fn a_copy_is_not_dropped_for_a_set_that_is_dead() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.run(100);
+    w.kill(B);
+    w.declare_dead(A);
+    w.declare_dead(B);
+    w.tell(A);
+    assert_eq!(w.kept(A), 1);
+    let dead = w.reborn(A);
+    w.tell(A);
+    assert_eq!((w.kept(A), w.fate(A)), (1, Fate::Wait));
+    assert!(w.entry().is_unaccounted(dead));
+}

@@ -62,7 +62,7 @@ fn to_json(stale: &StaleCopies, accepted: Option<&str>) -> Value {
 fn to_text(title: &str, stale: &StaleCopies, accepted: Option<&str>) -> String {
     let lost: Vec<String> = stale.lost.iter().map(|host| printable(host)).collect();
     let mut text = format!(
-        "{title} has no copy in sync: {} held all that was acknowledged up to reign {}\n",
+        "{title} has no copy in sync: {} held all that was acknowledged up to reign {}, and no longer run\n",
         lost.join(", "),
         stale.reign
     );
@@ -70,14 +70,20 @@ fn to_text(title: &str, stale: &StaleCopies, accepted: Option<&str>) -> String {
         let at = copy.position.map_or_else(|| "empty".to_owned(), version);
         text.push_str(&format!("copy on {}: {at}, {} sessions\n", printable(&copy.host), copy.sessions));
     }
-    match accepted {
-        Some(host) => text.push_str(&format!(
+    let held = |host: &str| stale.copies.iter().any(|copy| copy.host == host);
+    text.push_str(&match accepted {
+        Some(host) if held(host) => format!(
             "the copy on {} is the colony from now on; what it lacks is lost, other copies are kept\n",
             printable(host)
-        )),
-        None if stale.copies.is_empty() => text.push_str("no running host holds a copy: bring one of those back\n"),
-        None => text
-            .push_str("bring one of those hosts back, or repeat this with --host HOST: what that copy lacks is lost\n"),
-    }
+        ),
+        Some(host) => format!("the colony begins empty on {}: all that it held is lost\n", printable(host)),
+        None if stale.copies.is_empty() => {
+            "no running host holds a copy, nor does a process that was restarted: --host HOST --empty begins anew\n"
+                .to_owned()
+        }
+        None => "wait if one of those processes only hangs, or repeat this with --host HOST: what that copy lacks is \
+                 lost\n"
+            .to_owned(),
+    });
     text
 }
