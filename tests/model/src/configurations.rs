@@ -17,6 +17,12 @@ fn scope(name: &'static str, copies: usize, log_kept: usize, bounds: Bounds) -> 
     Scope { name, copies, bounds, log_kept, window: UNBOUNDED, mutant: None }
 }
 
+/// On each link only the newest message is under way and what was sent before it is lost, so that none overtakes
+/// another: less than what the other scopes allow, and far fewer states.
+fn in_order(name: &'static str, copies: usize, log_kept: usize, bounds: Bounds) -> Scope {
+    Scope { window: 1, ..scope(name, copies, log_kept, bounds) }
+}
+
 impl Scope {
     /// Those of every run.
     #[must_use]
@@ -39,6 +45,7 @@ impl Scope {
         vec![
             scope("split-join-3", 2, SHORT, Bounds { silences: 1, joins: 1, ..THREE_WRITES }),
             scope("death-join-3", 2, SHORT, Bounds { deaths: 1, joins: 1, ..THREE_WRITES }),
+            in_order("crash-split-join", 2, SHORT, Bounds { crashes: 1, joins: 1, silences: 1, ..THREE_WRITES }),
             scope("all", 2, SHORT, Bounds { crashes: 1, deaths: 1, joins: 1, silences: 1, ..THREE_WRITES }),
         ]
     }
