@@ -196,7 +196,7 @@ impl Round {
 
     fn is_over(&self, needed: &BTreeSet<StartId>, settings: &Settings) -> bool {
         if needed.is_empty() {
-            self.group_agreed || mutant!(settings, ConfirmAlone)
+            self.group_agreed
         } else {
             needed.is_subset(&self.agreed) || mutant!(settings, ConfirmUnasked)
         }
