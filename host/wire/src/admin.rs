@@ -42,6 +42,13 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Below how many copies no change may bring a colony's in-sync set: the last one always stays, and a namespace may
+    /// ask for more (`PROTOCOL.md` 3.8).
+    #[must_use]
+    pub fn least_in_sync(&self) -> usize {
+        usize::from(self.min_in_sync).max(1)
+    }
+
     /// Refuses a policy outside its bounds.
     ///
     /// # Errors

@@ -31,14 +31,26 @@ const SEEDS_FOR_A_MUTANT: u64 = 200;
 const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
                      [--from S] [--jobs J] [--trace] [--mutant NAME]";
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Mode {
+    /// So many seeds of whole clusters under faults, held to the rules.
+    Seeds(u64),
+    /// Every mutant, with so many seeds each.
+    Mutants,
+    /// So many increments under kills.
+    Counters(u64),
+    /// So many recorded operations, and their judgement.
+    History(u64),
+}
+
 struct Arguments {
+    mode: Mode,
+    /// As typed: with `--mutants` the seeds that each of them may take.
     seeds: Option<u64>,
     from: u64,
     jobs: usize,
     print: bool,
-    mutants: bool,
-    counters: Option<u64>,
-    history: Option<u64>,
     into: Option<PathBuf>,
     mutant: Option<Mutant>,
 }
@@ -52,55 +64,48 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let passed = match (arguments.mutants, arguments.counters, arguments.seeds) {
-        (true, ..) => hunt_mutants(&arguments),
-        _ if arguments.history.is_some() => make_history(&arguments),
-        (false, Some(increments), _) => count_up(&arguments, increments),
-        (false, None, Some(seeds)) => run_seeds(&arguments, seeds),
-        (false, None, None) => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+    let passed = match arguments.mode {
+        Mode::Seeds(seeds) => run_seeds(&arguments, seeds),
+        Mode::Mutants => hunt_mutants(&arguments),
+        Mode::Counters(increments) => count_up(&arguments, increments),
+        Mode::History(operations) => make_history(&arguments, operations),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn parse(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments {
-        seeds: None,
-        from: 0,
-        jobs: 2,
-        print: false,
-        mutants: false,
-        counters: None,
-        history: None,
-        into: None,
-        mutant: None,
-    };
-    let mut words = words;
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut modes = Vec::new();
+    let mut seeds = None;
+    let (mut from, mut jobs, mut print, mut into, mut mutant) = (0, 2, false, None, None);
     while let Some(word) = words.next() {
         let mut number = || {
             let value = words.next().ok_or_else(|| format!("{word} needs a number"))?;
             value.parse::<u64>().map_err(|error| format!("{word} {value}: {error}"))
         };
         match word.as_str() {
-            "--seeds" => arguments.seeds = Some(number()?),
-            "--from" => arguments.from = number()?,
-            "--jobs" => arguments.jobs = usize::try_from(number()?).unwrap_or(usize::MAX).min(64),
-            "--trace" => arguments.print = true,
-            "--counters" => arguments.counters = Some(number()?),
-            "--history" => arguments.history = Some(number()?),
-            "--into" => arguments.into = Some(words.next().ok_or("--into needs a file")?.into()),
-            "--mutants" => arguments.mutants = true,
+            "--seeds" => seeds = Some(number()?),
+            "--mutants" => modes.push(Mode::Mutants),
+            "--counters" => modes.push(Mode::Counters(number()?)),
+            "--history" => modes.push(Mode::History(number()?)),
+            "--from" => from = number()?,
+            "--jobs" => jobs = usize::try_from(number()?).unwrap_or(usize::MAX).min(64),
+            "--trace" => print = true,
+            "--into" => into = Some(words.next().ok_or("--into needs a file")?.into()),
             "--mutant" => {
                 let name = words.next().ok_or("--mutant needs a name")?;
                 let found = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
-                arguments.mutant = Some(found.ok_or_else(|| format!("no mutant {name}"))?);
+                mutant = Some(found.ok_or_else(|| format!("no mutant {name}"))?);
             }
             _ => return Err(format!("unknown argument {word}")),
         }
     }
-    Ok(arguments)
+    let mode = match (modes.as_slice(), seeds) {
+        ([mode @ Mode::Mutants], _) | ([mode], None) => *mode,
+        ([], Some(seeds)) => Mode::Seeds(seeds),
+        ([], None) => return Err("nothing is asked for".into()),
+        _ => return Err("one thing at a time".into()),
+    };
+    Ok(Arguments { mode, seeds, from, jobs, print, into, mutant })
 }
 
 /// Runs seeds; true if nothing was violated and, in a large batch, everything was seen.
@@ -188,8 +193,8 @@ fn count_up(arguments: &Arguments, increments: u64) -> bool {
 
 /// Records a history, has it judged, and has lies told in it that the judge must find; true if it is linearizable and
 /// every lie is found.
-fn make_history(arguments: &Arguments) -> bool {
-    let runs = record_all(arguments.from, arguments.history.unwrap_or_default(), arguments.jobs);
+fn make_history(arguments: &Arguments, operations: u64) -> bool {
+    let runs = record_all(arguments.from, operations, arguments.jobs);
     let mut history = History::new();
     let (mut kills, mut is_sound) = (0, true);
     for (seed, recorded) in &runs {
@@ -212,20 +217,7 @@ fn make_history(arguments: &Arguments) -> bool {
             is_sound = false;
         }
     }
-    let mut lies = 0;
-    let mut found = 0;
-    for lie in doctor::Lie::ALL {
-        match doctor::doctor(&history, lie, arguments.from) {
-            Ok(Some(doctored)) => {
-                lies += 1;
-                let is_found = matches!(check(&doctored.history), Verdict::Violated(_));
-                found += u64::from(is_found);
-                println!("{:<15} {}", lie.name(), if is_found { "rejected" } else { "NOT FOUND" });
-            }
-            Ok(None) => println!("{:<15} cannot be told here", lie.name()),
-            Err(fault) => println!("{:<15} {fault}", lie.name()),
-        }
-    }
+    let (lies, found) = tell_lies(&history, arguments.from);
     let verdict = match check(&history) {
         Verdict::Linearizable => "linearizable",
         Verdict::Violated(violations) => {
@@ -237,11 +229,27 @@ fn make_history(arguments: &Arguments) -> bool {
             "undecided"
         }
     };
-    let (operations, sessions) = (history.operations(), history.sessions().len());
-    println!(
-        "operations {operations} sessions {sessions} kills {kills} lies {lies} rejected {found} verdict {verdict}"
-    );
+    let (recorded, sessions) = (history.operations(), history.sessions().len());
+    println!("operations {recorded} sessions {sessions} kills {kills} lies {lies} rejected {found} verdict {verdict}");
     is_sound && verdict == "linearizable" && lies > 0 && found == lies
+}
+
+/// Tells every kind of lie in a history and has it judged: how many could be told, how many were found.
+fn tell_lies(history: &History, seed: u64) -> (u64, u64) {
+    let (mut lies, mut found) = (0, 0);
+    for lie in doctor::Lie::ALL {
+        match doctor::doctor(history, lie, seed) {
+            Ok(Some(doctored)) => {
+                lies += 1;
+                let is_found = matches!(check(&doctored.history), Verdict::Violated(_));
+                found += u64::from(is_found);
+                println!("{:<15} {}", lie.name(), if is_found { "rejected" } else { "NOT FOUND" });
+            }
+            Ok(None) => println!("{:<15} cannot be told here", lie.name()),
+            Err(fault) => println!("{:<15} {fault}", lie.name()),
+        }
+    }
+    (lies, found)
 }
 
 /// Switches every mutant on in turn; true if all are caught.

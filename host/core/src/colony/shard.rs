@@ -213,17 +213,10 @@ impl Shard {
         }
         let is_dropped = !entry.is_wanted(self.start) && mutant!(self.settings, DropBeforeRemoval);
         if !entry.concerns(self.start) || is_dropped {
-            if let Some(mut replica) = self.replicas.remove(&colony) {
-                replica.step_down(&mut loan!(self, now, out));
-                // This process was declared dead and does not know it yet, and then the others died: what it
-                // holds may be the best there will ever be.
-                let is_lost = entry.in_sync.iter().all(|start| entry.dead.contains(start));
-                if is_lost && entry.is_unaccounted(self.start) {
-                    self.kept.insert(colony, Kept { dead: self.start, replica });
-                }
-            }
-            self.restless.remove(&colony);
-            self.throttle.release(colony, |_| false);
+            // If all others died, this process was declared dead before them and does not know it yet: what it
+            // holds may be the best there will ever be.
+            let is_lost = entry.in_sync.iter().all(|start| entry.dead.contains(start));
+            self.leave(now, colony, is_lost && entry.is_unaccounted(self.start), out);
         } else if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
         } else {
@@ -255,11 +248,16 @@ impl Shard {
         if entry.is_in_sync(self.start) || !self.replicas.get(&colony).is_some_and(is_of_another) {
             return;
         }
-        let Some(mut replica) = self.replicas.remove(&colony) else { return };
-        replica.step_down(&mut loan!(self, now, out));
+        self.leave(now, colony, entry.is_unaccounted(self.start), out);
+    }
+
+    /// The colony has no peer here any more. Its copy is kept if it may be needed yet.
+    fn leave(&mut self, now: Now, colony: ColonyId, is_kept: bool, out: &mut Vec<Output>) {
         self.restless.remove(&colony);
         self.throttle.release(colony, |_| false);
-        if entry.is_unaccounted(self.start) {
+        let Some(mut replica) = self.replicas.remove(&colony) else { return };
+        replica.step_down(&mut loan!(self, now, out));
+        if is_kept {
             self.kept.insert(colony, Kept { dead: self.start, replica });
         }
     }

@@ -102,11 +102,10 @@ impl State {
         self.namespaces.get(&colony.namespace).map(|namespace| &namespace.policy)
     }
 
-    /// Below how many starts no change may bring a colony's in-sync set: the last one always stays, and a
-    /// namespace may ask for more (`PROTOCOL.md` 3.8).
+    /// [`Policy::least_in_sync`] of a colony's namespace.
     #[must_use]
     pub fn least_in_sync(&self, colony: ColonyId) -> usize {
-        self.policy(colony).map_or(1, |policy| usize::from(policy.min_in_sync).max(1))
+        self.policy(colony).map_or(1, Policy::least_in_sync)
     }
 
     /// The namespace of this name.
@@ -216,8 +215,8 @@ impl State {
         for (colony, entry) in self.table.iter_mut().filter(|(_, entry)| entry.concerns(start)) {
             entry.cfg.0 += 1;
             entry.want.retain(|wanted| *wanted != start);
-            let least = namespaces.get(&colony.namespace).map_or(1, |namespace| namespace.policy.min_in_sync.max(1));
-            if entry.in_sync.len() > usize::from(least) {
+            let least = namespaces.get(&colony.namespace).map_or(1, |namespace| namespace.policy.least_in_sync());
+            if entry.in_sync.len() > least {
                 entry.expel(&[start], false);
             }
             if entry.is_in_sync(start) {

@@ -73,7 +73,7 @@ impl Primary {
     /// below it stays until somebody takes its place in the same entry (`PROTOCOL.md` 3.8).
     fn next_change(&self, desk: &Desk<'_>) -> Option<(Option<StartId>, Vec<StartId>)> {
         let entry = desk.entry;
-        let spare = entry.in_sync.len().saturating_sub(desk.least_in_sync());
+        let spare = entry.in_sync.len().saturating_sub(desk.space.policy.least_in_sync());
         let silent = self.silent_in_sync(desk);
         let removable: Vec<StartId> = silent.iter().copied().take(spare).collect();
         if !removable.is_empty() {
@@ -111,7 +111,7 @@ impl Primary {
     /// Whether fewer copies answer than the namespace asks for: then nothing can be acknowledged, and whoever
     /// asks is told so (`PROTOCOL.md` 3.8).
     pub(super) fn shortage(&self, desk: &Desk<'_>) -> Option<Refusal> {
-        let least = desk.least_in_sync();
+        let least = desk.space.policy.least_in_sync();
         let have = desk.entry.in_sync.len() - self.silent_in_sync(desk).len();
         let number = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         (have < least).then(|| Refusal::TooFewCopies { have: number(have), min: number(least) })
@@ -147,7 +147,8 @@ impl Primary {
         let add = proposed.add.filter(|start| !silent(start));
         let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
         // With nothing left to do it only makes the first proposal void: something else may be proposed then.
-        let spare = (desk.entry.in_sync.len() + usize::from(add.is_some())).saturating_sub(desk.least_in_sync());
+        let spare =
+            (desk.entry.in_sync.len() + usize::from(add.is_some())).saturating_sub(desk.space.policy.least_in_sync());
         let command = Command::ChangeInSync {
             colony: desk.colony,
             cfg: proposed.decided,

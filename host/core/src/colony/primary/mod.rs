@@ -135,11 +135,6 @@ impl Desk<'_> {
         self.out.push(Output::Reply { to, reply: Reply { served_by: self.me, seen, body } });
     }
 
-    /// Below how many starts no change may bring the in-sync set (`PROTOCOL.md` 3.8).
-    fn least_in_sync(&self) -> usize {
-        usize::from(self.space.policy.min_in_sync).max(1)
-    }
-
     fn next_serial(&mut self) -> u64 {
         *self.serial += 1;
         *self.serial
