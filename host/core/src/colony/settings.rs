@@ -12,6 +12,15 @@ pub struct Settings {
     /// An in-sync peer that owes an acknowledgement for so long is proposed for removal. Longer than a
     /// pause a healthy host may have; shorter than a client waits (`PROTOCOL.md` 3.7).
     pub replica_timeout: Duration,
+    /// An acknowledgement that takes longer is late. Half of `replica_timeout`: a peer that is heard, and late
+    /// throughout, slows every write (`PROTOCOL.md` 3.10).
+    pub slow_after: Duration,
+    /// A peer that was late throughout for so long is proposed for removal, if another one is in time. Longer than a
+    /// burst of work that a healthy host gets through.
+    pub slow_for: Duration,
+    /// A peer that was removed for being slow is added again when it was not late for so long; twice as long each
+    /// time.
+    pub slow_pause: Duration,
     /// What was sent and is not acknowledged is sent again after this time: above a round trip, well below
     /// `replica_timeout`.
     pub resend_after: Duration,
@@ -78,6 +87,9 @@ impl Default for Settings {
         Self {
             tick: Duration::from_millis(20),
             replica_timeout: Duration::from_millis(300),
+            slow_after: Duration::from_millis(150),
+            slow_for: Duration::from_secs(2),
+            slow_pause: Duration::from_secs(10),
             resend_after: Duration::from_millis(100),
             propose_again_after: Duration::from_millis(500),
             handover_pause: Duration::from_secs(5),

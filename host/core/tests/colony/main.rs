@@ -17,6 +17,7 @@ mod minimum;
 mod once;
 mod promotion;
 mod reads;
+mod slow;
 mod soup;
 mod stale;
 mod tags;

@@ -57,7 +57,7 @@ impl Primary {
     }
 
     /// A catching-up peer that is near and answers is needed for every commit from now on, so that it can
-    /// close the gap; one that falls silent before it is proposed is needed no longer.
+    /// close the gap; one that falls silent or slow before it is proposed is needed no longer.
     fn count_on_near_peers(&mut self, desk: &Desk<'_>) {
         let prepared = desk.holding.prepared();
         let proposed = self.proposed.as_ref().and_then(|proposed| proposed.add);
@@ -65,7 +65,11 @@ impl Primary {
             let is_candidate = desk.entry.is_wanted(*start) && !desk.entry.is_in_sync(*start);
             let near = matches!(peer.stage, Stage::Streaming) && peer.matched.0 + desk.settings.lag_bound >= prepared.0;
             let silent = is_silent(desk, peer.owes_since, peer.heard);
-            peer.counted_on = is_candidate && (proposed == Some(*start) || (!silent && (near || peer.counted_on)));
+            if !desk.entry.is_in_sync(*start) {
+                peer.pace.begins_anew();
+            }
+            let is_fit = !silent && !peer.pace.is_kept_out(desk.now.mono, desk.settings);
+            peer.counted_on = is_candidate && (proposed == Some(*start) || (is_fit && (near || peer.counted_on)));
         }
     }
 
@@ -75,7 +79,8 @@ impl Primary {
         let entry = desk.entry;
         let spare = entry.in_sync.len().saturating_sub(desk.space.policy.least_in_sync());
         let silent = self.silent_in_sync(desk);
-        let removable: Vec<StartId> = silent.iter().copied().take(spare).collect();
+        let removable: Vec<StartId> =
+            silent.iter().copied().chain(self.slow_in_sync(desk, &silent)).take(spare).collect();
         if !removable.is_empty() {
             return Some((None, removable));
         }
@@ -108,6 +113,16 @@ impl Primary {
         desk.entry.in_sync.iter().filter(is_silent_peer).copied().collect()
     }
 
+    /// The peers in the set that answer, and late throughout. Nobody, unless another peer is in time: a slow copy is
+    /// better than none, and where all are late the cause may be here (`PROTOCOL.md` 3.10).
+    fn slow_in_sync(&self, desk: &Desk<'_>, silent: &[StartId]) -> Vec<StartId> {
+        let is_slow =
+            |start: &StartId| self.peers.get(start).is_some_and(|peer| peer.pace.is_slow(desk.now.mono, desk.settings));
+        let answering = desk.entry.in_sync.iter().copied().filter(|start| *start != desk.me && !silent.contains(start));
+        let (slow, in_time): (Vec<StartId>, Vec<StartId>) = answering.partition(is_slow);
+        if in_time.is_empty() { Vec::new() } else { slow }
+    }
+
     /// Whether fewer copies answer than the namespace asks for: then nothing can be acknowledged, and whoever
     /// asks is told so (`PROTOCOL.md` 3.8).
     pub(super) fn shortage(&self, desk: &Desk<'_>) -> Option<Refusal> {
@@ -128,6 +143,13 @@ impl Primary {
             remove: remove.clone(),
         };
         desk.out.push(Output::Propose(command));
+        for start in &remove {
+            if let Some(peer) = self.peers.get_mut(start)
+                && peer.pace.is_slow(desk.now.mono, desk.settings)
+            {
+                peer.pace.moves_out();
+            }
+        }
         self.proposed = Some(Proposed { decided: cfg, add, remove, at: desk.now.mono });
     }
 
@@ -136,6 +158,7 @@ impl Primary {
     fn propose_again(&mut self, desk: &mut Desk<'_>) {
         let silent =
             |start: &StartId| self.peers.get(start).is_none_or(|peer| is_silent(desk, peer.owes_since, peer.heard));
+        let slow = self.slow_in_sync(desk, &self.silent_in_sync(desk));
         let Some(proposed) = &self.proposed else { return };
         if !Self::is_over(desk.now.mono, proposed.at, desk.settings.propose_again_after) {
             return;
@@ -145,7 +168,10 @@ impl Primary {
             return;
         }
         let add = proposed.add.filter(|start| !silent(start));
-        let remove = proposed.remove.iter().filter(|start| silent(start) || !desk.entry.is_wanted(**start));
+        let remove = proposed
+            .remove
+            .iter()
+            .filter(|start| silent(start) || slow.contains(start) || !desk.entry.is_wanted(**start));
         // With nothing left to do it only makes the first proposal void: something else may be proposed then.
         let spare =
             (desk.entry.in_sync.len() + usize::from(add.is_some())).saturating_sub(desk.space.policy.least_in_sync());

@@ -5,6 +5,7 @@
 //!   ends.rs        sessions whose time is over, old tombstones     brake.rs     not too many at once
 //!   tagged.rs      clients: sessions by what they carry            watch.rs     what happened to a session
 //!   replicate.rs   peers: what each has, what it is sent next      progress.rs  one peer
+//!   pace.rs        peers: how quickly each acknowledges
 //!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
@@ -20,6 +21,7 @@ mod confirm;
 mod ends;
 mod evaluate;
 mod membership;
+mod pace;
 mod progress;
 mod replicate;
 mod requests;

@@ -2,6 +2,7 @@
 
 use colony_wire::{Cfg, Seq};
 
+use super::pace::Pace;
 use crate::Time;
 use crate::colony::transfer::Transfer;
 
@@ -23,6 +24,8 @@ pub(super) struct Progress {
     pub(super) heard: Time,
     /// Since when it owes an acknowledgement; every one that brings it forward restarts this.
     pub(super) owes_since: Option<Time>,
+    /// How quickly it acknowledges.
+    pub(super) pace: Pace,
     /// When something was sent last.
     pub(super) sent: Time,
     /// It is catching up and near: every commit needs it from here on (`PROTOCOL.md` 6.3).
@@ -66,6 +69,7 @@ impl Progress {
             told: Seq(0),
             heard: now,
             owes_since: None,
+            pace: Pace::default(),
             sent: now,
             counted_on: false,
             too_large: None,

@@ -44,6 +44,7 @@ impl Primary {
         let again = desk.settings.resend_after;
         let prepared = desk.holding.prepared();
         for peer in self.peers.values_mut() {
+            peer.pace.tick(now, desk.settings);
             match &mut peer.stage {
                 Stage::Probing { out } if Self::is_over(now, peer.sent, again) => *out = false,
                 Stage::Streaming if peer.matched < prepared && Self::is_over(now, peer.sent, again) => {
@@ -80,6 +81,7 @@ impl Primary {
         for peer in self.peers.values_mut() {
             peer.heard = desk.now.mono;
             peer.owes_since = peer.owes_since.map(|_| desk.now.mono);
+            peer.pace.forgive();
         }
     }
 
@@ -123,6 +125,7 @@ impl Primary {
             peer.matched = prepared;
             peer.owes_since = (peer.matched < peer.next).then_some(desk.now.mono);
         }
+        peer.pace.acknowledged(peer.matched, desk.now.mono, desk.settings);
         peer.next = peer.next.max(peer.matched.next());
         if peer.matched >= desk.holding.prepared() {
             peer.owes_since = None;
@@ -211,6 +214,9 @@ fn send_batch(desk: &mut Desk<'_>, reign: Reign, to: StartId, peer: &mut Progres
     }
     if sent > 0 {
         peer.owes_since.get_or_insert(desk.now.mono);
+        if matches!(peer.stage, Stage::Streaming) {
+            peer.pace.sent(Seq(first.0 + sent - 1), desk.now.mono);
+        }
     }
     let append = Append { reign, cfg: desk.entry.cfg, first, prev_reign, commit, ops };
     desk.send(to, Lane::Replication, PeerBody::Append(append));
