@@ -24,6 +24,8 @@ const MARK_TTL: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Records {
     clients: BTreeMap<ClientId, Client>,
+    /// How many of them are marks without a record: whether there is anything to make room with.
+    marks: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,6 +36,13 @@ struct Client {
     aged: u64,
     kept: BTreeMap<u64, (Done, Time)>,
     used: Time,
+}
+
+impl Client {
+    /// Nothing is kept of it but up to where its requests are done.
+    fn is_mark(&self) -> bool {
+        self.kept.is_empty()
+    }
 }
 
 /// What is known of a request.
@@ -75,7 +84,7 @@ impl Records {
     /// Whether one more client would exceed the bound, marks without records made room for it.
     pub(super) fn is_full_for(&mut self, client: ClientId) -> bool {
         let is_new = !self.clients.contains_key(&client);
-        if is_new && self.clients.len() >= MAX_CLIENTS {
+        if is_new && self.clients.len() >= MAX_CLIENTS && self.marks > 0 {
             self.drop_idle_marks();
         }
         is_new && self.clients.len() >= MAX_CLIENTS
@@ -88,6 +97,7 @@ impl Records {
 
     /// Makes the record of an op, and drops those its client needs no more.
     pub(super) fn note(&mut self, stamp: Stamp, done: Done, now: Time) {
+        self.marks -= usize::from(self.clients.get(&stamp.request.client).is_some_and(Client::is_mark));
         let client = self.clients.entry(stamp.request.client).or_default();
         client.used = now;
         client.kept.insert(stamp.request.number, (done, now));
@@ -95,6 +105,7 @@ impl Records {
             client.answered = stamp.lowest_unanswered;
             client.kept = client.kept.split_off(&client.answered);
         }
+        self.marks += usize::from(client.is_mark());
     }
 
     /// Drops records older than `ttl`. Their clients' marks stay for a while, so that what went by age does not
@@ -109,20 +120,26 @@ impl Records {
                 entry.remove();
             }
         }
-        self.clients.retain(|_, client| !client.kept.is_empty() || now.since(client.used) < MARK_TTL);
+        self.clients.retain(|_, client| !client.is_mark() || now.since(client.used) < MARK_TTL);
+        self.count_marks();
     }
 
     /// Forgets marks that stand without a record, those idle longest: half of them at once, so that it is
     /// seldom done. A record itself goes by age or by its client's word only.
     fn drop_idle_marks(&mut self) {
-        let is_mark = |client: &&Client| client.kept.is_empty();
-        let mut used: Vec<Time> = self.clients.values().filter(is_mark).map(|client| client.used).collect();
+        let marks = self.clients.values().filter(|client| client.is_mark());
+        let mut used: Vec<Time> = marks.map(|client| client.used).collect();
         if used.is_empty() {
             return;
         }
         let middle = used.len() / 2;
         let newest_dropped = *used.select_nth_unstable(middle).1;
-        self.clients.retain(|_, client| !client.kept.is_empty() || client.used > newest_dropped);
+        self.clients.retain(|_, client| !client.is_mark() || client.used > newest_dropped);
+        self.count_marks();
+    }
+
+    fn count_marks(&mut self) {
+        self.marks = self.clients.values().filter(|client| client.is_mark()).count();
     }
 
     /// A new primary counts every record's age from its own promotion.
@@ -150,7 +167,9 @@ impl Records {
             let kept = one.kept.into_iter().map(|(number, done)| (number, (done, now))).collect();
             (one.client, Client { answered: one.answered, aged: one.aged, kept, used: now })
         };
-        Self { clients: portable.into_iter().map(client).collect() }
+        let mut records = Self { clients: portable.into_iter().map(client).collect(), marks: 0 };
+        records.count_marks();
+        records
     }
 }
 
@@ -208,5 +227,34 @@ mod tests {
         let copy = Records::from_portable(records.to_portable(), Time(9));
         assert_eq!(copy.look(stamp(3, 1).request), Known::Done(done()));
         assert_eq!(copy.look(stamp(1, 1).request), Known::Forgotten);
+    }
+
+    /// F2: a million clients, each with one request, within the bound at every moment; who finds no room is told so
+    /// before anything is done, and room comes with time.
+    ///
+    /// Bug: with the bound reached every request of a new client took as long as all clients together. Cause: marks
+    /// to drop were looked for each time, though there were none. Fix: they are counted.
+    #[test]
+    fn a_million_clients_never_exceed_the_bound() {
+        let mut records = Records::default();
+        let mut now = Time(0);
+        let (mut taken, mut refused) = (0_u64, 0_u64);
+        for client in 0..1_000_000 {
+            if client % 10_000 == 0 {
+                now = now + Duration::from_secs(10);
+                records.age(now, TTL);
+            }
+            let request = RequestId { client: ClientId(client), number: 1 };
+            if records.is_full_for(request.client) {
+                refused += 1;
+            } else {
+                records.note(Stamp { request, lowest_unanswered: 1 }, done(), now);
+                taken += 1;
+            }
+            assert!(records.clients.len() <= MAX_CLIENTS);
+        }
+        assert!(taken >= 900_000, "{taken} taken, {refused} refused");
+        records.age(now + MARK_TTL, TTL);
+        assert_eq!(records.sizes(), (0, 0));
     }
 }
