@@ -1,6 +1,6 @@
 //! What happens to packets on the way from one host to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -26,12 +26,14 @@ pub(super) struct Faults {
     rng: SplitMix64,
     default: Path,
     paths: BTreeMap<(String, String), Path>,
+    /// Hosts whose process is stopped.
+    stopped: BTreeSet<String>,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
         let default = Path { delay: Duration::ZERO..=Duration::ZERO, loss: 0.0, cut: false };
-        Self { rng: SplitMix64::new(seed), default, paths: BTreeMap::new() }
+        Self { rng: SplitMix64::new(seed), default, paths: BTreeMap::new(), stopped: BTreeSet::new() }
     }
 
     pub(super) fn set_default_delay(&mut self, delay: RangeInclusive<Duration>) {
@@ -56,8 +58,26 @@ impl Faults {
         }
     }
 
-    pub(super) fn is_cut(&self, from: &str, to: &str) -> bool {
+    pub(super) fn set_stopped(&mut self, name: &str, stopped: bool) {
+        if stopped {
+            self.stopped.insert(name.to_owned());
+        } else {
+            self.stopped.remove(name);
+        }
+    }
+
+    fn is_stopped(&self, name: &str) -> bool {
+        self.stopped.contains(name)
+    }
+
+    /// Whether nothing passes between the two machines.
+    pub(super) fn is_parted(&self, from: &str, to: &str) -> bool {
         self.path(from, to).cut
+    }
+
+    /// Whether nothing passes between the two processes.
+    pub(super) fn is_cut(&self, from: &str, to: &str) -> bool {
+        self.is_parted(from, to) || self.is_stopped(from) || self.is_stopped(to)
     }
 
     /// How long a packet of a stream is on its way, lost and sent again as chance will.
@@ -76,7 +96,7 @@ impl Faults {
     /// How long a datagram is on its way, or `None` if it is lost.
     pub(super) fn datagram_flight(&mut self, from: &str, to: &str) -> Option<Duration> {
         let path = self.path(from, to).clone();
-        if path.cut || (path.loss > 0.0 && self.rng.chance(path.loss)) {
+        if self.is_cut(from, to) || (path.loss > 0.0 && self.rng.chance(path.loss)) {
             return None;
         }
         Some(self.rng.within(&path.delay))

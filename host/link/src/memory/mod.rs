@@ -14,6 +14,8 @@
 //! word; a stream that waits in a cut goes on when the cut is mended in time. How it is not: no windows of whole
 //! connections, no bandwidth, keep-alives are assumed and not sent, streams do not overtake each other, and tokio's
 //! timers round delays up to a millisecond.
+//!
+//! Beside transports a network has [sentinels](MemoryNet::sentinels), told the same faults by the same names.
 
 mod connection;
 mod end;
@@ -21,10 +23,13 @@ mod faults;
 mod net;
 mod pipe;
 mod rng;
+mod sentinel;
 mod transport;
 mod wire;
 
 pub(crate) use connection::MemoryConnection;
 pub use net::{BindError, MemoryNet};
 pub(crate) use pipe::{PipeReader, PipeWriter};
+pub use sentinel::MemorySentinels;
+pub(crate) use sentinel::{MemorySentinel, SentinelPort};
 pub use transport::MemoryTransport;

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::end::End;
 use super::faults::Faults;
+use super::sentinel::{MemorySentinels, Post, SentinelPort};
 use super::transport::{MemoryTransport, Port};
 use crate::sync::lock;
 use crate::{ConfigError, LinkConfig, LinkError, PeerIdentity};
@@ -44,6 +49,8 @@ pub struct MemoryNet {
 /// What all parts of a network share.
 pub(super) struct Hub {
     state: Mutex<HubState>,
+    /// Where packets are moved, if not where they are sent.
+    runtime: Option<Handle>,
     /// A fault was set, or a transport came or went.
     pub(super) changed: Notify,
 }
@@ -52,6 +59,10 @@ struct HubState {
     faults: Faults,
     ports: BTreeMap<SocketAddr, Weak<Port>>,
     ends: Vec<Weak<End>>,
+    sentinels: BTreeMap<SocketAddr, Weak<SentinelPort>>,
+    posts: Vec<Weak<Post>>,
+    /// Whose each address is, known from when somebody first listened for sentinels there.
+    machines: BTreeMap<IpAddr, String>,
     next_port: u16,
 }
 
@@ -59,13 +70,27 @@ impl MemoryNet {
     /// A network without faults. All chance comes from `seed`: with the same seed, on one thread and in paused time,
     /// a test takes the same course.
     pub fn new(seed: u64) -> Self {
+        Self::make(seed, None)
+    }
+
+    /// As [`new`](Self::new), for hosts with a runtime each: packets are moved on `runtime`, which must outlive the
+    /// hosts. So a host that ends with its runtime takes nothing with it that is its peers', and one whose runtime
+    /// stands still does not hold up the others. The runtimes must agree on the time.
+    pub fn across(seed: u64, runtime: Handle) -> Self {
+        Self::make(seed, Some(runtime))
+    }
+
+    fn make(seed: u64, runtime: Option<Handle>) -> Self {
         let state = HubState {
             faults: Faults::new(seed),
             ports: BTreeMap::new(),
             ends: Vec::new(),
+            sentinels: BTreeMap::new(),
+            posts: Vec::new(),
+            machines: BTreeMap::new(),
             next_port: EPHEMERAL_FIRST,
         };
-        Self { hub: Arc::new(Hub { state: Mutex::new(state), changed: Notify::new() }) }
+        Self { hub: Arc::new(Hub { state: Mutex::new(state), runtime, changed: Notify::new() }) }
     }
 
     /// A transport at `addr` for the holder of `identity`, with the default limits; port 0 takes any free one.
@@ -101,6 +126,11 @@ impl MemoryNet {
         config.check()?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         MemoryTransport::bind(Arc::clone(&self.hub), addr, identity, Arc::new(config), false)
+    }
+
+    /// The sentinels of host `name`.
+    pub fn sentinels(&self, name: &str) -> MemorySentinels {
+        MemorySentinels::new(Arc::clone(&self.hub), name)
     }
 
     /// Sets how long packets are on their way where no pair was told otherwise. Set it before faults of pairs, which
@@ -163,6 +193,21 @@ impl MemoryNet {
                 end.end_telling(LinkError::Reset);
             }
         }
+        for post in self.hub.leave_posts(name) {
+            post.leave();
+        }
+    }
+
+    /// Stops the process of host `name`: nothing passes to or from it. What its machine does for it goes on, so that
+    /// sentinel connections stay, and new ones are taken but not greeted. That the process does nothing meanwhile is
+    /// up to whoever runs it.
+    pub fn stop(&self, name: &str) {
+        self.hub.change(|faults| faults.set_stopped(name, true));
+    }
+
+    /// Ends the stop of host `name`.
+    pub fn resume(&self, name: &str) {
+        self.hub.change(|faults| faults.set_stopped(name, false));
     }
 
     fn set_cuts(&self, side: &[&str], other: &[&str], cut: bool) {
@@ -209,6 +254,49 @@ impl Hub {
 
     pub(super) fn is_cut(&self, from: &str, to: &str) -> bool {
         lock(&self.state).faults.is_cut(from, to)
+    }
+
+    pub(super) fn is_parted(&self, from: &str, to: &str) -> bool {
+        lock(&self.state).faults.is_parted(from, to)
+    }
+
+    /// Runs a task of the network.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match &self.runtime {
+            Some(runtime) => runtime.spawn(task),
+            None => tokio::spawn(task),
+        };
+    }
+
+    /// Waits until the network is as `holds` wants it.
+    pub(super) async fn wait_until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits as long as a packet takes from one process to another, and for the end of a cut between them.
+    pub(super) async fn travel(&self, from: &str, to: &str) {
+        self.wait_until(|hub| !hub.is_cut(from, to)).await;
+        self.fly(from, to).await;
+    }
+
+    /// As [`travel`](Self::travel), from machine to machine.
+    pub(super) async fn travel_between_machines(&self, from: &str, to: &str) {
+        self.wait_until(|hub| !hub.is_parted(from, to)).await;
+        self.fly(from, to).await;
+    }
+
+    async fn fly(&self, from: &str, to: &str) {
+        let flight = self.flight(from, to);
+        if !flight.is_zero() {
+            sleep(flight).await;
+        }
     }
 
     /// Enters a port, at the address it asks for or at a free one; `make` gets that address.
@@ -258,6 +346,39 @@ impl Hub {
         let mut state = lock(&self.state);
         state.ends.retain(|end| end.strong_count() > 0);
         state.ends.push(Arc::downgrade(end));
+    }
+
+    /// Enters a port for sentinels; says whether its address was free.
+    pub(super) fn enter_sentinel(&self, port: &Arc<SentinelPort>) -> bool {
+        let mut state = lock(&self.state);
+        if state.sentinels.get(&port.addr).is_some_and(|port| port.strong_count() > 0) {
+            return false;
+        }
+        state.machines.insert(port.addr.ip(), port.name.clone());
+        state.sentinels.insert(port.addr, Arc::downgrade(port));
+        true
+    }
+
+    pub(super) fn sentinel(&self, addr: SocketAddr) -> Option<Arc<SentinelPort>> {
+        lock(&self.state).sentinels.get(&addr)?.upgrade()
+    }
+
+    /// Whose machine has this address, if any.
+    pub(super) fn machine(&self, addr: IpAddr) -> Option<String> {
+        lock(&self.state).machines.get(&addr).cloned()
+    }
+
+    pub(super) fn add_post(&self, post: &Arc<Post>) {
+        let mut state = lock(&self.state);
+        state.posts.retain(|post| post.strong_count() > 0);
+        state.posts.push(Arc::downgrade(post));
+    }
+
+    /// Frees the addresses of a host's sentinels, and names its ends of sentinel connections.
+    fn leave_posts(&self, name: &str) -> Vec<Arc<Post>> {
+        let mut state = lock(&self.state);
+        state.sentinels.retain(|_, port| port.upgrade().is_some_and(|port| port.name != name));
+        state.posts.iter().filter_map(Weak::upgrade).filter(|post| post.name() == name).collect()
     }
 
     /// All living ends.

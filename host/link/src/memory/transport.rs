@@ -1,12 +1,11 @@
 //! One address in a network in memory.
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::connection::MemoryConnection;
 use super::end::End;
@@ -115,10 +114,10 @@ impl MemoryTransport {
     async fn shake_hands(&self, to: SocketAddr, expected: Expect) -> Option<Result<Connection, ConnectError>> {
         let us = &self.port.identity.name;
         let them = self.hub.port(to)?.identity.name.clone();
-        self.travel(us, &them).await;
+        self.hub.travel(us, &them).await;
         let port = self.hub.port(to)?;
         let ready = port.ready()?;
-        self.travel(&them, us).await;
+        self.hub.travel(&them, us).await;
 
         let got = &port.identity;
         let as_expected = got.role == Role::Host
@@ -139,22 +138,6 @@ impl MemoryTransport {
         Some(Ok(Connection::memory(MemoryConnection::new(ours))))
     }
 
-    /// Waits as long as a packet takes from one host to another, and for the end of a cut between them.
-    async fn travel(&self, from: &str, to: &str) {
-        loop {
-            let mut changed = pin!(self.hub.changed.notified());
-            changed.as_mut().enable();
-            if !self.hub.is_cut(from, to) {
-                break;
-            }
-            changed.await;
-        }
-        let flight = self.hub.flight(from, to);
-        if !flight.is_zero() {
-            sleep(flight).await;
-        }
-    }
-
     /// Makes the two ends of a connection to `port` and starts what moves packets between them.
     fn join(&self, port: &Port) -> (Arc<End>, Arc<End>) {
         let (us, them) = (&self.port, port);
@@ -169,8 +152,8 @@ impl MemoryTransport {
         self.hub.add_end(&theirs);
         // The smaller value counts, as in QUIC's negotiation.
         let idle = us.config.idle_timeout.min(them.config.idle_timeout);
-        tokio::spawn(pump(there, Arc::clone(&ours), Arc::clone(&theirs), idle));
-        tokio::spawn(pump(back, Arc::clone(&theirs), Arc::clone(&ours), idle));
+        self.hub.spawn(pump(there, Arc::clone(&ours), Arc::clone(&theirs), idle));
+        self.hub.spawn(pump(back, Arc::clone(&theirs), Arc::clone(&ours), idle));
         (ours, theirs)
     }
 

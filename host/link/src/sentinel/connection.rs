@@ -6,13 +6,23 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::memory::MemorySentinel;
+
 /// A greeted connection on which nothing is said. Dropping it shows at the peer as [`Broken::Eof`].
 #[derive(Debug)]
 pub struct SentinelConnection {
-    stream: TcpStream,
+    inner: Inner,
     remote: SocketAddr,
-    /// The place it takes among those a listener holds.
-    _place: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp {
+        stream: TcpStream,
+        /// The place it takes among those a listener holds.
+        _place: Option<OwnedSemaphorePermit>,
+    },
+    Memory(MemorySentinel),
 }
 
 /// How a sentinel connection ended. None of them proves that the peer is dead.
@@ -28,7 +38,11 @@ pub enum Broken {
 
 impl SentinelConnection {
     pub(super) fn new(stream: TcpStream, remote: SocketAddr, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { stream, remote, _place: place }
+        Self { inner: Inner::Tcp { stream, _place: place }, remote }
+    }
+
+    pub(crate) fn memory(sentinel: MemorySentinel, remote: SocketAddr) -> Self {
+        Self { inner: Inner::Memory(sentinel), remote }
     }
 
     /// The address of the peer's side of the connection.
@@ -38,17 +52,24 @@ impl SentinelConnection {
 
     /// Waits for the end of the connection, however long. Cancel safe; says the same when asked again.
     pub async fn broken(&self) -> Broken {
-        loop {
-            if self.stream.readable().await.is_err() {
-                return Broken::Reset;
-            }
-            match self.stream.try_read(&mut [0]) {
-                Ok(0) => return Broken::Eof,
-                Ok(_) => return Broken::Garbage,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Broken::Reset,
-            }
+        match &self.inner {
+            Inner::Tcp { stream, .. } => ended(stream).await,
+            Inner::Memory(sentinel) => sentinel.broken().await,
+        }
+    }
+}
+
+async fn ended(stream: &TcpStream) -> Broken {
+    loop {
+        if stream.readable().await.is_err() {
+            return Broken::Reset;
+        }
+        match stream.try_read(&mut [0]) {
+            Ok(0) => return Broken::Eof,
+            Ok(_) => return Broken::Garbage,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Broken::Reset,
         }
     }
 }

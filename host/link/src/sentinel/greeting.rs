@@ -28,7 +28,7 @@ pub enum HelloError {
 }
 
 /// Checks a hello of ours.
-pub(super) fn check(hello: &Bytes) -> Result<(), HelloError> {
+pub(crate) fn check(hello: &Bytes) -> Result<(), HelloError> {
     if hello.is_empty() || hello.len() > HELLO_LEN_MAX {
         return Err(HelloError::Length(hello.len()));
     }

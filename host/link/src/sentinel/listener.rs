@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::greeting::{self, HelloError, greet};
 use super::{GREETING_TIMEOUT, SentinelConnection};
+use crate::memory::SentinelPort;
 
 /// Connections held at once, greeted or not: one for each host of the largest cluster, several times over. More are
 /// closed at once.
@@ -22,7 +23,7 @@ const CONNECTIONS_MAX: usize = 2_048;
 const UNGREETED_MAX: usize = 256;
 
 /// Greeted connections that wait for [`SentinelListener::accept`].
-const BACKLOG: usize = 64;
+pub(crate) const BACKLOG: usize = 64;
 
 /// Pause after the system refuses a connection, for lack of file descriptors as a rule: trying again at once would
 /// only burn time.
@@ -32,9 +33,22 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct SentinelListener {
     local: SocketAddr,
-    greeted: Mutex<mpsc::Receiver<(Bytes, SentinelConnection)>>,
-    task: AbortHandle,
+    greeted: Mutex<mpsc::Receiver<Greeted>>,
+    _listening: Listening,
 }
+
+/// A connection that has greeted, and what its dialer said.
+pub(crate) type Greeted = (Bytes, SentinelConnection);
+
+/// What goes on until its drop.
+#[derive(Debug)]
+enum Listening {
+    Tcp(#[expect(dead_code, reason = "held for its drop")] Task),
+    Memory(#[expect(dead_code, reason = "held for its drop")] Arc<SentinelPort>),
+}
+
+#[derive(Debug)]
+struct Task(AbortHandle);
 
 /// Why a sentinel listener could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +88,11 @@ impl SentinelListener {
         let local = listener.local_addr().map_err(failed)?;
         let (sender, greeted) = mpsc::channel(BACKLOG);
         let task = tokio::spawn(run(listener, hello, sender)).abort_handle();
-        Ok(Self { local, greeted: Mutex::new(greeted), task })
+        Ok(Self { local, greeted: Mutex::new(greeted), _listening: Listening::Tcp(Task(task)) })
+    }
+
+    pub(crate) fn memory(local: SocketAddr, greeted: mpsc::Receiver<Greeted>, port: Arc<SentinelPort>) -> Self {
+        Self { local, greeted: Mutex::new(greeted), _listening: Listening::Memory(port) }
     }
 
     /// The address listened at.
@@ -89,13 +107,13 @@ impl SentinelListener {
     }
 }
 
-impl Drop for SentinelListener {
+impl Drop for Task {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.abort();
     }
 }
 
-async fn run(listener: TcpListener, hello: Bytes, greeted: mpsc::Sender<(Bytes, SentinelConnection)>) {
+async fn run(listener: TcpListener, hello: Bytes, greeted: mpsc::Sender<Greeted>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut greetings = JoinSet::new();
     loop {
@@ -130,7 +148,7 @@ async fn welcome(
     remote: SocketAddr,
     hello: Bytes,
     place: OwnedSemaphorePermit,
-    greeted: mpsc::Sender<(Bytes, SentinelConnection)>,
+    greeted: mpsc::Sender<Greeted>,
 ) {
     match timeout(GREETING_TIMEOUT, greet(&mut stream, &hello)).await {
         Ok(Ok(theirs)) => {

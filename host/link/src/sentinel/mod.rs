@@ -14,11 +14,15 @@ mod connection;
 mod greeting;
 mod listener;
 mod probe;
+mod sentinels;
 
 pub use connection::{Broken, SentinelConnection};
+pub(crate) use greeting::check as check_hello;
 pub use greeting::{HELLO_LEN_MAX, HelloError};
+pub(crate) use listener::{BACKLOG, Greeted};
 pub use listener::{ListenError, SentinelListener};
 pub use probe::{Probe, probe};
+pub use sentinels::{Sentinels, TcpSentinels};
 
 use std::io;
 use std::net::SocketAddr;

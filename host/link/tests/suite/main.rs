@@ -11,4 +11,5 @@ mod quic;
 #[cfg(feature = "quic")]
 mod relay;
 mod sentinel;
+mod sentinel_twin;
 mod world;

@@ -14,28 +14,26 @@
 
 mod clock;
 mod control;
-mod entropy;
 mod error;
 mod plugins;
 mod shard;
+pub mod surroundings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use colony_core::group::{Member, MemberState};
-use colony_link::quic::QuicTransport;
+use colony_link::Role;
 use colony_link::tls::Identity;
-use colony_link::{LinkConfig, Role};
-use colony_raft::{Group, Storage, Timing};
-use colony_wire::limits::MAX_FRAME;
+use colony_raft::{Group, Timing};
 use colony_wire::{RaftId, StartId};
 use tokio::sync::{mpsc, watch};
 
 pub use self::error::HostError;
 
-use self::clock::Clock;
 use self::control::{Calls, Control};
 use self::plugins::Plugins;
+use self::surroundings::{Process, Surroundings};
 use crate::config::NodeConfig;
 
 /// Proposals of shards under way to the control runtime. They may be lost: the core makes them again.
@@ -43,24 +41,29 @@ const PROPOSALS: usize = 4096;
 /// Questions of shards to the group under way. They may be lost: the core asks again.
 const QUESTIONS: usize = 4096;
 
-/// Runs a host until a signal asks it to stop or something fails for good.
+/// Runs a host as this process, until a signal asks it to stop or something fails for good.
 ///
 /// # Errors
 /// [`HostError`] says what kept it from starting or going on, in one line.
 pub async fn run(config: NodeConfig) -> Result<(), HostError> {
     let identity = Identity::from_files(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     check_identity(&config, &identity)?;
-    let plugins = Arc::new(Plugins::load(&config.plugins)?);
-    let link = LinkConfig { max_frame: MAX_FRAME, ..LinkConfig::default() };
-    let transport = Arc::new(QuicTransport::bind(config.listen, identity.clone(), link.clone())?);
-    let sentinel = colony_link::sentinel::SentinelListener::bind(config.listen, config.name.clone().into()).await?;
+    run_in(config, Arc::new(Process::new(identity))).await
+}
 
-    let start = StartId(entropy::u64()?);
-    let fresh = RaftId(entropy::u64()?);
-    let storage = match &config.data_dir {
-        Some(dir) => Storage::open(dir, fresh)?,
-        None => Storage::memory(fresh)?,
-    };
+/// Runs a host in these surroundings, until they tell it to stop or something fails for good. What the
+/// configuration says of certificates is theirs to heed.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> Result<(), HostError> {
+    let plugins = Arc::new(Plugins::load(&config.plugins)?);
+    let transport = surroundings.bind(config.listen)?;
+    let sentinel = surroundings.sentinels().listen(config.listen, config.name.clone().into()).await?;
+
+    let start = StartId(surroundings.random()?);
+    let fresh = RaftId(surroundings.random()?);
+    let storage = surroundings.group_log(config.data_dir.as_deref(), fresh)?;
     let shards = config.shard_count();
     let member = Member {
         start,
@@ -72,7 +75,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
         earlier: Vec::new(),
         state: MemberState::Up,
     };
-    let clock = Clock::start();
+    let clock = surroundings.clock();
     let calls = Arc::new(Calls::new(transport.clone()));
     let (view, seen) = watch::channel(Arc::default());
     let dialer = Arc::new(control::RaftDialer::new(calls.clone(), seen.clone()));
@@ -86,21 +89,19 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
             index,
             shards,
             start,
-            identity: identity.clone(),
-            link: link.clone(),
             clock,
             plugins: plugins.clone(),
             view: seen.clone(),
             proposals: proposals.clone(),
             questions: questions.clone(),
         };
-        threads.push(shard::spawn(address, seat).await?);
+        threads.push(shard::spawn(&surroundings, address, seat).await?);
     }
     // Last, when every port is held: from here on nothing keeps the host from starting.
     let group = Group::start(storage, dialer, Timing::default()).await?;
     tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
 
-    let control = Control::new(config, member, clock, transport, calls, group, plugins, view, threads);
+    let control = Control::new(config, member, surroundings, clock, transport, calls, group, plugins, view, threads);
     control.run(sentinel, proposed, asked).await
 }
 

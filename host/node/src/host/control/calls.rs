@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_client::pipe::Pipe;
-use colony_link::quic::QuicTransport;
 use colony_link::{Connection, Expect, Transport};
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{DecodeError, Message};
@@ -34,7 +33,7 @@ pub(in crate::host) enum CallFailed {
 
 /// The connections of this host's control port to others.
 pub(in crate::host) struct Calls {
-    transport: Arc<QuicTransport>,
+    transport: Arc<dyn Transport>,
     lines: Mutex<HashMap<SocketAddr, Arc<Line>>>,
     datagrams: Mutex<Option<mpsc::Sender<Bytes>>>,
 }
@@ -46,7 +45,7 @@ struct Line {
 }
 
 impl Calls {
-    pub(in crate::host) fn new(transport: Arc<QuicTransport>) -> Self {
+    pub(in crate::host) fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport, lines: Mutex::default(), datagrams: Mutex::default() }
     }
 

@@ -10,7 +10,7 @@ use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{ClusterId, LineageId};
 
 use super::{Control, view};
-use crate::host::{HostError, entropy};
+use crate::host::HostError;
 
 /// One attempt to reach a seed.
 const SEED_WITHIN: Duration = Duration::from_secs(3);
@@ -39,8 +39,8 @@ pub(super) async fn enter(control: &Arc<Control>) -> Result<(), HostError> {
 }
 
 async fn found(control: &Control) -> Result<(), HostError> {
-    let cluster = ClusterId(entropy::u128()?);
-    let lineage = LineageId(entropy::u128()?);
+    let cluster = ClusterId(control.surroundings.random_u128()?);
+    let lineage = LineageId(control.surroundings.random_u128()?);
     let member = control.own();
     let address = member.address;
     control.group.found(&Command::Genesis { cluster, lineage, member }, address, FOUND_WITHIN).await?;

@@ -28,7 +28,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use colony_core::group::{Command, Member, State};
 use colony_core::watch::Jury;
 use colony_link::Transport;
-use colony_link::quic::QuicTransport;
 use colony_link::sentinel::SentinelListener;
 use colony_raft::Group;
 use colony_wire::StartId;
@@ -42,6 +41,7 @@ use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
 use super::shard::{Order, Question, ShardThread};
+use super::surroundings::Surroundings;
 use crate::config::NodeConfig;
 
 /// Proposals of this host's shards carried to the leader at a time.
@@ -54,8 +54,9 @@ pub(super) struct Control {
     config: NodeConfig,
     /// This host as it presents itself to the group; its start changes when it is declared dead.
     own: Mutex<Member>,
+    surroundings: Arc<dyn Surroundings>,
     clock: Clock,
-    transport: Arc<QuicTransport>,
+    transport: Arc<dyn Transport>,
     calls: Arc<Calls>,
     group: Group,
     plugins: Arc<Plugins>,
@@ -74,8 +75,9 @@ impl Control {
     pub(super) fn new(
         config: NodeConfig,
         own: Member,
+        surroundings: Arc<dyn Surroundings>,
         clock: Clock,
-        transport: Arc<QuicTransport>,
+        transport: Arc<dyn Transport>,
         calls: Arc<Calls>,
         group: Group,
         plugins: Arc<Plugins>,
@@ -86,6 +88,7 @@ impl Control {
         Arc::new(Self {
             config,
             own: Mutex::new(own),
+            surroundings,
             clock,
             transport,
             calls,
@@ -101,7 +104,7 @@ impl Control {
         })
     }
 
-    /// Runs until a signal or a failure.
+    /// Runs until it is told to stop or fails.
     pub(super) async fn run(
         self: Arc<Self>,
         sentinel: SentinelListener,
@@ -138,7 +141,7 @@ impl Control {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 _ => HostError::GroupFailed("a task of the control runtime ended".into()),
             }),
-            () = stop_signal() => Ok(()),
+            () = self.surroundings.told_to_stop() => Ok(()),
         };
         tracing::info!("host stops");
         tasks.shutdown().await;
@@ -189,18 +192,4 @@ async fn first_failure(shards: Vec<ShardThread>) -> HostError {
 
 async fn reason(ended: oneshot::Receiver<String>) -> String {
     ended.await.unwrap_or_else(|_| "its thread is gone".to_owned())
-}
-
-/// Resolves on SIGINT or SIGTERM.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("signals cannot be listened to");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::group::{Command, Member, MemberState, Outcome, State};
-use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role, Transport};
+use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role};
 use colony_raft::{Feed, ProposeError};
 use colony_wire::admin::AdminRequest;
 use colony_wire::client::RoutesRequest;

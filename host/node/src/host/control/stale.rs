@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::Control;
 use super::admin::refused;
 use super::propose::COMMIT_WITHIN;
-use crate::host::entropy;
 use crate::host::shard::Order;
 
 /// Longest wait for one host's word on its copies.
@@ -71,7 +70,9 @@ async fn accept(control: &Control, state: &State, colony: ColonyId, host: &str, 
         return refused(format!("no host named {host} is up"), false);
     };
     let Some(entry) = state.table.get(&colony) else { return refused("there is no such colony", false) };
-    let Ok(lineage) = entropy::u128() else { return refused("the system gives no random numbers", true) };
+    let Ok(lineage) = control.surroundings.random_u128() else {
+        return refused("the system gives no random numbers", true);
+    };
     let command = Command::AcceptStale { colony, cfg: entry.cfg, to: member.start, lineage: LineageId(lineage) };
     tracing::warn!(%colony, %host, lost = ?stale.lost, "an operator lets a colony go on from a stale copy");
     match control.group.propose(&command, COMMIT_WITHIN).await {

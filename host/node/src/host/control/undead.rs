@@ -12,8 +12,8 @@ use colony_wire::{ColonyId, StartId};
 use tokio::sync::oneshot;
 
 use super::{Control, join, lock};
+use crate::host::HostError;
 use crate::host::shard::{KeptCopies, Order};
-use crate::host::{HostError, entropy};
 
 /// Copies whose fate is `Wait` are asked for again after this time.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub(super) async fn watch_own_state(control: &Arc<Control>) -> Result<(), HostEr
 }
 
 async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostError> {
-    let start = StartId(entropy::u64()?);
+    let start = StartId(control.surroundings.random()?);
     tracing::warn!(%dead, %start, "the group declared this process dead: it comes back under a new start");
     lock(&control.own).start = start;
     for orders in &control.orders {

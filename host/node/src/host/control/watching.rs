@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use colony_core::group::{Member, State};
 use colony_core::watch::{Config, Input, Output, Watch};
-use colony_link::sentinel::{self, Probe, SentinelConnection, SentinelListener};
+use colony_link::sentinel::{Probe, SentinelConnection, SentinelListener};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest};
 use colony_wire::{Frame, Message, StartId};
 use tokio::sync::{Semaphore, mpsc};
@@ -217,7 +217,7 @@ fn beacon(datagram: Bytes) -> Option<StartId> {
 async fn keep_sentinel(control: Arc<Control>, member: Member, own: String) {
     let hello = Bytes::from(own);
     loop {
-        match sentinel::dial(member.address, &hello, SENTINEL_WITHIN).await {
+        match control.surroundings.sentinels().dial(member.address, hello.clone(), SENTINEL_WITHIN).await {
             Ok((theirs, connection)) if theirs == member.name.as_bytes() => {
                 hold(control.clone(), member.name.clone(), connection).await;
             }
@@ -235,7 +235,7 @@ const PROBE_AGAIN_AFTER: Duration = Duration::from_millis(5);
 async fn probe(control: Arc<Control>, member: Member, within: Duration) {
     let introduce = ControlRequest::Introduce { start: control.start() };
     let (refused, asked) = tokio::join!(
-        tokio::time::timeout(within, is_refused(&member, within)),
+        tokio::time::timeout(within, is_refused(&control, &member, within)),
         control.calls.call(member.address, &introduce, within)
     );
     let answered = matches!(asked, Ok(ControlReply::Introduction(found)) if found.start == member.start);
@@ -246,8 +246,8 @@ async fn probe(control: Arc<Control>, member: Member, within: Duration) {
 
 /// Resolves once a connection is refused. A process that is being killed loses its connections before it
 /// loses its listener: for a moment the kernel still accepts for it.
-async fn is_refused(member: &Member, within: Duration) {
-    while sentinel::probe(member.address, within).await != Probe::Refused {
+async fn is_refused(control: &Control, member: &Member, within: Duration) {
+    while control.surroundings.sentinels().probe(member.address, within).await != Probe::Refused {
         tokio::time::sleep(PROBE_AGAIN_AFTER).await;
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use colony_core::colony::{Caller, Input, Output, Replica, Settings, Shard, Space};
 use colony_core::group::State;
-use colony_link::quic::QuicTransport;
 use colony_link::{FrameSender, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::HeldCopy;
@@ -54,7 +53,7 @@ pub(super) type Shared = Rc<RefCell<Actor>>;
 
 impl Actor {
     /// Serves until the control runtime drops its end.
-    pub(super) async fn run(seat: Seat, transport: Arc<QuicTransport>, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(seat: Seat, transport: Arc<dyn Transport>, mut orders: mpsc::Receiver<Order>) {
         let (answers, mut answered) = mpsc::channel(MERGE_ANSWERS);
         let settings = Settings::default();
         let mut view = seat.view.clone();

@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use colony_core::colony::Lane;
 use colony_core::group::{Member, MemberState, State};
-use colony_link::quic::QuicTransport;
 use colony_link::{Connection, Expect, FrameSender, Transport};
 use colony_wire::StartId;
 use colony_wire::peer::PeerMessage;
@@ -32,7 +31,7 @@ type Place = (StartId, u16, Lane);
 
 /// The streams of one shard.
 pub(super) struct Links {
-    transport: Arc<QuicTransport>,
+    transport: Arc<dyn Transport>,
     links: BTreeMap<Place, Link>,
 }
 
@@ -47,7 +46,7 @@ enum Link {
 }
 
 impl Links {
-    pub(super) fn new(transport: Arc<QuicTransport>) -> Self {
+    pub(super) fn new(transport: Arc<dyn Transport>) -> Self {
         Self { transport, links: BTreeMap::new() }
     }
 
@@ -122,7 +121,7 @@ impl Links {
 }
 
 /// Dials, and reads what comes back on the same stream.
-async fn open(actor: Shared, transport: Arc<QuicTransport>, place: Place, address: SocketAddr, name: String) {
+async fn open(actor: Shared, transport: Arc<dyn Transport>, place: Place, address: SocketAddr, name: String) {
     let opened = async {
         let connection =
             transport.connect(address, Expect::Host(name.clone())).await.map_err(|error| error.to_string())?;

@@ -10,12 +10,12 @@ mod merges;
 mod serve;
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use colony_core::group::{Command, Entry, State};
-use colony_link::LinkConfig;
-use colony_link::quic::QuicTransport;
-use colony_link::tls::Identity;
 use colony_wire::control::{Fate, HeldCopy};
 use colony_wire::{ColonyId, StartId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,14 +24,13 @@ use self::actor::Actor;
 use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
+use super::surroundings::{ShardWork, Surroundings};
 
 /// What a shard thread is given.
 pub(super) struct Seat {
     pub(super) index: u16,
     pub(super) shards: u16,
     pub(super) start: StartId,
-    pub(super) identity: Identity,
-    pub(super) link: LinkConfig,
     pub(super) clock: Clock,
     pub(super) plugins: Arc<Plugins>,
     pub(super) view: watch::Receiver<Arc<State>>,
@@ -80,46 +79,47 @@ pub(super) struct ShardThread {
 const ORDERS: usize = 1024;
 
 /// Starts a shard's thread and waits until it listens.
-pub(super) async fn spawn(address: SocketAddr, seat: Seat) -> Result<ShardThread, HostError> {
+pub(super) async fn spawn(
+    surroundings: &Arc<dyn Surroundings>,
+    address: SocketAddr,
+    seat: Seat,
+) -> Result<ShardThread, HostError> {
     let index = seat.index;
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (ready, is_ready) = oneshot::channel();
     let (end, ended) = oneshot::channel();
-    let failed = move |why: String| HostError::Shard { index, why };
-    let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let _ = ready.send(Err(HostError::Shard { index, why: error.to_string() }));
-                return;
-            }
-        };
-        let run = async move {
-            let transport = QuicTransport::bind(address, seat.identity.clone(), seat.link.clone());
-            let transport = match transport {
-                Ok(transport) => Arc::new(transport),
+    let here = surroundings.clone();
+    let begin = move || -> ShardWork {
+        Box::pin(async move {
+            let transport = match here.bind(address) {
+                Ok(transport) => transport,
                 Err(error) => {
-                    let _ = ready.send(Err(error.into()));
+                    let _ = ready.send(Err(error));
                     return;
                 }
             };
             let _ = ready.send(Ok(()));
-            Actor::run(seat, transport, ordered).await;
-        };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            tokio::task::LocalSet::new().block_on(&runtime, run);
-        }));
-        let why = match outcome {
-            Ok(()) => "ended".to_owned(),
-            Err(panic) => panic_text(&*panic),
-        };
-        let _ = end.send(why);
+            let why = match whole(Actor::run(seat, transport, ordered)).await {
+                Ok(()) => "ended".to_owned(),
+                Err(panic) => panic_text(&*panic),
+            };
+            let _ = end.send(why);
+        })
     };
-    let thread = std::thread::Builder::new().name(format!("shard-{index}")).spawn(body);
-    thread.map_err(|error| failed(error.to_string()))?;
-    is_ready.await.map_err(|_| failed("did not start".to_owned()))??;
+    surroundings.run_shard(index, Box::new(begin))?;
+    let listens = is_ready.await.map_err(|_| HostError::Shard { index, why: "did not start".to_owned() })?;
+    listens?;
     Ok(ShardThread { index, orders, ended })
+}
+
+/// The work, or the panic that ended it.
+async fn whole(work: impl Future<Output = ()>) -> std::thread::Result<()> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.map_or_else(|panic| Poll::Ready(Err(panic)), |polled| polled.map(Ok))
+    })
+    .await
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use colony_link::quic::QuicTransport;
 use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::peer::PeerMessage;
@@ -14,7 +13,7 @@ use super::actor::{Actor, Shared, send};
 const MALFORMED: u32 = 1;
 
 /// Takes connections until the transport is closed.
-pub(super) async fn accept(actor: Shared, transport: Arc<QuicTransport>) {
+pub(super) async fn accept(actor: Shared, transport: Arc<dyn Transport>) {
     while let Some(connection) = transport.accept().await {
         tokio::task::spawn_local(streams(actor.clone(), connection));
     }
