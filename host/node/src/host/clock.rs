@@ -1,52 +1,79 @@
 //! The host's clocks, in the form the core takes them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use colony_core::{Now, Time};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-/// The origin of a host's monotonic time, and where its wall clock comes from.
-///
-/// Monotonic time is the runtime's: in a process the machine's own, in a test what the test makes of it.
+/// The clocks a host goes by.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    origin: Instant,
-    wall: Wall,
-}
+pub struct Clock(Source);
 
 #[derive(Clone, Copy, Debug)]
-enum Wall {
-    /// The machine's.
-    Machine,
-    /// It showed this many milliseconds since 1970 at the origin, and goes with monotonic time.
-    Began(u64),
+enum Source {
+    /// The machine's, of which the monotonic one showed this at the origin.
+    Machine { origin: Duration },
+    /// The runtime's time, and a wall clock that goes with it and showed so many milliseconds since 1970 at the origin.
+    Runtime { origin: Instant, wall_ms: u64 },
 }
 
 impl Clock {
     /// The machine's clocks, from now on.
     #[must_use]
     pub fn of_the_machine() -> Self {
-        Self { origin: Instant::now(), wall: Wall::Machine }
+        Self(Source::Machine { origin: since_boot() })
     }
 
     /// Clocks that go with the runtime's time only. The wall clock shows `wall_ms` milliseconds since 1970 now.
     #[must_use]
     pub fn of_the_runtime(wall_ms: u64) -> Self {
-        Self { origin: Instant::now(), wall: Wall::Began(wall_ms) }
+        Self(Source::Runtime { origin: Instant::now(), wall_ms })
     }
 
     /// What the clocks show.
     pub(super) fn now(&self) -> Now {
-        let elapsed = self.origin.elapsed();
-        let wall_ms = match self.wall {
-            // A wall clock before 1970 is as good as none: it is only for people and tie-breaks.
-            Wall::Machine => millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
-            Wall::Began(at) => at.saturating_add(millis(elapsed)),
+        let (elapsed, wall_ms) = match self.0 {
+            Source::Machine { origin } => {
+                // A wall clock before 1970 is as good as none: it is only for people and tie-breaks.
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                (since_boot().saturating_sub(origin), millis(wall))
+            }
+            Source::Runtime { origin, wall_ms } => (origin.elapsed(), wall_ms.saturating_add(millis(origin.elapsed()))),
         };
         Now { mono: Time(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)), wall_ms }
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+/// The clock that goes on while the machine is suspended, where there is one. With one that stands still a primary
+/// would wake from a suspension in the belief that no time has passed, and not doubt its reign (`PROTOCOL.md` 4).
+fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    Duration::try_from(clock_gettime(CLOCK)).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B3: the machine's clock counts what a suspension takes. Here nothing is suspended, so the two agree on the span.
+    #[test]
+    fn monotonic_time_goes_on_and_starts_near_zero() {
+        let clock = Clock::of_the_machine();
+        let first = clock.now().mono;
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        let second = clock.now().mono;
+        assert!(first < Time(1_000_000), "{first:?}");
+        assert!(second.since(first) >= Duration::from_millis(2), "{first:?} {second:?}");
+    }
 }
