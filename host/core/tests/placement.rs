@@ -347,6 +347,28 @@ fn the_copies_of_a_dead_host_are_replaced() {
     assert!(town.state.table.values().all(|entry| entry.in_sync.len() == 3));
 }
 
+/// C15: while a host that died may be back at once, colonies with two copies left wait for it; those with one left, or
+/// fewer than their least, do not.
+#[test]
+fn only_what_is_urgent_is_cloned_at_once() {
+    let mut town = Town::of(5);
+    town.create("thin", 2, 32, &Even);
+    town.create("thick", 3, 32, &Even);
+    town.kill("h1", &Even);
+    let state = town.state.clone();
+    let plan = town.plan(&Even).expect("copies are missing");
+    let urgent = plan.clone().urgent(&state).expect("colonies have one copy left");
+    let left = |change: &Move| state.table[&change.colony].in_sync.iter().filter(|one| state.is_up(**one)).count();
+    assert!(moves(&urgent).iter().all(|change| left(change) == 1), "{urgent:?}");
+    let bare = moves(&plan).iter().filter(|change| left(change) == 1).count();
+    assert!(bare > 0 && moves(&urgent).len() == bare && moves(&plan).len() > bare);
+
+    let mut town = Town::of(5);
+    town.create("thick", 3, 32, &Even);
+    town.kill("h1", &Even);
+    assert_eq!(town.plan(&Even).expect("copies are missing").urgent(&town.state), None);
+}
+
 /// Fewer moves: a colony on its way is left alone, though balance would have it elsewhere.
 #[test]
 fn a_move_under_way_is_not_planned_again() {

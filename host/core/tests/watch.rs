@@ -40,21 +40,47 @@ impl Post {
         out
     }
 
-    /// A tick at this moment; what it has done besides sending beacons.
+    /// A tick at this moment; what it has done besides sending beacons. Whoever is asked does not reach `PEER`.
     fn tick_at(&mut self, ms: u64) -> Vec<Output> {
         self.now = ms;
-        let mut out = self.tell(Input::Tick);
-        out.retain(|output| !matches!(output, Output::SendBeacon { .. }));
-        out
+        let (mut asked, mut others) = (Vec::new(), Vec::new());
+        for output in self.tell(Input::Tick) {
+            match output {
+                Output::SendBeacon { .. } => {}
+                Output::Ask { peer, through } => asked.push(Input::Told { peer, through, answered: Some(false) }),
+                output => others.push(output),
+            }
+        }
+        asked.into_iter().for_each(|answer| assert_eq!(self.tell(answer), []));
+        others
+    }
+
+    /// A tick at this moment; whom it asks about `PEER`.
+    fn asks_at(&mut self, ms: u64) -> Vec<StartId> {
+        self.now = ms;
+        let out = self.tell(Input::Tick);
+        let asked = out.into_iter().filter_map(|output| match output {
+            Output::Ask { peer: PEER, through } => Some(through),
+            _ => None,
+        });
+        asked.collect()
+    }
+
+    /// `through` was asked about `PEER`.
+    fn told(&mut self, through: StartId, answered: Option<bool>) -> Vec<Output> {
+        self.tell(Input::Told { peer: PEER, through, answered })
     }
 
     /// Ticks on time until then, while `OTHER` is heard and `PEER` is silent.
     fn silence_until(&mut self, ms: u64) -> Vec<(u64, Output)> {
         let mut all = Vec::new();
+        if self.now == 0 {
+            self.tick_at(0);
+        }
         while self.now + TICK <= ms {
             let outputs = self.tick_at(self.now + TICK);
             all.extend(outputs.into_iter().map(|output| (self.now, output)));
-            self.tell(Input::BeaconHeard { from: OTHER });
+            self.tell(Input::BeaconAnswered { from: OTHER });
         }
         all
     }
@@ -94,8 +120,8 @@ fn silence_is_accused_again_and_again() {
 fn a_sign_of_life_clears() {
     let mut post = Post::new();
     post.silence_until(1000);
-    assert_eq!(post.tell(Input::BeaconHeard { from: PEER }), [CLEAR]);
-    assert_eq!(post.tell(Input::BeaconHeard { from: PEER }), []);
+    assert_eq!(post.tell(Input::BeaconAnswered { from: PEER }), [CLEAR]);
+    assert_eq!(post.tell(Input::BeaconAnswered { from: PEER }), []);
     assert_eq!(post.silence_until(1900), []);
 }
 
@@ -126,7 +152,7 @@ fn a_closed_socket_alone_accuses_nobody() {
 fn a_beacon_during_the_probe_makes_it_void() {
     let mut post = Post::new();
     post.tell(Input::SentinelBroken { peer: PEER });
-    post.tell(Input::BeaconHeard { from: PEER });
+    post.tell(Input::BeaconAnswered { from: PEER });
     assert_eq!(post.probe_says(false, true), []);
 }
 
@@ -147,9 +173,10 @@ fn a_host_that_slept_accuses_nobody() {
     post.silence_until(1000);
     assert_eq!(post.tick_at(5000), [CLEAR]);
     assert_eq!(post.tick_at(5100), []);
-    post.tell(Input::BeaconHeard { from: OTHER });
+    post.tell(Input::BeaconAnswered { from: OTHER });
     post.now = 5100;
-    assert_eq!(post.silence_until(6000), [(6000, ACCUSE)], "a whole silence later it judges again");
+    assert_eq!(post.silence_until(6400), [], "it doubts itself for a while");
+    assert_eq!(post.silence_until(6500), [(6500, ACCUSE)], "and judges again");
 }
 
 /// A host that slept through its own probe asks again instead of accusing.
@@ -170,7 +197,7 @@ fn members_come_heard_and_go_forgotten() {
     let newcomer = StartId(4);
     post.tell(Input::Members(vec![(OTHER, "other".into()), (newcomer, "new".into())]));
     assert_eq!(post.watch.accused().count(), 0);
-    assert_eq!(post.tell(Input::BeaconHeard { from: PEER }), [], "it is no member");
+    assert_eq!(post.tell(Input::BeaconAnswered { from: PEER }), [], "it is no member");
     assert_eq!(post.silence_until(1900), []);
     assert_eq!(post.silence_until(2000), [(2000, Output::Accuse { accused: newcomer })]);
 }
@@ -184,6 +211,116 @@ fn a_known_member_is_not_heard_by_being_listed() {
     assert_eq!(post.silence_until(1000), [(1000, ACCUSE)]);
 }
 
+/// Before a host is accused for silence another one is asked, so early that it delays nothing.
+#[test]
+fn others_are_asked_before_a_silent_host_is_accused() {
+    let mut post = Post::new();
+    assert_eq!(post.silence_until(500), []);
+    assert_eq!(post.asks_at(600), [OTHER]);
+    assert_eq!(post.told(OTHER, Some(false)), []);
+    post.tell(Input::BeaconAnswered { from: OTHER });
+    assert_eq!(post.silence_until(1000), [(1000, ACCUSE)]);
+}
+
+/// A question that nobody was asked, or that is over, has no answer.
+#[test]
+fn only_who_was_asked_is_believed() {
+    let mut post = Post::new();
+    post.silence_until(500);
+    assert_eq!(post.told(OTHER, Some(true)), [], "not asked yet");
+    post.asks_at(600);
+    post.told(StartId(9), Some(true));
+    post.tell(Input::BeaconAnswered { from: OTHER });
+    assert_eq!(post.silence_until(1000), []);
+    assert_eq!(post.silence_until(1100), [(1100, ACCUSE)], "a little later, for nobody said anything");
+}
+
+/// C42: a host that answers through another is not dead: the link is broken, and named so once, until it works again.
+#[test]
+fn a_host_that_another_reaches_is_not_accused() {
+    let mut post = Post::new();
+    post.silence_until(500);
+    let mut named = Vec::new();
+    for ms in (600..10_000).step_by(100) {
+        for through in post.asks_at(ms) {
+            named.extend(post.told(through, Some(true)).into_iter().map(|output| (ms, output)));
+        }
+        post.tell(Input::BeaconAnswered { from: OTHER });
+        assert_eq!(post.watch.accused().count(), 0);
+    }
+    assert_eq!(named, [(1200, Output::LinkBroken { peer: PEER, through: OTHER })]);
+    assert_eq!(post.watch.broken_links().collect::<Vec<_>>(), [(PEER, "peer")]);
+    assert_eq!(post.watch.reached(at(post.now)), [OTHER]);
+    assert_eq!(post.tell(Input::BeaconAnswered { from: PEER }), [Output::LinkMended { peer: PEER }]);
+    assert_eq!(post.watch.broken_links().count(), 0);
+}
+
+/// A host that is accused already is taken back when another reaches it.
+#[test]
+fn an_answer_through_another_clears() {
+    let mut post = Post::new();
+    post.silence_until(900);
+    assert_eq!(post.asks_at(1000), [OTHER]);
+    assert_eq!(post.watch.accused().count(), 1);
+    assert_eq!(post.told(OTHER, Some(true)), [Output::LinkBroken { peer: PEER, through: OTHER }, CLEAR]);
+}
+
+/// Three of many are asked, others each time.
+#[test]
+fn three_are_asked_at_a_time_and_they_take_turns() {
+    let mut post = Post::new();
+    let helpers: Vec<StartId> = (3..=9).map(StartId).collect();
+    let all = helpers.iter().chain([&PEER]).map(|start| (*start, start.0.to_string()));
+    post.tell(Input::Members(all.collect()));
+    let (mut asked, mut first) = (std::collections::BTreeSet::new(), Vec::new());
+    for ms in (0..3000).step_by(100) {
+        for from in &helpers {
+            post.tell(Input::BeaconAnswered { from: *from });
+        }
+        let now = post.asks_at(ms);
+        assert!(now.is_empty() || now.len() == 3, "{now:?}");
+        asked.extend(now.iter().copied());
+        if first.is_empty() {
+            first = now;
+        }
+    }
+    assert_eq!(first, helpers[..3]);
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), helpers);
+}
+
+/// A host whose answers always came in bursts is given longer, and never longer than `suspect_max`.
+#[test]
+fn an_unsteady_host_is_given_longer_within_bounds() {
+    let mut post = Post::new();
+    post.tick_at(0);
+    for round in 0..20 {
+        for step in 1..=8 {
+            post.tick_at(round * 800 + step * TICK);
+            post.tell(Input::BeaconAnswered { from: OTHER });
+        }
+        post.tell(Input::BeaconAnswered { from: PEER });
+        post.now += 1;
+        post.tell(Input::BeaconAnswered { from: PEER });
+        post.now -= 1;
+    }
+    let last = post.now;
+    let accused = post.silence_until(last + 5000).first().map(|(ms, _)| ms - last);
+    assert!(accused.is_some_and(|after| after > 2000 && after <= 3100), "{accused:?}");
+}
+
+/// A host whose timers are late judges nobody by a late tick, and for a while gives everybody longer.
+#[test]
+fn a_late_host_doubts_itself_first() {
+    let mut post = Post::new();
+    post.silence_until(800);
+    for ms in [1200, 1600, 2000, 2400, 2800] {
+        assert_eq!(post.tick_at(ms), [], "three tenths of a second late each time");
+        post.tell(Input::BeaconAnswered { from: OTHER });
+    }
+    let accused = post.silence_until(6000).first().map(|(ms, _)| *ms);
+    assert!(accused.is_some_and(|ms| (3300..=4000).contains(&ms)), "{accused:?}");
+}
+
 proptest! {
     /// A host that is heard at least once in every `suspect_after` is never accused of silence, however the
     /// ticks fall; and every accusation that ends is taken back.
@@ -195,7 +332,7 @@ proptest! {
             post.now += pause;
             let outputs = if is_heard {
                 heard = post.now;
-                post.tell(Input::BeaconHeard { from: PEER })
+                post.tell(Input::BeaconAnswered { from: PEER })
             } else {
                 post.tell(Input::Tick)
             };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
-use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME};
+use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_RELAYS};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +90,19 @@ pub enum ControlRequest {
         /// The colonies it holds copies of.
         colonies: Vec<ColonyId>,
     },
+    /// Does this process answer the asked host? It does not answer the asking one (`PROTOCOL.md` 13).
+    Reach {
+        /// Which process.
+        target: StartId,
+    },
+    /// As `Propose`, by a host that does not reach the leader: the asked host brings it there. The first that is
+    /// asked checks that the asker may propose it.
+    Forward {
+        /// The command, as the core encodes it.
+        command: Bytes,
+        /// So many more hosts may pass it on, [`MAX_RELAYS`] at most.
+        relays: u8,
+    },
 }
 
 impl Message for ControlRequest {
@@ -101,6 +114,7 @@ impl Message for ControlRequest {
                 within("number of earlier starts", earlier.len(), MAX_EARLIER_STARTS)?;
                 within("number of colonies", colonies.len(), MAX_COLONIES)
             }
+            Self::Forward { relays, .. } => within("number of relays", usize::from(*relays), MAX_RELAYS),
             _ => Ok(()),
         }
     }
@@ -166,6 +180,11 @@ pub enum ControlReply {
         why: String,
         /// Whether asking again later may help.
         retryable: bool,
+    },
+    /// Whether the process answered the asked host.
+    Reached {
+        /// It did, just now.
+        answered: bool,
     },
 }
 

@@ -68,3 +68,6 @@ pub const MAX_EARLIER_STARTS: usize = 1024;
 pub const MAX_FEED_COMMANDS: usize = 256;
 /// A feed's answer is closed once its commands hold this many bytes.
 pub const MAX_FEED_BYTES: usize = 256 * 1024;
+/// Most hosts that pass a proposal on after the first one. With it a proposal comes over two others, and further from
+/// the leader nobody is without being declared dead (`PROTOCOL.md` 13).
+pub const MAX_RELAYS: usize = 1;

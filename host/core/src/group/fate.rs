@@ -45,6 +45,13 @@ impl State {
         let dead = held_as(&entry.in_sync, earlier)?;
         Some(Command::Restore { colony, cfg: entry.cfg, dead, now })
     }
+
+    /// Whether a colony's set holds a dead process of this host, because it allows no fewer: the host is missed.
+    #[must_use]
+    pub fn lacks_copies_of(&self, host: &str) -> bool {
+        let is_of_host = |start: &StartId| self.members.get(start).is_some_and(|member| member.name == host);
+        self.table.values().any(|entry| entry.dead.iter().any(is_of_host))
+    }
 }
 
 /// The start under which the process is in the set still.

@@ -8,6 +8,7 @@
 
 mod balance;
 mod draft;
+mod haste;
 mod levels;
 mod planner;
 mod problems;

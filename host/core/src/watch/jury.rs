@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use colony_wire::StartId;
 
-use super::Config;
+use super::{Config, Flapping};
 use crate::{Now, Time};
 
 /// Collects accusations and finds when enough observers agree. The leader's own watch counts as one of them.
-/// Only the leader needs one, and a new leader begins with an empty one: accusations are repeated.
+/// Every host has one, for any may lead. A new leader has heard no accusations: they are repeated. Who died how
+/// often, each has seen for itself.
 #[derive(Clone, Debug)]
 pub struct Jury {
     config: Config,
@@ -17,13 +18,15 @@ pub struct Jury {
     accusations: BTreeMap<StartId, BTreeMap<StartId, Time>>,
     /// When it was found last against whom.
     verdicts: BTreeMap<StartId, Time>,
+    flapping: Flapping,
 }
 
 impl Jury {
     /// A jury that knows no members yet, and so listens to nobody.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, members: BTreeSet::new(), accusations: BTreeMap::new(), verdicts: BTreeMap::new() }
+        let flapping = Flapping::new(config);
+        Self { config, members: BTreeSet::new(), accusations: BTreeMap::new(), verdicts: BTreeMap::new(), flapping }
     }
 
     /// These are up. What was said by or of others is forgotten.
@@ -67,5 +70,16 @@ impl Jury {
         if let Some(observers) = self.accusations.get_mut(&accused) {
             observers.remove(&observer);
         }
+    }
+
+    /// Who died, and who came back.
+    #[must_use]
+    pub fn flapping(&self) -> &Flapping {
+        &self.flapping
+    }
+
+    /// Who died, and who came back: to be told of it.
+    pub fn flapping_mut(&mut self) -> &mut Flapping {
+        &mut self.flapping
     }
 }

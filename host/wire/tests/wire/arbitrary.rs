@@ -356,6 +356,8 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
             let earlier = earlier.into_iter().map(StartId).collect();
             ControlRequest::Fates { earlier, now: StartId(now), colonies }
         }),
+        any::<u64>().prop_map(|target| ControlRequest::Reach { target: StartId(target) }),
+        (blob(), 0..=1_u8).prop_map(|(command, relays)| ControlRequest::Forward { command, relays }),
     ]
 }
 
@@ -392,6 +394,7 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         vec(fate, 0..FEW).prop_map(|fates| ControlReply::Fates { fates }),
         of(TEXT).prop_map(|leader| ControlReply::NotLeader { leader }),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| ControlReply::Refused { why, retryable }),
+        any::<bool>().prop_map(|answered| ControlReply::Reached { answered }),
     ]
 }
 

@@ -365,6 +365,8 @@ fn control() -> Vec<Example> {
             "ask-fates",
             frame(&ControlRequest::Fates { earlier: vec![StartId(0x52)], now: StartId(0x53), colonies: vec![COLONY] }),
         ),
+        ("ask-reach", frame(&ControlRequest::Reach { target: StartId(0x52) })),
+        ("ask-forward", frame(&ControlRequest::Forward { command: bytes(), relays: 1 })),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -392,6 +394,7 @@ fn control() -> Vec<Example> {
         ("tell-fates", frame(&ControlReply::Fates { fates: vec![Fate::Discard, Fate::Restore, Fate::Wait] })),
         ("tell-not-leader", frame(&ControlReply::NotLeader { leader: Some("127.0.0.1:7400".to_owned()) })),
         ("tell-refused", frame(&ControlReply::Refused { why: "full".to_owned(), retryable: true })),
+        ("tell-reached", frame(&ControlReply::Reached { answered: true })),
     ]
 }
 
@@ -500,9 +503,9 @@ every_variant! {
     Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
-    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates;
+    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused;
+        Refused Reached;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale;
     AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Refused;

@@ -8,7 +8,7 @@ use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Rou
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
-    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES,
+    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_RELAYS, MAX_NAMESPACES,
     MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE,
     MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
 };
@@ -331,6 +331,10 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
 #[test]
 fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
     limit("commands", MAX_FEED_COMMANDS, |len| ControlReply::FeedCommands { commands: vec![Bytes::new(); len] });
+    limit("relays", MAX_RELAYS, |len| ControlRequest::Forward {
+        command: Bytes::new(),
+        relays: u8::try_from(len).expect("a few"),
+    });
     limit("fates", MAX_COLONIES, |len| ControlReply::Fates { fates: vec![colony_wire::control::Fate::Wait; len] });
     limit("colonies", MAX_COLONIES, |len| ControlRequest::Fates {
         earlier: Vec::new(),

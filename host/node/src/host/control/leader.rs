@@ -57,6 +57,8 @@ struct Planned {
     revision: Revision,
     view: View,
     view_since: Option<Instant>,
+    /// Only what was urgent was planned for, because somebody may be back at once.
+    is_put_off: bool,
     problems: Vec<String>,
 }
 
@@ -82,10 +84,14 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
         planned.view_since = Some(Instant::now());
     }
     let has_settled = planned.view_since.is_some_and(|since| since.elapsed() >= SETTLE);
-    if !has_settled || planned.revision == state.revision {
+    let awaits_return = control.awaits_return();
+    let is_new = planned.revision != state.revision || (planned.is_put_off && !awaits_return);
+    if !has_settled || !is_new {
         return;
     }
     planned.revision = state.revision;
+    planned.is_put_off = awaits_return;
+    let looked_at = state.clone();
     let plugins = control.plugins.clone();
     let decided = tokio::task::spawn_blocking(move || {
         let placement = ByPlugin(plugins);
@@ -99,6 +105,7 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
     for command in &promotions {
         commit(control, command, "promotion").await;
     }
+    let proposal = if awaits_return { proposal.and_then(|whole| whole.urgent(&looked_at)) } else { proposal };
     let Some(Proposal { command, problems }) = proposal else { return };
     if planned.problems != problems {
         for problem in &problems {

@@ -6,11 +6,14 @@ use std::time::Duration;
 use colony_core::group::{Command, Member, Outcome};
 use colony_raft::ProposeError;
 use colony_wire::control::{ControlReply, ControlRequest};
+use colony_wire::limits::MAX_RELAYS;
 
 use super::{Control, lock};
 
 /// Longest wait for one commit. Beyond it the leader has no quorum or is gone.
 pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(2);
+/// So many hosts are asked one after the other to pass a command on.
+const PASSED_ON_BY: usize = 3;
 /// How often the leader is looked for in one proposal: the one that is known, the one it names, one more.
 const HOPS: usize = 3;
 
@@ -36,7 +39,22 @@ impl Control {
                 }
                 continue;
             }
-            let Some(leader) = self.leader_address().or_else(|| self.somebody()) else { return Err(last) };
+            let reached = self.reached().await;
+            let nearest = || reached.first().map(|member| member.address);
+            let Some(leader) = self.leader_address().or_else(nearest).or_else(|| self.somebody()) else {
+                return Err(last);
+            };
+            if self.is_cut_off(leader, &reached) {
+                let relays = u8::try_from(MAX_RELAYS).unwrap_or(u8::MAX);
+                let through = reached.iter().map(|member| member.address).collect();
+                return match self.hand_on(command, through, relays).await {
+                    Some(ControlReply::Proposed { outcome }) => {
+                        Outcome::decode(&outcome).map_err(|error| NotProposed::Failed(error.to_string()))
+                    }
+                    Some(ControlReply::Refused { why, .. }) => Err(NotProposed::Failed(why)),
+                    _ => Err(NotProposed::Failed(format!("the leader at {leader} is reached through nobody"))),
+                };
+            }
             let request = ControlRequest::Propose { command: command.encode() };
             match self.calls.call(leader, &request, COMMIT_WITHIN + COMMIT_WITHIN / 2).await {
                 Ok(ControlReply::Proposed { outcome }) => {
@@ -54,6 +72,41 @@ impl Control {
             }
         }
         Err(last)
+    }
+
+    /// Brings the command of a host that does not reach the leader before it, if this one does, or has others do it
+    /// (`PROTOCOL.md` 13).
+    pub(super) async fn pass_on(&self, asker: &str, command: &Command, relays: u8) -> ControlReply {
+        if self.group.is_leader() {
+            return self.commit(command).await;
+        }
+        let reached = self.reached().await;
+        let next = match self.leader_address().filter(|leader| !self.is_cut_off(*leader, &reached)) {
+            Some(leader) => vec![leader],
+            None if relays == 0 => Vec::new(),
+            None => reached.iter().filter(|member| member.name != asker).map(|member| member.address).collect(),
+        };
+        self.hand_on(command, next, relays.saturating_sub(1)).await.unwrap_or_else(|| self.not_leader())
+    }
+
+    /// Asks one host after the other to bring a command before the leader; the first outcome there is.
+    async fn hand_on(&self, command: &Command, through: Vec<SocketAddr>, relays: u8) -> Option<ControlReply> {
+        let request = ControlRequest::Forward { command: command.encode(), relays };
+        let within = COMMIT_WITHIN * (u32::from(relays) + 2);
+        for to in through.into_iter().take(PASSED_ON_BY) {
+            match self.calls.call(to, &request, within).await {
+                Ok(reply @ (ControlReply::Proposed { .. } | ControlReply::Refused { .. })) => return Some(reply),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%to, %error, "a command was not passed on"),
+            }
+        }
+        None
+    }
+
+    /// Whether that host is one of the others and does not answer this one, while somebody does.
+    pub(super) fn is_cut_off(&self, host: SocketAddr, reached: &[Member]) -> bool {
+        let is_watched = self.state().up().any(|member| member.address == host);
+        is_watched && !reached.is_empty() && !reached.iter().any(|member| member.address == host)
     }
 
     /// Where the leader is, as far as this host knows.

@@ -10,12 +10,12 @@ use colony_raft::{Feed, ProposeError};
 use colony_wire::admin::AdminRequest;
 use colony_wire::client::RoutesRequest;
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::limits::MAX_RELAYS;
 use colony_wire::{ColonyId, DecodeError, Frame, LineageId, Message, Revision, StartId};
 use tokio::sync::Semaphore;
 
 use super::propose::COMMIT_WITHIN;
 use super::view::FEED_HOLD;
-use super::watching::Evidence;
 use super::{Control, admin, lock};
 
 /// Requests of one connection worked on at a time; further ones wait in its stream.
@@ -40,8 +40,7 @@ async fn beacons(control: Arc<Control>, connection: Connection) {
     }
     while let Ok(datagram) = connection.recv_datagram().await {
         let Ok(beacon) = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()) else { continue };
-        // Evidence is worth less the older it is: what does not fit is dropped.
-        let _ = control.evidence.try_send(Evidence::Beacon { from: beacon.from });
+        // That it came in shows one direction of the link. What counts is the answer, at the other side.
         if beacon.answers.is_none()
             && let Ok(answer) = control.beacon(beacon.nonce, Some(beacon.nonce)).to_frame(0)
         {
@@ -154,6 +153,15 @@ impl Control {
                 Err(error) => refused(format!("the member record does not decode: {error}")),
             },
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
+            ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
+            ControlRequest::Forward { command, relays } => match Command::decode(&command) {
+                // Who passes it on in second place has to believe the first.
+                Ok(command) if usize::from(relays) < MAX_RELAYS || self.may_propose(peer, &command) => {
+                    self.pass_on(&peer.name, &command, relays).await
+                }
+                Ok(_) => refused("this host may not propose this"),
+                Err(error) => refused(format!("the command does not decode: {error}")),
+            },
         }
     }
 
@@ -196,6 +204,12 @@ impl Control {
     /// What the asker lacks. Held back until there is something, so that it hears of a commit at once.
     async fn feed(&self, lineage: LineageId, have: Revision) -> ControlReply {
         let mut state = self.group.state();
+        // The own Raft of a host that does not reach the leader stands still, and others feed it too.
+        let shown = self.state();
+        let stands_still = state.borrow().revision < shown.revision;
+        if stands_still && shown.has_begun() && (shown.lineage != lineage || shown.revision > have) {
+            return ControlReply::FeedSnapshot { revision: shown.revision, state: shown.encode() };
+        }
         let wait = state.wait_for(|state| state.has_begun() && (state.lineage != lineage || state.revision > have));
         match tokio::time::timeout(FEED_HOLD, wait).await {
             Err(_) if self.group.state().borrow().has_begun() => ControlReply::FeedCommands { commands: Vec::new() },
@@ -228,7 +242,7 @@ impl Control {
     }
 
     /// Commits a command here, if this host leads.
-    async fn commit(&self, command: &Command) -> ControlReply {
+    pub(super) async fn commit(&self, command: &Command) -> ControlReply {
         match self.group.propose(command, COMMIT_WITHIN).await {
             Ok(outcome) => ControlReply::Proposed { outcome: outcome.encode() },
             Err(ProposeError::NotLeader { .. }) => self.not_leader(),
@@ -246,6 +260,9 @@ impl Control {
         if cluster.is_some_and(|cluster| cluster != state.cluster) {
             let why = format!("host {} belongs to another cluster", member.name);
             return ControlReply::Refused { why, retryable: false };
+        }
+        if let Some(wait) = self.has_to_wait(&state, &member) {
+            return refused(format!("host {} died again and again: it may be admitted in {wait:.1?}", member.name));
         }
         if let Err(why) = self.reach(&member).await {
             return refused(why);

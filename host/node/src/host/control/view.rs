@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use colony_core::group::{Command, State};
+use colony_core::group::{Command, Member, State};
 use colony_wire::control::{ControlReply, ControlRequest};
 
 use super::{Control, lock};
@@ -37,20 +37,22 @@ fn show(control: &Control, state: Arc<State>) {
     });
 }
 
-/// While this host does not vote: asks the leader, or any host that is up, for what was committed.
+/// While this host does not vote, or hears no leader though it does: asks the leader, or any host that is up, for what was committed.
 pub(super) async fn follow_feed(control: Arc<Control>) {
     let mut turn = 0_usize;
     loop {
         let votes = control.group.voters().contains(&control.group.id());
         let state = control.state();
-        if votes || !state.has_begun() {
+        // A voter that the leader does not reach is told nothing by it, though others may reach both.
+        if votes && control.group.leader().is_some() || !state.has_begun() {
             // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet. Who votes is not told, so
             // it is looked at again.
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
             continue;
         }
         turn += 1;
-        let Some(giver) = giver(&control, &state, turn) else {
+        let reached = control.reached().await;
+        let Some(giver) = giver(&control, &state, turn, &reached) else {
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
             continue;
         };
@@ -75,10 +77,11 @@ async fn ask_for_leader(control: &Control, of: SocketAddr) {
     }
 }
 
-/// The leader, or when none is known one host after the other.
-fn giver(control: &Control, state: &State, turn: usize) -> Option<SocketAddr> {
+/// The leader, or when none is known, or it does not answer, one host after the other.
+fn giver(control: &Control, state: &State, turn: usize, reached: &[Member]) -> Option<SocketAddr> {
     let own = lock(&control.own).address;
-    control.leader_address().filter(|leader| *leader != own).or_else(|| {
+    let is_of_use = |leader: &SocketAddr| *leader != own && !control.is_cut_off(*leader, reached);
+    control.leader_address().filter(is_of_use).or_else(|| {
         let others: Vec<SocketAddr> = state.up().map(|member| member.address).filter(|to| *to != own).collect();
         others.get(turn % others.len().max(1)).copied()
     })

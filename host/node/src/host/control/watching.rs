@@ -1,4 +1,5 @@
-//! Evidence for the watch, and what it wants done: beacons, sentinels, probes, accusations (`PROTOCOL.md` 13).
+//! Evidence for the watch, and what it wants done: beacons, sentinels, probes, questions to others, accusations
+//! (`PROTOCOL.md` 13).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use colony_core::watch::{Config, Input, Output, Watch};
 use colony_link::sentinel::{Probe, SentinelConnection, SentinelListener};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest};
 use colony_wire::{Frame, Message, StartId};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::{Control, lock};
@@ -24,16 +25,20 @@ const SENTINEL_AGAIN_AFTER: Duration = Duration::from_millis(200);
 const CANDIDACY_AFTER: Duration = Duration::from_millis(150);
 /// Accusations on their way to the leader at a time. They are repeated while they hold.
 const ACCUSING: usize = 64;
+/// Questions to others under way at a time. One that is not asked counts as one that was not answered.
+const ASKING: usize = 256;
 
 /// What was noticed.
 #[derive(Debug)]
 pub(super) enum Evidence {
-    /// A beacon or the answer to one came in.
-    Beacon { from: StartId },
     /// The sentinel connection with this host closed.
     SentinelBroken { name: String },
     /// A probe is over.
     Probed { peer: StartId, answered: bool, refused: bool },
+    /// Somebody who was asked about a silent host has answered, or will not.
+    Told { peer: StartId, through: StartId, answered: Option<bool> },
+    /// No evidence but a question: who answers this host?
+    WhoAnswers(oneshot::Sender<Vec<StartId>>),
 }
 
 /// Watches the other hosts for as long as this one runs.
@@ -51,6 +56,7 @@ pub(super) async fn run(control: Arc<Control>, listener: SentinelListener) {
         nonce: 0,
         sentinels: BTreeMap::new(),
         accusing: Arc::new(Semaphore::new(ACCUSING)),
+        asking: Arc::new(Semaphore::new(ASKING)),
         control,
     };
     watcher.go(evidence, datagrams).await;
@@ -80,6 +86,7 @@ struct Watcher {
     /// Tasks that keep a sentinel connection to a host this one dials.
     sentinels: BTreeMap<StartId, AbortHandle>,
     accusing: Arc<Semaphore>,
+    asking: Arc<Semaphore>,
 }
 
 impl Watcher {
@@ -93,7 +100,7 @@ impl Watcher {
                 biased;
                 () = tokio::time::sleep(until_tick) => Some(Input::Tick),
                 Some(noticed) = evidence.recv() => self.input(noticed),
-                Some(datagram) = datagrams.recv() => beacon(datagram).map(|from| Input::BeaconHeard { from }),
+                Some(datagram) = datagrams.recv() => answer(datagram).map(|from| Input::BeaconAnswered { from }),
                 changed = view.changed() => {
                     if changed.is_err() {
                         return;
@@ -110,7 +117,6 @@ impl Watcher {
 
     fn input(&self, noticed: Evidence) -> Option<Input> {
         match noticed {
-            Evidence::Beacon { from } => Some(Input::BeaconHeard { from }),
             Evidence::Probed { peer, answered, refused } => {
                 if refused && !answered {
                     self.succeed(peer);
@@ -120,6 +126,11 @@ impl Watcher {
             Evidence::SentinelBroken { name } => {
                 let peer = self.state.up().find(|member| member.name == name)?.start;
                 Some(Input::SentinelBroken { peer })
+            }
+            Evidence::Told { peer, through, answered } => Some(Input::Told { peer, through, answered }),
+            Evidence::WhoAnswers(asker) => {
+                let _ = asker.send(self.watch.reached(self.control.clock.now()));
+                None
             }
         }
     }
@@ -170,7 +181,14 @@ impl Watcher {
                     tokio::spawn(probe(self.control.clone(), member.clone(), self.config.probe_within));
                 }
             }
+            Output::Ask { peer, through } => self.ask(peer, through),
+            Output::LinkBroken { peer, through } => {
+                let (name, through) = (self.name(peer), self.name(through));
+                tracing::warn!(%name, %through, "does not answer this host, but another: the link is broken");
+            }
+            Output::LinkMended { peer } => tracing::info!(name = %self.name(peer), "answers this host again"),
             Output::Accuse { accused } => {
+                tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
                 let (control, me) = (self.control.clone(), self.me);
                 if let Ok(place) = self.accusing.clone().try_acquire_owned() {
                     tokio::spawn(async move {
@@ -183,6 +201,27 @@ impl Watcher {
         }
     }
 
+    fn name(&self, start: StartId) -> String {
+        self.state.members.get(&start).map_or_else(|| start.to_string(), |member| member.name.clone())
+    }
+
+    /// Asks another host whether it reaches the silent one.
+    fn ask(&self, peer: StartId, through: StartId) {
+        let Some(to) = self.state.members.get(&through).map(|member| member.address) else { return };
+        let Ok(place) = self.asking.clone().try_acquire_owned() else { return };
+        let (control, within) = (self.control.clone(), self.config.relay_within);
+        tokio::spawn(async move {
+            let told = control.calls.call(to, &ControlRequest::Reach { target: peer }, within).await;
+            let answered = match told {
+                Ok(ControlReply::Reached { answered }) => Some(answered),
+                _ => None,
+            };
+            tracing::debug!(%peer, %through, ?answered, "asked about a silent host");
+            let _ = control.evidence.send(Evidence::Told { peer, through, answered }).await;
+            drop(place);
+        });
+    }
+
     /// The group state is newer: who is watched, who sits on the jury's list, who gets a sentinel.
     fn follow(&mut self, state: Arc<State>) -> Input {
         self.state = state;
@@ -191,8 +230,16 @@ impl Watcher {
             self.me = own.start;
             self.watch = Watch::new(self.config, own.start, self.control.clock.now());
         }
-        lock(&self.control.jury).members(self.state.up().map(|member| member.start));
         let state = &self.state;
+        {
+            let mut jury = lock(&self.control.jury);
+            jury.members(state.up().map(|member| member.start));
+            // While this process is none of them it may be replaying a log of long ago: those deaths are old.
+            if state.is_up(own.start) {
+                let up = state.up().map(|member| (member.start, member.name.as_str()));
+                jury.flapping_mut().members(self.control.clock.now(), up, state.buried.iter().copied());
+            }
+        }
         self.sentinels.retain(|start, task| {
             let stays = state.is_up(*start) && !task.is_finished();
             if !stays {
@@ -210,8 +257,49 @@ impl Watcher {
     }
 }
 
-fn beacon(datagram: Bytes) -> Option<StartId> {
-    Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()).ok().map(|beacon| beacon.from)
+/// Who answered a beacon of this host.
+fn answer(datagram: Bytes) -> Option<StartId> {
+    let beacon = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()).ok()?;
+    beacon.answers.is_some().then_some(beacon.from)
+}
+
+impl Control {
+    /// The members that answer this host, whoever did so last before the others.
+    pub(super) async fn reached(&self) -> Vec<Member> {
+        let (asker, told) = oneshot::channel();
+        if self.evidence.send(Evidence::WhoAnswers(asker)).await.is_err() {
+            return Vec::new();
+        }
+        let starts = told.await.unwrap_or_default();
+        let state = self.state();
+        starts.iter().filter_map(|start| state.members.get(start).cloned()).collect()
+    }
+
+    /// Whether that process answers this host now: asked by one that it does not answer.
+    pub(super) async fn answers_here(&self, target: StartId) -> bool {
+        if target == self.start() {
+            return true;
+        }
+        let Some(member) = self.state().members.get(&target).cloned() else { return false };
+        let introduce = ControlRequest::Introduce { start: self.start() };
+        let found = self.calls.call(member.address, &introduce, Config::default().relay_probe_within).await;
+        matches!(found, Ok(ControlReply::Introduction(found)) if found.start == target)
+    }
+
+    /// How long a process that asks to be admitted has yet to wait, because its host died again and again
+    /// (`PROTOCOL.md` 7). A host whose copies are missed does not wait.
+    pub(super) fn has_to_wait(&self, state: &State, joiner: &Member) -> Option<Duration> {
+        if state.is_up(joiner.start) || state.lacks_copies_of(&joiner.name) {
+            return None;
+        }
+        let wait = lock(&self.jury).flapping().wait(self.clock.now(), &joiner.name);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Whether a host that died a moment ago may be back at once, so that its copies are not made anew yet.
+    pub(super) fn awaits_return(&self) -> bool {
+        lock(&self.jury).flapping().awaits_return(self.clock.now())
+    }
 }
 
 async fn keep_sentinel(control: Arc<Control>, member: Member, own: String) {

@@ -1,0 +1,7 @@
+//! Watches and juries of a whole cluster on virtual time: who is declared dead, by whom, how soon, and who is not
+//! (`PROTOCOL.md` 13).
+
+mod flapping;
+mod graphs;
+mod pauses;
+mod world;
