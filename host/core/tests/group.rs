@@ -250,6 +250,18 @@ fn the_last_copy_is_never_forgotten() {
     assert!(cart(&state).want.is_empty());
 }
 
+/// E4: a host is missed while a set holds a dead process of it, and not for a copy that the set went on without.
+#[test]
+fn a_host_whose_copy_a_set_is_short_of_is_missed() {
+    let mut state = group(&[A, B]);
+    assert!(!state.lacks_copies_of("a"));
+    state.apply(&dead(A));
+    assert!(!state.lacks_copies_of("a"), "the set went on with b");
+    state.apply(&dead(B));
+    assert!(state.lacks_copies_of("b"));
+    assert!(!state.lacks_copies_of("a"));
+}
+
 // ---- What becomes of the copies of the dead (`PROTOCOL.md` 7). ----
 
 /// The set went on without it, and runs: whatever it holds beyond was never acknowledged.

@@ -20,7 +20,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// A tick came `late`; says whether that is too late to judge anybody by this tick.
+    /// A tick came `late`; says whether that is worth speaking of: the time is nobody's silence then.
     pub(super) fn tick(&mut self, config: &Config, late: Duration) -> bool {
         let is_late = late > config.beacon_interval / 2;
         if is_late {

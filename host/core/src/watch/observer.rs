@@ -234,7 +234,8 @@ impl Watch {
                 peer.forgive(now, late);
             }
         }
-        if !is_late {
+        // What came in meanwhile is not looked at yet.
+        if late <= self.config.suspect_after / 4 {
             let all: Vec<StartId> = self.peers.keys().copied().collect();
             all.into_iter().for_each(|start| self.judge(now, start, out));
         }

@@ -119,6 +119,21 @@ fn refused(why: impl Into<String>) -> ControlReply {
     ControlReply::Refused { why: why.into(), retryable: true }
 }
 
+/// Who proposes it for colonies it serves; none if it is for the leader to propose.
+fn proposer(command: &Command) -> Option<StartId> {
+    match command {
+        Command::ChangeInSync { by, .. } => Some(*by),
+        Command::Swap { from, .. } => Some(*from),
+        Command::Dropped { start, .. } => Some(*start),
+        _ => None,
+    }
+}
+
+/// Whether another host passed the command on, which checked that its asker may propose it: it is believed.
+fn passed_on(relays: u8, command: &Command) -> bool {
+    usize::from(relays) < MAX_RELAYS && proposer(command).is_some()
+}
+
 impl Control {
     /// What this host says in a beacon.
     pub(super) fn beacon(&self, nonce: u64, answers: Option<u64>) -> Beacon {
@@ -155,8 +170,7 @@ impl Control {
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
-                // Who passes it on in second place has to believe the first.
-                Ok(command) if usize::from(relays) < MAX_RELAYS || self.may_propose(peer, &command) => {
+                Ok(command) if passed_on(relays, &command) || self.may_propose(peer, &command) => {
                     self.pass_on(&peer.name, &command, relays).await
                 }
                 Ok(_) => refused("this host may not propose this"),
@@ -229,12 +243,7 @@ impl Control {
 
     /// A host proposes for colonies it serves, nothing else.
     fn may_propose(&self, peer: &PeerIdentity, command: &Command) -> bool {
-        match command {
-            Command::ChangeInSync { by, .. } => self.is_host_of(peer, *by),
-            Command::Swap { from, .. } => self.is_host_of(peer, *from),
-            Command::Dropped { start, .. } => self.is_host_of(peer, *start),
-            _ => false,
-        }
+        proposer(command).is_some_and(|start| self.is_host_of(peer, start))
     }
 
     fn is_host_of(&self, peer: &PeerIdentity, start: StartId) -> bool {
