@@ -79,6 +79,12 @@ impl Log {
         ops
     }
 
+    /// Bytes of the held ops after this place.
+    pub(super) fn bytes_after(&self, seq: Seq) -> u64 {
+        let skipped = usize::try_from(seq.0.saturating_sub(self.base.1.0)).unwrap_or(usize::MAX);
+        self.ops.iter().skip(skipped).map(|op| op.size() as u64).sum()
+    }
+
     /// The held ops after this place, oldest first.
     pub(super) fn after_place(&self, seq: Seq) -> impl Iterator<Item = &Op> {
         self.ops.iter().filter(move |op| op.position.seq > seq)

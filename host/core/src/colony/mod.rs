@@ -35,6 +35,7 @@
 //!   transfer/    a state on its way to a peer clock.rs     what sessions live by
 //!   tags.rs      which sessions carry a tag
 //!   doing.rs     what a peer is in the middle of, and how full it is
+//!   standing.rs  how a peer stands, how far others are behind it
 //! ```
 
 /// Whether a bug put in on purpose is switched on; never without the feature `mutants`.
@@ -69,6 +70,7 @@ mod session;
 mod settings;
 mod shard;
 mod snapshot;
+mod standing;
 mod store;
 mod tags;
 mod transfer;
@@ -84,4 +86,5 @@ pub use replica::{Part, Replica};
 pub use session::{Session, Stored};
 pub use settings::Settings;
 pub use shard::Shard;
+pub use standing::{Lag, Standing};
 pub use store::Store;

@@ -17,6 +17,7 @@ use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::primary::{Desk, Held, Primary};
 use super::settings::Settings;
+use super::standing::Standing;
 use super::store::Store;
 use super::transfer::Throttle;
 use crate::Now;
@@ -189,6 +190,24 @@ impl Replica {
     #[must_use]
     pub fn heard(&self) -> Reign {
         self.heard
+    }
+
+    /// How it stands. Takes as long as ops are not acknowledged by the slowest peer: for people who ask now and then.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let (lag, catching_up) = match &self.role {
+            Role::Primary(primary) => primary.lags(&self.holding, &self.entry),
+            Role::Follower(_) => (None, None),
+        };
+        Standing {
+            part: self.part(),
+            is_serving: self.is_serving(),
+            reign: self.entry.reign,
+            sessions: self.store().len() as u64,
+            uncommitted: self.prepared().0.saturating_sub(self.committed().0),
+            lag,
+            catching_up,
+        }
     }
 
     /// What it is in the middle of.
@@ -423,7 +442,8 @@ impl Replica {
     }
 
     /// Whether it sends its state to this process.
-    pub(super) fn sends_state_to(&self, start: StartId) -> bool {
+    #[must_use]
+    pub fn sends_state_to(&self, start: StartId) -> bool {
         match &self.role {
             Role::Primary(primary) => primary.sends_state_to(start),
             Role::Follower(_) => false,

@@ -7,6 +7,7 @@ use super::{Primary, Progress};
 use crate::colony::doing::{Doing, Load};
 use crate::colony::holding::Holding;
 use crate::colony::settings::Settings;
+use crate::colony::standing::Lag;
 use crate::group::Entry;
 
 impl Primary {
@@ -23,6 +24,16 @@ impl Primary {
             merge: !self.parked.is_empty(),
             ..doing
         }
+    }
+
+    /// How far the slowest peer in sync is behind, and the slowest that catches up.
+    pub(in crate::colony) fn lags(&self, holding: &Holding, entry: &Entry) -> (Option<Lag>, Option<Lag>) {
+        let (mut in_sync, mut catching_up) = (None, None);
+        for (start, peer) in &self.peers {
+            let slowest = if entry.is_in_sync(*start) { &mut in_sync } else { &mut catching_up };
+            *slowest = Lag::slower(*slowest, Lag::of(*start, peer.matched, holding));
+        }
+        (in_sync, catching_up)
     }
 
     /// How full what a primary keeps is.
