@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
-use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES};
+use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES, MAX_PROBLEMS};
 use crate::session::check_ttl;
 
 /// What a namespace's sessions are treated by. Equal on all hosts, kept in the group state.
@@ -194,7 +194,11 @@ impl Message for AdminReply {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Status(status) => within("number of hosts", status.hosts.len(), MAX_HOSTS),
+            Self::Status(status) => {
+                within("number of hosts", status.hosts.len(), MAX_HOSTS)?;
+                within("number of problems", status.problems.len(), MAX_PROBLEMS)?;
+                within("number of things under way", status.under_way.len(), MAX_PROBLEMS)
+            }
             Self::Colonies(colonies) => within("number of colonies", colonies.len(), MAX_COLONIES),
             Self::Namespaces(namespaces) => within("number of namespaces", namespaces.len(), MAX_NAMESPACES),
             Self::StaleCopies(stale) | Self::Accepted(stale) => {
@@ -219,14 +223,42 @@ pub struct ClusterStatus {
     pub answered_by: String,
     /// Name of the group's leader, if one is known there.
     pub leader: Option<String>,
+    /// For how long, in milliseconds, no leader has been known there; 0 if one is. What is told may be that old.
+    pub leaderless_ms: u64,
     /// All members that are not gone for good.
     pub hosts: Vec<HostStatus>,
     /// Colonies in all.
     pub colonies: u32,
     /// Colonies with a primary.
     pub served: u32,
-    /// What is not as it should be, worst first, each in one line.
-    pub problems: Vec<String>,
+    /// What is not as it should be, worst first.
+    pub problems: Vec<Problem>,
+    /// What is on its way to be as it should: copies that catch up, copies that wait for the group's answer. Each in
+    /// one line.
+    pub under_way: Vec<String>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Name of the namespace, if it is about colonies.
+    pub namespace: Option<String>,
+    /// The buckets of those, in order.
+    pub buckets: Vec<u32>,
+    /// What and why, in one line.
+    pub text: String,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Clients are refused what they ask for.
+    Failing,
+    /// Clients are served, with less behind it than there should be.
+    Degraded,
 }
 
 /// One host.

@@ -61,6 +61,8 @@ pub const MAX_NAMESPACES: usize = 256;
 pub const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most colonies of one cluster, so that the whole table fits one frame with room to spare.
 pub const MAX_COLONIES: usize = 8 * 1024;
+/// Most problems in one status. Colonies with the same problem are one; people read the first twenty.
+pub const MAX_PROBLEMS: usize = 2048;
 /// Most starts that one process remembers to have lost: it ends itself before it forgets one that a kept
 /// copy may hang on.
 pub const MAX_EARLIER_STARTS: usize = 1024;

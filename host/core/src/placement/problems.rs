@@ -14,6 +14,7 @@ use crate::group::{Entry, State};
 enum Severity {
     NotServed,
     NobodyMayServe,
+    RefusesChanges,
     Degraded,
 }
 
@@ -42,7 +43,14 @@ pub(super) fn of(
         } else if entry.primary.is_none() {
             found.push((Severity::NotServed, *colony, "offline: its next primary is not committed yet".into()));
         }
-        if let Some(text) = degraded(survey, slot) {
+        let least = state.least_in_sync(*colony);
+        if slot.held.len() < least {
+            let have = slot.held.len();
+            let runs = if have == 1 { "runs" } else { "run" };
+            let why = shortage(survey, slot);
+            let text = format!("refuses changes: {have} of at least {least} copies {runs}: {why}");
+            found.push((Severity::RefusesChanges, *colony, text));
+        } else if let Some(text) = degraded(survey, slot) {
             found.push((Severity::Degraded, *colony, text));
         }
     }

@@ -65,7 +65,11 @@ pub(super) enum Command {
     /// Run a host
     Host(Box<HostArgs>),
     /// What the cluster is and what is not as it should be
-    Status,
+    Status {
+        /// End with 3 if the cluster is degraded, with 4 if it refuses clients; with 0 only if it is healthy
+        #[arg(long)]
+        check: bool,
+    },
     /// The hosts
     Hosts,
     /// Where the colonies live
@@ -183,9 +187,31 @@ pub(super) struct HostArgs {
     /// The component of the placement plugin
     #[arg(long, value_name = "FILE")]
     pub(super) placement_plugin: Option<PathBuf>,
+    /// Where it answers /healthz, /readyz and /metrics by HTTP, such as 127.0.0.1:7480 [default: nowhere]
+    #[arg(long, visible_alias = "admin-listen", value_name = "ADDR")]
+    pub(super) admin: Option<SocketAddr>,
+    /// Let --admin be an address that other machines reach: whoever does may read the metrics
+    #[arg(long)]
+    pub(super) admin_public: bool,
+    /// How the log is written, one line an event
+    #[arg(long, value_enum, value_name = "FORM", env = "COLONY_LOG_FORMAT", hide_env_values = true,
+          default_value_t = LogFormat::Text)]
+    pub(super) log_format: LogFormat,
+    /// What is logged, such as info,quinn=debug; goes before the variable COLONY_LOG
+    #[arg(long, value_name = "FILTER")]
+    pub(super) log: Option<String>,
     /// Print the settings that hold, as a host.toml, and run nothing
     #[arg(long)]
     pub(super) print_config: bool,
+}
+
+/// How a host's log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// A JSON object a line
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -322,6 +348,9 @@ pub(super) enum SessionCommand {
     List {
         #[command(flatten)]
         carriers: Carriers,
+        /// Show the keys: whoever has a key can use its session
+        #[arg(long)]
+        keys: bool,
     },
     /// End all sessions that carry a tag; needs the admin right
     Revoke {

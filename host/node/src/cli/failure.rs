@@ -55,6 +55,12 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// What was checked is not as it should be; the answer has said what.
+    #[error("not healthy")]
+    Checked {
+        /// What to end with.
+        code: u8,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Output(#[source] io::Error),
@@ -73,6 +79,7 @@ impl Failure {
     /// Tells people, in one line, and says with which code to end.
     pub(super) fn report(&self) -> ExitCode {
         match self {
+            Self::Checked { code } => return ExitCode::from(*code),
             // Whoever reads the answer has read enough, as `head` does.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             _ => eprintln!("colony: {}", self.line()),

@@ -2,7 +2,7 @@
 //!
 //! Every command answers on the standard output, for people or with `--json` for programs, and says on the error
 //! stream in one line what went wrong, why, and what to do. Exit codes: 0 done, 1 refused or failed, 2 wrong
-//! usage.
+//! usage; of `status --check` also 3 degraded, 4 failing.
 
 mod args;
 mod cert;
@@ -16,8 +16,10 @@ mod output;
 mod session;
 mod sessions;
 mod stale;
+mod status;
 mod table;
 mod text;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -32,7 +34,7 @@ use output::Output;
 #[must_use]
 pub fn main() -> ExitCode {
     // Help and wrong usage end here, with clap's words and codes 0 and 2.
-    let line = CommandLine::parse();
+    let line = CommandLine::try_parse().unwrap_or_else(|error| usage::without_misleading_tips(error).exit());
     match run(line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
@@ -41,13 +43,15 @@ pub fn main() -> ExitCode {
 
 fn run(line: CommandLine) -> Result<(), Failure> {
     let CommandLine { command, common } = line;
-    logging::start(matches!(command, Command::Host(_)))?;
+    if !matches!(command, Command::Host(_)) {
+        logging::start_command()?;
+    }
     let output = Output::new(common.json);
     match command {
         Command::Cert(command) => cert::run(command, output),
         Command::Host(args) => host::run(args, common.certs, output),
         Command::Demo(args) => runtime()?.block_on(crate::demo::run(args.into(), output.json)).map_err(Failure::from),
-        Command::Status => cluster::status(&common, output),
+        Command::Status { check } => status::run(&common, check, output),
         Command::Hosts => cluster::hosts(&common, output),
         Command::Colonies { of } => cluster::colonies(&common, of, output),
         Command::AcceptStale { namespace, bucket, host, empty } => {

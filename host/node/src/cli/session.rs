@@ -66,7 +66,7 @@ pub(super) fn run(command: SessionCommand, common: &Common, output: Output) -> R
             saved(call("end the session", &which, common, delete)?, output)
         }
         SessionCommand::Watch { which, count } => watch::run(&which, count, common, output),
-        SessionCommand::List { carriers } => sessions::list(&carriers, common, output),
+        SessionCommand::List { carriers, keys } => sessions::list(&carriers, keys, common, output),
         SessionCommand::Revoke { carriers } => sessions::revoke(&carriers, common, output),
     }
 }

@@ -11,13 +11,13 @@ use super::session::millis;
 use super::table::Table;
 use super::text::{bytes_json, duration, printable, version};
 
-pub(super) fn list(carriers: &Carriers, common: &Common, output: Output) -> Result<(), Failure> {
+pub(super) fn list(carriers: &Carriers, keys: bool, common: &Common, output: Output) -> Result<(), Failure> {
     let (name, value) = &carriers.tag;
     let found = with_client(common, async |client: Client| {
         let found = client.namespace(&carriers.namespace).tagged(name, value).await;
         found.map_err(|source| Failure::Call { doing: "list the sessions", source })
     })?;
-    output.list(found.iter().map(one_json), || table(&found))
+    output.list(found.iter().map(one_json), || table(&found, keys))
 }
 
 pub(super) fn revoke(carriers: &Carriers, common: &Common, output: Output) -> Result<(), Failure> {
@@ -42,15 +42,17 @@ fn one_json(one: &Tagged) -> Value {
     })
 }
 
-/// A key is what lets its holder use the session, so people get a short reference only.
-fn table(found: &[Tagged]) -> String {
-    let mut table = Table::new(&["SESSION", "VERSION", "EXPIRES", "SERVED BY"]);
+/// A key is what lets its holder use the session, so people get a short reference only, unless they ask for keys.
+fn table(found: &[Tagged], keys: bool) -> String {
+    let mut table = Table::new(&[if keys { "KEY" } else { "SESSION" }, "VERSION", "EXPIRES", "SERVED BY"]);
     for one in found {
         let expires =
             one.expires_in.map_or_else(|| "never".to_owned(), |left| format!("in {}", duration(millis(left))));
-        table.row([one.key.to_string(), version(one.version), expires, printable(&one.served_by)]);
+        let name = if keys { printable(&String::from_utf8_lossy(one.key.as_bytes())) } else { one.key.to_string() };
+        table.row([name, version(one.version), expires, printable(&one.served_by)]);
     }
-    table.text()
+    let hint = if keys || found.is_empty() { "" } else { "the keys are shown with --keys or --json\n" };
+    table.text() + hint
 }
 
 #[cfg(test)]
@@ -65,7 +67,12 @@ mod tests {
         let key = Key::new("a-bearer-token").unwrap();
         let one = Tagged { key, version: at, life: at, expires_in: None, written_at: 7, served_by: "h1".into() };
         assert_eq!(one_json(&one)["key"], "a-bearer-token");
-        let text = table(&[one]);
+        let found = [one];
+        let text = table(&found, false);
         assert!(text.contains("session#") && text.contains("never") && !text.contains("bearer"), "{text}");
+        assert!(text.ends_with("\nthe keys are shown with --keys or --json\n"), "{text}");
+        let text = table(&found, true);
+        assert!(text.contains("\na-bearer-token  ") && !text.contains("session#"), "{text}");
+        assert!(!table(&[], false).contains("--keys"), "there is none to show");
     }
 }

@@ -29,6 +29,11 @@ pub(super) fn run(wanted: &Wanted, common: &Common, output: Output) -> Result<()
         let stale = copies(&client, "list the stale copies", look).await?;
         let Some(host) = host else { return Ok(stale) };
         if !empty && !stale.copies.iter().any(|copy| copy.host == *host) {
+            let up = hosts_up(&client).await?;
+            if !up.contains(host) {
+                let (host, up) = (printable(host), up.join(", "));
+                return Err(Failure::Usage(format!("no host named {host} is up; up are {}", printable(&up))));
+            }
             let why = format!("host {} holds no copy of {title}: with --empty it begins empty there", printable(host));
             return Err(Failure::Usage(why));
         }
@@ -36,6 +41,16 @@ pub(super) fn run(wanted: &Wanted, common: &Common, output: Output) -> Result<()
         copies(&client, "accept the stale copy", accept).await
     })?;
     output.answer(|| to_json(&stale, host.as_deref()), || to_text(&title, &stale, host.as_deref()))
+}
+
+/// Names of the hosts that are up.
+async fn hosts_up(client: &Client) -> Result<Vec<String>, Failure> {
+    let status = ask(client, "read the cluster's state", AdminRequest::Status, |reply| match reply {
+        AdminReply::Status(status) => Some(status),
+        _ => None,
+    });
+    let hosts = status.await?.hosts.into_iter().filter(|host| host.state == "up");
+    Ok(hosts.map(|host| host.name).collect())
 }
 
 async fn copies(client: &Client, doing: &'static str, request: AdminRequest) -> Result<StaleCopies, Failure> {

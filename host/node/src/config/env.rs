@@ -7,8 +7,8 @@ use super::{ConfigError, Layer, TlsSource, ValueError, values};
 
 impl Layer {
     /// What the `COLONY_*` variables say: `COLONY_NAME`, `COLONY_LISTEN`, `COLONY_ADVERTISE`, `COLONY_SEEDS` and
-    /// `COLONY_LABELS` (each a list with commas), `COLONY_SHARDS`, `COLONY_DATA_DIR`, `COLONY_CERTS`. An empty one
-    /// counts as absent.
+    /// `COLONY_LABELS` (each a list with commas), `COLONY_SHARDS`, `COLONY_DATA_DIR`, `COLONY_CERTS`,
+    /// `COLONY_ADMIN`. An empty one counts as absent.
     ///
     /// # Errors
     /// [`ConfigError::Variable`] names the variable.
@@ -25,6 +25,7 @@ impl Layer {
             advertise: parsed("COLONY_ADVERTISE", text, values::address)?,
             seeds: parsed("COLONY_SEEDS", text, |list| values::seeds(list.split(',')))?,
             shards: parsed("COLONY_SHARDS", text, values::shards)?,
+            admin_listen: parsed("COLONY_ADMIN", text, values::address)?,
             labels: parsed("COLONY_LABELS", text, labels)?.unwrap_or_default(),
             data_dir: set("COLONY_DATA_DIR").map(Into::into),
             tls: set("COLONY_CERTS").map(|dir| TlsSource::Dir(dir.into())),
@@ -67,6 +68,7 @@ mod tests {
             ("COLONY_DATA_DIR", "/data"),
             ("COLONY_CERTS", "/certs"),
             ("COLONY_LABELS", "zone=a,rack=r1"),
+            ("COLONY_ADMIN", "127.0.0.1:7480"),
         ])
         .unwrap();
         assert_eq!(layer.name.as_deref(), Some("h1"));
@@ -76,6 +78,7 @@ mod tests {
         assert_eq!(layer.shards, Some(3));
         assert_eq!(layer.data_dir.as_deref(), Some(Path::new("/data")));
         assert_eq!(layer.tls, Some(TlsSource::Dir("/certs".into())));
+        assert_eq!(layer.admin_listen.map(|it| it.port()), Some(7480));
         assert_eq!(layer.labels.get("rack").map(String::as_str), Some("r1"));
         assert_eq!(layer.labels.len(), 2);
     }
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_variable() {
-        for name in ["COLONY_NAME", "COLONY_LISTEN", "COLONY_SEEDS", "COLONY_SHARDS", "COLONY_LABELS"] {
+        for name in ["COLONY_NAME", "COLONY_LISTEN", "COLONY_SEEDS", "COLONY_SHARDS", "COLONY_LABELS", "COLONY_ADMIN"] {
             let error = layer(&[(name, "No Such")]).unwrap_err();
             assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
         }

@@ -70,6 +70,15 @@ pub enum ConfigError {
         /// The last port that leaves room.
         last: u16,
     },
+    /// The admin port would be open to other machines, and nobody said that it may.
+    #[error(
+        "[admin] listen = {address}: whoever reaches this address may read the metrics; take one of loopback, or \
+         set public = true (--admin-public) if that is meant"
+    )]
+    AdminPublic {
+        /// The address.
+        address: SocketAddr,
+    },
     /// All layers together have too many labels.
     #[error("labels: {0}")]
     Labels(#[source] ValueError),

@@ -36,6 +36,16 @@ struct HostToml {
     tls: Option<TlsToml>,
     #[serde(default)]
     plugins: PluginsToml,
+    #[serde(default)]
+    admin: AdminToml,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminToml {
+    #[serde(default, deserialize_with = "address")]
+    listen: Option<SocketAddr>,
+    public: Option<bool>,
 }
 
 #[derive(serde::Deserialize)]
@@ -98,6 +108,8 @@ impl Layer {
             labels: toml.labels,
             merge_plugins: toml.plugins.merge.into_iter().map(|(name, file)| (name, base.join(file))).collect(),
             placement_plugin: toml.plugins.placement.map(|file| base.join(file)),
+            admin_listen: toml.admin.listen,
+            admin_public: toml.admin.public,
         })
     }
 }
@@ -224,6 +236,9 @@ mod tests {
             [plugins]
             placement = "spread.wasm"
             merge = { cart = "cart.wasm" }
+            [admin]
+            listen = "127.0.0.1:7480"
+            public = false
             "#,
         )
         .unwrap();
@@ -243,6 +258,8 @@ mod tests {
             labels: [("zone".to_owned(), "a".to_owned())].into(),
             merge_plugins: [("cart".to_owned(), "/etc/colony/cart.wasm".into())].into(),
             placement_plugin: Some("/etc/colony/spread.wasm".into()),
+            admin_listen: "127.0.0.1:7480".parse().ok(),
+            admin_public: Some(false),
         };
         assert_eq!(layer, expected);
     }
@@ -274,7 +291,7 @@ mod tests {
         assert_error(
             "a = 1\nshards = 65",
             "1: unknown key \"a\"; the keys here are name, listen, advertise, \
-             bootstrap, seeds, shards, data_dir, certs, labels, tls, plugins",
+             bootstrap, seeds, shards, data_dir, certs, labels, tls, plugins, admin",
         );
         assert_error("shards = 65", "1: shards: 65 shards; a host has at most 64, 0 is one a core");
     }

@@ -30,6 +30,10 @@ pub struct Layer {
     pub merge_plugins: BTreeMap<String, PathBuf>,
     /// Component of the placement plugin.
     pub placement_plugin: Option<PathBuf>,
+    /// Where its admin port is.
+    pub admin_listen: Option<SocketAddr>,
+    /// Whether other machines may reach that.
+    pub admin_public: Option<bool>,
 }
 
 /// Where the certificate of a host is.
@@ -58,6 +62,8 @@ impl Layer {
             labels: united(self.labels, below.labels),
             merge_plugins: united(self.merge_plugins, below.merge_plugins),
             placement_plugin: self.placement_plugin.or(below.placement_plugin),
+            admin_listen: self.admin_listen.or(below.admin_listen),
+            admin_public: self.admin_public.or(below.admin_public),
         }
     }
 }

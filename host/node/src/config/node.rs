@@ -51,6 +51,19 @@ pub struct NodeConfig {
     pub tls: TlsFiles,
     /// Its plugins. The same on all hosts, since any host may come to merge or place.
     pub plugins: PluginsConfig,
+    /// Its admin port. Default: none.
+    pub admin: AdminConfig,
+}
+
+/// The port for health probes and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it answers `/healthz`, `/readyz` and `/metrics` by HTTP, such as 127.0.0.1:7480. Only loopback, unless
+    /// [`public`](Self::public). Default: none, there is no such port.
+    pub listen: Option<SocketAddr>,
+    /// Whether `listen` may be an address that other machines reach. Nothing can be changed there, but whoever
+    /// reaches it reads the names of hosts, namespaces and plugins, and how much is going on. Default off.
+    pub public: bool,
 }
 
 /// The files of a host's certificate, all PEM.
@@ -100,6 +113,10 @@ impl NodeConfig {
         check_ports("listen", listen, shard_count(shards))?;
         check_reachable(listen, layer.advertise, shard_count(shards))?;
         check_labels(&layer.labels).map_err(ConfigError::Labels)?;
+        let admin = AdminConfig { listen: layer.admin_listen, public: layer.admin_public.unwrap_or(false) };
+        if let Some(address) = admin.listen.filter(|address| !address.ip().is_loopback() && !admin.public) {
+            return Err(ConfigError::AdminPublic { address });
+        }
         let tls = match layer.tls {
             Some(TlsSource::Files(files)) => files,
             Some(TlsSource::Dir(dir)) => TlsFiles::in_dir(&dir, &name),
@@ -116,6 +133,7 @@ impl NodeConfig {
             labels: layer.labels,
             tls,
             plugins: PluginsConfig { merge: layer.merge_plugins, placement: layer.placement_plugin },
+            admin,
         })
     }
 
@@ -222,6 +240,19 @@ mod tests {
         for bad in ["127.0.0.1:65532", "127.0.0.1:65535", "127.0.0.1:0"] {
             assert!(matches!(at(bad, None), Err(ConfigError::Port { last: 65531, .. })), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_admin_port_is_public_only_by_name() {
+        let at = |listen: &str, public| {
+            let admin_listen = Some(listen.parse().unwrap());
+            NodeConfig::parse(Layer { admin_listen, admin_public: public, ..bootstrapped() })
+        };
+        assert_eq!(at("127.0.0.1:7480", None).unwrap().admin.listen.map(|it| it.port()), Some(7480));
+        assert!(matches!(at("0.0.0.0:7480", None), Err(ConfigError::AdminPublic { .. })));
+        assert!(matches!(at("10.0.0.1:7480", Some(false)), Err(ConfigError::AdminPublic { .. })));
+        assert!(at("0.0.0.0:7480", Some(true)).unwrap().admin.public);
+        assert_eq!(NodeConfig::parse(bootstrapped()).unwrap().admin, AdminConfig::default());
     }
 
     #[test]

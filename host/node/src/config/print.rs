@@ -23,6 +23,14 @@ struct Printed<'a> {
     labels: &'a BTreeMap<String, String>,
     tls: PrintedTls,
     plugins: PrintedPlugins<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<PrintedAdmin>,
+}
+
+#[derive(Serialize)]
+struct PrintedAdmin {
+    listen: SocketAddr,
+    public: bool,
 }
 
 #[derive(Serialize)]
@@ -60,6 +68,7 @@ impl<'a> From<&'a NodeConfig> for Printed<'a> {
                 placement: config.plugins.placement.as_deref().map(absolute),
                 merge: config.plugins.merge.iter().map(|(name, file)| (name.as_str(), absolute(file))).collect(),
             },
+            admin: config.admin.listen.map(|listen| PrintedAdmin { listen, public: config.admin.public }),
         }
     }
 }
@@ -112,6 +121,8 @@ mod tests {
             labels: [("zone".to_owned(), "a \"quoted\" one".to_owned())].into(),
             merge_plugins: [("cart".to_owned(), "/p/cart.wasm".into())].into(),
             placement_plugin: Some("/p/spread.wasm".into()),
+            admin_listen: "0.0.0.0:7480".parse().ok(),
+            admin_public: Some(true),
         };
         let config = NodeConfig::parse(full).unwrap();
         assert_eq!(reread(&config), config);

@@ -26,6 +26,14 @@ pub enum HostError {
     /// The TCP port of the sentinel cannot be had.
     #[error(transparent)]
     Sentinel(#[from] colony_link::sentinel::ListenError),
+    /// The admin port cannot be had.
+    #[error("the admin port {address} cannot be had: {why}")]
+    Admin {
+        /// Its address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        why: String,
+    },
     /// The shards' ports would exceed the last port.
     #[error("port {port} leaves no room for the shards' ports after it: choose a lower one")]
     NoPortsLeft {

@@ -2,7 +2,7 @@
 //!
 //! One control runtime holds the group's Raft, watches the other hosts, admits and leads; every shard is a
 //! thread of its own with its own QUIC endpoint and its own colonies. The two meet in one value, the newest
-//! group state, and in two queues: proposals up, orders down.
+//! group state, and in two queues: proposals up, orders down. `seen` shows both to the outside.
 //!
 //! ```text
 //!                control runtime                                   shard thread i
@@ -16,6 +16,7 @@ mod clock;
 mod control;
 mod error;
 mod plugins;
+mod seen;
 mod shard;
 pub mod surroundings;
 
@@ -60,6 +61,10 @@ pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> 
     let plugins = Arc::new(Plugins::load(&config.plugins)?);
     let transport = surroundings.bind(config.listen)?;
     let sentinel = surroundings.sentinels().listen(config.listen, config.name.clone().into()).await?;
+    let admin = match config.admin.listen {
+        Some(address) => Some(seen::AdminListener::bind(address).await?),
+        None => None,
+    };
 
     let start = StartId(surroundings.random()?);
     let fresh = RaftId(surroundings.random()?);
@@ -102,7 +107,7 @@ pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> 
     tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
 
     let control = Control::new(config, member, surroundings, clock, transport, calls, group, plugins, view, threads);
-    control.run(sentinel, proposed, asked).await
+    control.run(sentinel, admin, proposed, asked).await
 }
 
 fn shard_port(port: u16, index: u16) -> Result<u16, HostError> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use colony_core::merge::{Conflict, Resolution, built_in};
 use colony_core::placement::{Even, Placement, Request, Score, Silent};
-use colony_wasm::{Limits, MergePlugin, PlacementPlugin, Runtime};
+use colony_wasm::{Limits, MergePlugin, PlacementPlugin, PluginError, Runtime};
 use colony_wire::admin::MergeBy;
 
 use super::HostError;
+use super::seen::PluginMeters;
 use crate::config::PluginsConfig;
 
 /// Plugins named in the configuration are compiled before the host serves anybody, and whoever wrote the
@@ -19,7 +20,7 @@ const COMPILE_TIME: Duration = Duration::from_secs(60);
 
 /// What users' plugins decide on this host.
 pub(super) struct Plugins {
-    merge: BTreeMap<String, MergePlugin>,
+    merge: BTreeMap<String, (MergePlugin, PluginMeters)>,
     placement: Option<PlacementPlugin>,
 }
 
@@ -36,7 +37,7 @@ impl Plugins {
         let mut merge = BTreeMap::new();
         for (name, path) in &config.merge {
             let plugin = runtime.load_merge_file(path).map_err(|error| failed(name, path, error))?;
-            merge.insert(name.clone(), plugin);
+            merge.insert(name.clone(), (plugin, PluginMeters::default()));
         }
         let placement = config.placement.as_ref();
         let placement = placement
@@ -50,15 +51,46 @@ impl Plugins {
         self.merge.keys().map(String::as_str)
     }
 
+    /// What each merge plugin was asked, and what came of it.
+    pub(super) fn meters(&self) -> impl Iterator<Item = (&str, &PluginMeters)> {
+        self.merge.iter().map(|(name, (_, meters))| (name.as_str(), meters))
+    }
+
+    /// The same of one of them.
+    pub(super) fn meters_of(&self, name: &str) -> Option<&PluginMeters> {
+        self.merge.get(name).map(|(_, meters)| meters)
+    }
+
     /// Decides a conflict. Blocks while a plugin runs.
     pub(super) fn merge(&self, by: &MergeBy, conflict: &Conflict) -> Result<Resolution, String> {
         match by {
             MergeBy::LastWrite => Ok(built_in(conflict)),
             MergeBy::Plugin(name) => match self.merge.get(name) {
-                Some(plugin) => plugin.merge(conflict).map_err(|error| error.to_string()),
+                Some((plugin, meters)) => {
+                    meters.calls.inc();
+                    plugin.merge(conflict).map_err(|error| {
+                        if is_trap(&error) { &meters.traps } else { &meters.refusals }.inc();
+                        error.to_string()
+                    })
+                }
                 None => Err(format!("merge plugin {name} is not loaded on this host")),
             },
         }
+    }
+}
+
+/// Whether the call ended for what the plugin did, and not for what it said.
+fn is_trap(error: &PluginError) -> bool {
+    match error {
+        PluginError::OutOfFuel { .. }
+        | PluginError::TooSlow { .. }
+        | PluginError::OutOfMemory { .. }
+        | PluginError::Trap { .. }
+        | PluginError::AnswerTooLarge { .. } => true,
+        PluginError::Refused { .. }
+        | PluginError::Quarantine { .. }
+        | PluginError::QuestionTooLarge { .. }
+        | PluginError::Malformed { .. } => false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
-    StaleCopies, StaleCopy,
+    Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -454,19 +454,28 @@ fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             copies,
         },
     );
-    (any::<(u128, u128, u64, u32, u32)>(), (NAME, of(NAME)), vec(host, 0..3), vec(TEXT, 0..3)).prop_map(
-        |((cluster, lineage, revision, colonies, served), (answered_by, leader), hosts, problems)| ClusterStatus {
+    let severity = any::<bool>().prop_map(|fails| if fails { Severity::Failing } else { Severity::Degraded });
+    let problem = (severity, of(NAME), vec(any::<u32>(), 0..3), TEXT)
+        .prop_map(|(severity, namespace, buckets, text)| Problem { severity, namespace, buckets, text });
+    let words = (vec(problem, 0..3), vec(TEXT, 0..3));
+    let numbers = any::<(u128, u128, u64, u64, u32, u32)>();
+    (numbers, (NAME, of(NAME)), vec(host, 0..3), words).prop_map(|(numbers, (answered_by, leader), hosts, words)| {
+        let (cluster, lineage, revision, leaderless_ms, colonies, served) = numbers;
+        let (problems, under_way) = words;
+        ClusterStatus {
             cluster: ClusterId(cluster),
             lineage: LineageId(lineage),
             revision: Revision(revision),
             answered_by,
             leader,
+            leaderless_ms,
             hosts,
             colonies,
             served,
             problems,
-        },
-    )
+            under_way,
+        }
+    })
 }
 
 pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
-    StaleCopies, StaleCopy,
+    Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -453,6 +453,7 @@ fn cluster_status() -> ClusterStatus {
         revision: Revision(13),
         answered_by: "h1".to_owned(),
         leader: Some("h2".to_owned()),
+        leaderless_ms: 0,
         hosts: vec![HostStatus {
             name: "h1".to_owned(),
             start: StartId(0x51),
@@ -466,7 +467,13 @@ fn cluster_status() -> ClusterStatus {
         }],
         colonies: 128,
         served: 127,
-        problems: vec!["cart/17 is offline".to_owned()],
+        problems: vec![Problem {
+            severity: Severity::Failing,
+            namespace: Some("cart".to_owned()),
+            buckets: vec![17],
+            text: "offline".to_owned(),
+        }],
+        under_way: vec!["h3 catches up".to_owned()],
     }
 }
 

@@ -8,13 +8,14 @@ use colony_core::placement::{Even, Planner};
 use colony_link::PeerIdentity;
 use colony_raft::ProposeError;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, Policy,
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, Policy, Problem,
 };
 use colony_wire::client::{RouteHost, RouteNamespace, Routes};
+use colony_wire::limits::MAX_PROBLEMS;
 use colony_wire::{ColonyId, StartId};
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, stale};
+use super::{Control, problems, stale};
 use crate::host::plugins::ByPlugin;
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
@@ -107,24 +108,25 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
         primaries: count(&|entry| entry.primary == Some(member.start)),
         copies: count(&|entry| entry.is_in_sync(member.start)),
     });
-    let named = |(colony, problem): (ColonyId, String)| {
-        let space = state.namespaces.get(&colony.namespace).map_or("?", |space| space.name.as_str());
-        format!("{space}/{}: {problem}", colony.bucket)
-    };
-    let mut problems: Vec<String> = Planner::new(state, &Even).problems().into_iter().map(named).collect();
-    if leader.is_none() {
-        problems.insert(0, "the group has no leader that this host knows of".to_owned());
-    }
+    let leaderless = control.leaderless_for();
+    let found = problems::of_colonies(state).into_iter().chain(problems::of_hosts(state));
+    let mut problems: Vec<Problem> = found.chain(problems::of_group(state, &voters, leaderless)).collect();
+    problems.sort_by_key(|problem| problem.severity);
+    problems.truncate(MAX_PROBLEMS);
+    let mut under_way = problems::under_way(state);
+    under_way.truncate(MAX_PROBLEMS);
     ClusterStatus {
         cluster: state.cluster,
         lineage: state.lineage,
         revision: state.revision,
         answered_by: control.own().name,
         leader,
+        leaderless_ms: u64::try_from(leaderless.as_millis()).unwrap_or(u64::MAX),
         hosts: hosts.collect(),
         colonies: count(&|_| true),
         served: count(&|entry| entry.primary.is_some()),
         problems,
+        under_way,
     }
 }
 

@@ -7,16 +7,19 @@
 //!   join.rs       founding and joining                                 undead.rs       coming back after Dead
 //!   reads.rs      linearizable reads of the table                      stale.rs        what is left of a lost colony
 //!   watching.rs   beacons, sentinels, probes, accusations              leader.rs       what the leader does
+//!   sight.rs      what the admin port may look at                      problems.rs     what is wrong, for people
 //! ```
 
 mod admin;
 mod calls;
 mod join;
 mod leader;
+mod problems;
 mod propose;
 mod raft_dialer;
 mod reads;
 mod serve;
+mod sight;
 mod stale;
 mod undead;
 mod view;
@@ -36,10 +39,12 @@ use tokio::task::JoinSet;
 
 pub(super) use self::calls::Calls;
 pub(super) use self::raft_dialer::RaftDialer;
+pub(super) use self::sight::Sight;
 
 use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
+use super::seen::{self, AdminListener, Journal, ShardMeters};
 use super::shard::{Order, Question, ShardThread};
 use super::surroundings::Surroundings;
 use crate::config::NodeConfig;
@@ -68,6 +73,9 @@ pub(super) struct Control {
     orders: Vec<mpsc::Sender<Order>>,
     shards: Mutex<Vec<ShardThread>>,
     watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
+    meters: Vec<Arc<ShardMeters>>,
+    journal: Arc<Journal>,
+    noticed: Mutex<sight::Noticed>,
 }
 
 impl Control {
@@ -99,6 +107,9 @@ impl Control {
             jury: Mutex::new(Jury::new(colony_core::watch::Config::default())),
             evidence,
             orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
+            meters: shards.iter().map(|shard| shard.meters.clone()).collect(),
+            journal: Arc::default(),
+            noticed: Mutex::default(),
             shards: Mutex::new(shards),
             watched: Mutex::new(Some(watched)),
         })
@@ -108,6 +119,7 @@ impl Control {
     pub(super) async fn run(
         self: Arc<Self>,
         sentinel: SentinelListener,
+        admin: Option<AdminListener>,
         mut proposals: mpsc::Receiver<Command>,
         questions: mpsc::Receiver<Question>,
     ) -> Result<(), HostError> {
@@ -118,6 +130,10 @@ impl Control {
         tasks.spawn(watching::run(self.clone(), sentinel));
         tasks.spawn(leader::run(self.clone()));
         tasks.spawn(reads::answer_shards(self.clone(), questions));
+        tasks.spawn(sight::keep(self.clone()));
+        if let Some(admin) = admin {
+            tasks.spawn(seen::serve(self.clone(), admin));
+        }
         let this = self.clone();
         tasks.spawn(async move {
             let places = Arc::new(Semaphore::new(PROPOSING));

@@ -54,7 +54,9 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
 fn lost_colony<'a>(state: &'a State, namespace: &str, bucket: u32) -> Result<(ColonyId, &'a Entry), String> {
     let (id, _) = state.namespace(namespace).ok_or_else(|| format!("there is no namespace {namespace}"))?;
     let colony = ColonyId { namespace: id, bucket };
-    let entry = state.table.get(&colony).ok_or_else(|| format!("namespace {namespace} has no bucket {bucket}"))?;
+    let last = state.policy(colony).map_or(0, |policy| policy.buckets.saturating_sub(1));
+    let entry = state.table.get(&colony);
+    let entry = entry.ok_or_else(|| format!("namespace {namespace} has the buckets 0 to {last}, and no {bucket}"))?;
     if entry.primary.is_some() || entry.in_sync.iter().any(|start| state.is_up(*start)) {
         return Err(format!("{namespace}/{bucket} has a copy in sync that runs: nothing is lost, nothing is accepted"));
     }
@@ -67,14 +69,15 @@ fn name(state: &State, start: colony_wire::StartId) -> String {
 
 async fn accept(control: &Control, state: &State, colony: ColonyId, host: &str, stale: StaleCopies) -> AdminReply {
     let Some(member) = state.up().find(|member| member.name == host) else {
-        return refused(format!("no host named {host} is up"), false);
+        let up: Vec<&str> = state.up().map(|member| member.name.as_str()).collect();
+        return refused(format!("no host named {host} is up; up are {}", up.join(", ")), false);
     };
     let Some(entry) = state.table.get(&colony) else { return refused("there is no such colony", false) };
     let Ok(lineage) = control.surroundings.random_u128() else {
         return refused("the system gives no random numbers", true);
     };
     let command = Command::AcceptStale { colony, cfg: entry.cfg, to: member.start, lineage: LineageId(lineage) };
-    tracing::warn!(%colony, %host, lost = ?stale.lost, "an operator lets a colony go on from a stale copy");
+    tracing::warn!(%colony, reign = %entry.reign, %host, lost = ?stale.lost, "an operator lets a colony go on from a stale copy");
     match control.group.propose(&command, COMMIT_WITHIN).await {
         Ok(Outcome::Applied) => AdminReply::Accepted(stale),
         Ok(Outcome::Refused(why)) => refused(why.to_string(), false),

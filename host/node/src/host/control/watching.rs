@@ -177,6 +177,7 @@ impl Watcher {
                 }
             }
             Output::Probe { peer } => {
+                self.control.journal.probes.inc();
                 if let Some(member) = self.state.members.get(&peer) {
                     tokio::spawn(probe(self.control.clone(), member.clone(), self.config.probe_within));
                 }
@@ -189,6 +190,7 @@ impl Watcher {
             Output::LinkMended { peer } => tracing::info!(name = %self.name(peer), "answers this host again"),
             Output::Accuse { accused } => {
                 tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
+                self.control.journal.accusations.inc();
                 let (control, me) = (self.control.clone(), self.me);
                 if let Ok(place) = self.accusing.clone().try_acquire_owned() {
                     tokio::spawn(async move {

@@ -6,19 +6,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use colony_core::Time;
 use colony_core::colony::{Caller, Input, Output, Replica, Settings, Shard, Space};
 use colony_core::group::State;
 use colony_link::{FrameSender, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::HeldCopy;
 use colony_wire::peer::PeerMessage;
-use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, StartId};
+use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, Reign, StartId};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::links::Links;
 use super::merges::{Merges, Question};
+use super::tally::Tally;
 use super::{KeptCopies, Order, Seat, serve};
+use crate::host::seen::{Glance, Kind, ShardMeters};
 
 /// Calls without an answer at a time; beyond it a client is refused as busy.
 const CALLS: usize = 65_536;
@@ -40,12 +43,15 @@ pub(super) struct Actor {
     last_caller: u64,
     merges: Merges,
     outputs: Vec<Output>,
+    pub(super) tally: Tally,
 }
 
-/// Where the answer of a call goes.
+/// Where the answer of a call goes, what was asked, and when.
 struct Call {
     stream: FrameSender,
     number: u64,
+    kind: Kind,
+    since: Time,
 }
 
 /// The actor as its thread's tasks hold it.
@@ -53,12 +59,18 @@ pub(super) type Shared = Rc<RefCell<Actor>>;
 
 impl Actor {
     /// Serves until the control runtime drops its end.
-    pub(super) async fn run(seat: Seat, transport: Arc<dyn Transport>, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(
+        seat: Seat,
+        meters: Arc<ShardMeters>,
+        transport: Arc<dyn Transport>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
         let (answers, mut answered) = mpsc::channel(MERGE_ANSWERS);
         let settings = Settings::default();
         let mut view = seat.view.clone();
         let merges = Merges::start(seat.plugins.clone(), answers);
         let links = Links::new(transport.clone());
+        let tally = Tally::new(meters, seat.plugins.clone());
         let actor: Shared = Rc::new(RefCell::new(Self {
             seat,
             shard: None,
@@ -70,6 +82,7 @@ impl Actor {
             last_caller: 0,
             merges,
             outputs: Vec::new(),
+            tally,
         }));
         tokio::task::spawn_local(serve::accept(actor.clone(), transport.clone()));
         let mut ticks = tokio::time::interval(settings.tick);
@@ -102,25 +115,32 @@ impl Actor {
     /// One input into the core, and what comes of it out.
     fn handle(actor: &Shared, input: Input) {
         let mut this = actor.borrow_mut();
+        let this = &mut *this;
         let now = this.seat.clock.now();
         let mut outputs = std::mem::take(&mut this.outputs);
-        if let Some((_, shard)) = &mut this.shard {
-            shard.handle(now, input, &mut outputs);
-        }
+        let Some((_, shard)) = &mut this.shard else { return };
+        let concern = this.tally.before(&input, shard);
+        shard.handle(now, input, &mut outputs);
+        this.tally.after(now.mono, &concern, shard);
         for output in outputs.drain(..) {
-            this.carry_out(actor, output);
+            this.tally.output(&concern, &output);
+            this.carry_out(actor, concern.colony, output);
         }
         this.outputs = outputs;
     }
 
-    fn carry_out(&mut self, actor: &Shared, output: Output) {
+    /// `about` is the colony that the input was about.
+    fn carry_out(&mut self, actor: &Shared, about: Option<ColonyId>, output: Output) {
         match output {
             Output::Send { to, lane, message } => {
                 let Some(member) = self.state.members.get(&to) else { return };
                 let shard = message.colony.shard(member.shards);
                 match message.to_frame(0) {
                     Ok(frame) => self.links.send(actor, member, shard, lane, frame),
-                    Err(error) => tracing::error!(colony = %message.colony, %error, "a message to a peer was not sent"),
+                    Err(error) => {
+                        let (colony, reign) = (message.colony, self.reign(message.colony));
+                        tracing::error!(%colony, %reign, peer = %member.name, %error, "a message to a peer was not sent");
+                    }
                 }
             }
             Output::Reply { to, reply } => self.reply(to, &reply),
@@ -136,25 +156,35 @@ impl Actor {
                 }
             }
             Output::Merge { ticket, colony, by, conflict } => {
-                tracing::debug!(%colony, attributes = conflict.attributes.len(), "a merge is asked for");
+                let reign = self.reign(colony);
+                tracing::debug!(%colony, %reign, attributes = conflict.attributes.len(), "a merge is asked for");
                 self.merges.ask(Question { ticket, by, conflict });
             }
             Output::ExpiryHeld { colony, held } => {
-                tracing::warn!(%colony, held, "sessions came due while nobody could use them; they end little by little");
+                let reign = self.reign(colony);
+                tracing::warn!(%colony, %reign, held, "sessions came due while nobody could use them; they end little by little");
             }
             Output::FellBack { ticket, why } => {
-                tracing::warn!(ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
+                let (colony, reign) = (about, about.map(|colony| self.reign(colony)));
+                tracing::warn!(?colony, ?reign, ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
             }
             Output::TooLarge { colony, to, bytes, limit } => {
-                tracing::error!(%colony, peer = %to, bytes, limit, "a state is too large to be copied to a peer");
+                let reign = self.reign(colony);
+                tracing::error!(%colony, %reign, peer = %to, bytes, limit, "a state is too large to be copied to a peer");
             }
             // The table is pushed here as soon as this host has it; there is nothing to fetch it from sooner.
             Output::FetchTable { colony, reign } => tracing::debug!(%colony, %reign, "a newer reign is heard of"),
         }
     }
 
+    /// The reign of a colony as it is known here.
+    fn reign(&self, colony: ColonyId) -> Reign {
+        self.state.table.get(&colony).map(|entry| entry.reign).unwrap_or_default()
+    }
+
     fn reply(&mut self, to: Caller, reply: &Reply) {
         let Some(call) = self.calls.remove(&to) else { return };
+        self.tally.answered(call.kind, call.since, self.seat.clock.now().mono, reply);
         match reply.to_frame(call.number) {
             Ok(frame) => send(&call.stream, frame),
             Err(error) => {
@@ -170,8 +200,10 @@ impl Actor {
 
     /// A client's request came in on this stream.
     pub(super) fn request(actor: &Shared, stream: &FrameSender, number: u64, request: Request) {
+        let kind = Kind::from(&request.body);
         let refusal = {
             let mut this = actor.borrow_mut();
+            this.tally.asked(kind);
             let start = this.shard.as_ref().map_or(this.seat.start, |(_, shard)| shard.start());
             if this.shard.is_none() {
                 Some((start, Refusal::NoColony))
@@ -180,13 +212,15 @@ impl Actor {
             } else {
                 this.last_caller += 1;
                 let caller = Caller(this.last_caller);
-                this.calls.insert(caller, Call { stream: stream.clone(), number });
+                let since = this.seat.clock.now().mono;
+                this.calls.insert(caller, Call { stream: stream.clone(), number, kind, since });
                 drop(this);
                 Self::handle(actor, Input::Request { from: caller, request });
                 None
             }
         };
         if let Some((served_by, refusal)) = refusal {
+            actor.borrow().tally.refused(&refusal);
             let reply = Reply { served_by, seen: None, body: ReplyBody::Refused(refusal) };
             if let Ok(frame) = reply.to_frame(number) {
                 send(stream, frame);
@@ -222,6 +256,11 @@ impl Actor {
         };
         for (colony, entry, space) in changed {
             Self::handle(actor, Input::Table { colony, entry, space });
+        }
+        let mut this = actor.borrow_mut();
+        let Self { tally, shard, .. } = &mut *this;
+        if let Some((_, shard)) = shard {
+            tally.look_through(shard);
         }
     }
 
@@ -272,8 +311,19 @@ impl Actor {
                 let copies = this.shard.as_ref().map(|(_, shard)| held_copies(shard, colony));
                 let _ = answer.send(copies.unwrap_or_default());
             }
+            Order::Glance { after, limit, answer } => {
+                let _ = answer.send(actor.borrow().glance(after, limit));
+            }
             Order::Fate { colony, dead, fate } => Self::handle(actor, Input::Fate { colony, dead, fate }),
         }
+    }
+
+    fn glance(&self, after: Option<ColonyId>, limit: usize) -> Glance {
+        let calls = self.calls.len();
+        let Some((_, shard)) = &self.shard else { return Glance { calls, ..Glance::default() } };
+        let later = shard.replicas().skip_while(|replica| after.is_some_and(|after| replica.colony() <= after));
+        let copies = later.take(limit).map(|replica| (replica.colony(), replica.standing())).collect();
+        Glance { copies, kept: shard.kept().count(), calls }
     }
 
     /// A client's stream is gone: its calls have nobody to answer.

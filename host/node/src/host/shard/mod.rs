@@ -8,6 +8,7 @@ mod actor;
 mod links;
 mod merges;
 mod serve;
+mod tally;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -24,6 +25,7 @@ use self::actor::Actor;
 use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
+use super::seen::{Glance, ShardMeters};
 use super::surroundings::{ShardWork, Surroundings};
 
 /// What a shard thread is given.
@@ -50,6 +52,8 @@ pub(super) enum Order {
     GroupRead { colony: ColonyId, nonce: u64, entry: Option<Entry> },
     /// Which copies of this colony there are.
     Copies(ColonyId, oneshot::Sender<Vec<HeldCopy>>),
+    /// How the shard stands: at most `limit` of its copies, those after `after`.
+    Glance { after: Option<ColonyId>, limit: usize, answer: oneshot::Sender<Glance> },
 }
 
 /// A shard wants to know whether its primary still reigns.
@@ -71,6 +75,8 @@ pub(super) struct KeptCopies {
 pub(super) struct ShardThread {
     pub(super) index: u16,
     pub(super) orders: mpsc::Sender<Order>,
+    /// What it counts.
+    pub(super) meters: Arc<ShardMeters>,
     /// Resolves with the reason if the thread ends by itself.
     pub(super) ended: oneshot::Receiver<String>,
 }
@@ -88,6 +94,8 @@ pub(super) async fn spawn(
     let (orders, ordered) = mpsc::channel(ORDERS);
     let (ready, is_ready) = oneshot::channel();
     let (end, ended) = oneshot::channel();
+    let meters: Arc<ShardMeters> = Arc::default();
+    let counted = meters.clone();
     let here = surroundings.clone();
     let begin = move || -> ShardWork {
         Box::pin(async move {
@@ -99,7 +107,7 @@ pub(super) async fn spawn(
                 }
             };
             let _ = ready.send(Ok(()));
-            let why = match whole(Actor::run(seat, transport, ordered)).await {
+            let why = match whole(Actor::run(seat, counted, transport, ordered)).await {
                 Ok(()) => "ended".to_owned(),
                 Err(panic) => panic_text(&*panic),
             };
@@ -109,7 +117,7 @@ pub(super) async fn spawn(
     surroundings.run_shard(index, Box::new(begin))?;
     let listens = is_ready.await.map_err(|_| HostError::Shard { index, why: "did not start".to_owned() })?;
     listens?;
-    Ok(ShardThread { index, orders, ended })
+    Ok(ShardThread { index, orders, meters, ended })
 }
 
 /// The work, or the panic that ended it.

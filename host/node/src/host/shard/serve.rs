@@ -53,18 +53,18 @@ fn take(actor: &Shared, peer: &PeerIdentity, sender: &FrameSender, frame: &Frame
     } else if frame.kind == Request::KIND {
         match frame.decode::<Request>() {
             Ok(request) => match missing_right(peer, &request) {
-                Some(right) => refuse(sender, frame.call, Refusal::Forbidden { right: right.to_owned() }),
+                Some(right) => refuse(actor, sender, frame.call, Refusal::Forbidden { right: right.to_owned() }),
                 None => Actor::request(actor, sender, frame.call, request),
             },
             // The frame is whole and its call is known: the caller hears what is wrong with it.
             Err(error @ DecodeError::Limit { what, len, limit }) => {
                 tracing::debug!(%error, "a request exceeds a limit");
                 let refusal = Refusal::TooLarge { what: what.to_owned(), len: len as u64, limit: limit as u64 };
-                refuse(sender, frame.call, refusal);
+                refuse(actor, sender, frame.call, refusal);
             }
             Err(error @ DecodeError::NotYours { .. }) => {
                 tracing::debug!(%error, "a request says what its sender may not say");
-                refuse(sender, frame.call, Refusal::Malformed { what: error.to_string() });
+                refuse(actor, sender, frame.call, Refusal::Malformed { what: error.to_string() });
             }
             Err(error) => return Err(error),
         }
@@ -84,7 +84,8 @@ fn missing_right(peer: &PeerIdentity, request: &Request) -> Option<&'static str>
     }
 }
 
-fn refuse(sender: &FrameSender, call: u64, refusal: Refusal) {
+fn refuse(actor: &Shared, sender: &FrameSender, call: u64, refusal: Refusal) {
+    actor.borrow().tally.refused(&refusal);
     let reply = Reply { served_by: StartId(0), seen: None, body: ReplyBody::Refused(refusal) };
     if let Ok(frame) = reply.to_frame(call) {
         send(sender, frame);
