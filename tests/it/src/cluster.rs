@@ -31,13 +31,15 @@ pub struct Shape {
     pub merge: Option<PathBuf>,
     /// Whether each host keeps the group's log in a folder, where its next process finds it.
     pub keeps_log: bool,
+    /// Further arguments of every host.
+    pub more: Vec<String>,
 }
 
 impl Shape {
     /// As many hosts, of one shard each, without plugins, all in memory.
     #[must_use]
     pub fn of(hosts: usize) -> Self {
-        Self { hosts, shards: 1, merge: None, keeps_log: false }
+        Self { hosts, shards: 1, merge: None, keeps_log: false, more: Vec::new() }
     }
 }
 
@@ -105,6 +107,10 @@ impl Cluster {
         if self.shape.keeps_log {
             arguments.extend(["--data-dir".into(), format!("{name}.data").into()]);
         }
+        // A TCP port beside the shard's UDP port of the same number.
+        let admin = SocketAddr::new(address.ip(), address.port() + 1);
+        arguments.extend(["--admin".into(), admin.to_string().into()]);
+        arguments.extend(self.shape.more.iter().map(OsString::from));
         let host = Host::start(self.folder.path(), name, address, arguments);
         self.hosts.insert(name.to_owned(), host);
     }

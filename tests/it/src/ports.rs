@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 const FIRST: u16 = 10_000;
 const RANGE: u16 = 10_000;
 
-/// Finds `runs` of `length` free ports in a row on loopback; the first of each is free for TCP as well.
+/// Finds `runs` of `length` free ports in a row on loopback, for UDP and for TCP.
 ///
 /// They are held until all are found and then let go.
 ///
@@ -35,8 +35,8 @@ pub fn free_ports(runs: usize, length: u16) -> Vec<SocketAddr> {
     found
 }
 
-fn hold(first: u16, length: u16) -> Option<(TcpListener, Vec<UdpSocket>)> {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
+fn hold(first: u16, length: u16) -> Option<(Vec<TcpListener>, Vec<UdpSocket>)> {
+    let tcp = (first..first + length).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
     let udp = (first..first + length).map(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)));
-    Some((tcp, udp.collect::<Result<_, _>>().ok()?))
+    Some((tcp.collect::<Result<_, _>>().ok()?, udp.collect::<Result<_, _>>().ok()?))
 }

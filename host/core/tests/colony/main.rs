@@ -20,6 +20,7 @@ mod reads;
 mod slow;
 mod soup;
 mod stale;
+mod standing;
 mod tags;
 mod transfers;
 mod undead;

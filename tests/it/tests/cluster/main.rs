@@ -9,6 +9,7 @@ mod join;
 mod levels;
 mod merge;
 mod misuse;
+mod seen;
 mod suspicion;
 mod tags;
 mod undead;

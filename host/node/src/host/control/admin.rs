@@ -109,6 +109,8 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
         copies: count(&|entry| entry.is_in_sync(member.start)),
     });
     let leaderless = control.leaderless_for();
+    // A leader that nobody has followed for a while is none.
+    let leader = leader.filter(|_| leaderless < problems::LEADERLESS_FOR);
     let found = problems::of_colonies(state).into_iter().chain(problems::of_hosts(state));
     let mut problems: Vec<Problem> = found.chain(problems::of_group(state, &voters, leaderless)).collect();
     problems.sort_by_key(|problem| problem.severity);

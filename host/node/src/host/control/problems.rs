@@ -10,7 +10,7 @@ use colony_wire::admin::{Problem, Severity};
 use colony_wire::{ColonyId, NamespaceId, RaftId, StartId};
 
 /// Without a leader for so long, people are told: an election is no problem.
-const LEADERLESS_FOR: Duration = Duration::from_secs(2);
+pub(super) const LEADERLESS_FOR: Duration = Duration::from_secs(2);
 
 /// The problems of colonies, worst first; those of one namespace that are the same are one.
 pub(super) fn of_colonies(state: &State) -> Vec<Problem> {

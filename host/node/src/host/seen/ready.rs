@@ -111,6 +111,7 @@ mod tests {
         assert_eq!(reasons(&sight(dead), 0), ["the group holds this process for dead"]);
     }
 
+    /// A14.
     #[test]
     fn a_copy_that_is_not_in_sync_is_named() {
         let mut group = state(3);
