@@ -54,9 +54,9 @@ impl Counts {
         self.buckets.iter().sum()
     }
 
-    /// The buckets with their ends in seconds, as Prometheus wants them; the last one has none.
+    /// The buckets with their ends in seconds; the last one has none.
     pub(super) fn in_seconds(&self) -> Vec<(f64, u64)> {
-        let ends = ENDS_MICROS.iter().map(|end| seconds(*end)).chain([f64::MAX]);
+        let ends = ENDS_MICROS.iter().map(|end| seconds(*end)).chain([f64::INFINITY]);
         ends.zip(self.buckets).collect()
     }
 }

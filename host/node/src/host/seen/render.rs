@@ -15,7 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::histogram::{Counts, seconds};
-use super::meters::{Counter, Proposed, ShardMeters};
+use super::meters::{Counter, Kind, Proposed, ShardMeters};
 use super::picture::Picture;
 use super::ready;
 
@@ -97,7 +97,9 @@ impl Picture {
         let refusals = self.refusals.iter().map(|(name, count)| (vec![("refusal", (*name).to_owned())], *count));
         page.counters("refusals", "Clients' requests refused, by refusal", refusals)?;
         let help = "From a request's arrival to its reply, refusals included, by kind";
-        let latencies = self.requests.iter().map(|(kind, _, counts)| (vec![("kind", kind.label().to_owned())], counts));
+        // A watch is answered when something happens: its time says nothing of the host.
+        let timed = self.requests.iter().filter(|(kind, ..)| *kind != Kind::Watch);
+        let latencies = timed.map(|(kind, _, counts)| (vec![("kind", kind.label().to_owned())], counts));
         page.histograms("request_duration_seconds", help, latencies)
     }
 
@@ -292,7 +294,6 @@ mod tests {
     use colony_wire::{Reign, StartId};
 
     use super::*;
-    use crate::host::seen::meters::Kind;
     use crate::host::seen::picture;
     use crate::host::seen::sample::{sight, state};
 
