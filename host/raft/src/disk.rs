@@ -1,4 +1,4 @@
-//! The file below the log: redb, written by one thread.
+//! The file below the log: redb, written by one thread, or by one task if it is in memory.
 //!
 //! Everything that must not be reordered goes through one queue: appends, votes, truncations, purges,
 //! snapshots. The thread takes all that waits, writes it in one transaction with one sync, and answers in the
@@ -133,19 +133,42 @@ fn ended() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the thread that writes the log has ended")
 }
 
-/// Reads a store, or begins one under the id `fresh`, and starts its thread. The receiver hears when the
-/// thread has ended and the file is closed.
-pub(crate) fn start(db: Database, fresh: u64) -> Result<(Disk, Loaded, oneshot::Receiver<()>), StorageError> {
+/// A started store: the way to it, what it held, and the word that its writer has ended and its file is closed.
+pub(crate) type Started = (Disk, Loaded, oneshot::Receiver<()>);
+
+/// Reads a store, or begins one under the id `fresh`, and starts its thread.
+pub(crate) fn start(db: Database, fresh: u64) -> Result<Started, StorageError> {
     let loaded = load(&db, fresh)?;
-    let (queue, requests) = mpsc::channel(QUEUE);
+    let (queue, mut requests) = mpsc::channel(QUEUE);
     let (closed, on_closed) = oneshot::channel();
     let spawned = thread::Builder::new().name("group-log".into()).spawn(move || {
-        write_all(&db, requests);
-        drop(db);
+        let mut scribe = Scribe::new(db);
+        while let Some(first) = requests.blocking_recv() {
+            scribe.write(first, &mut requests);
+        }
+        drop(scribe);
         // Nobody may be left to hear it.
         let _ = closed.send(());
     });
     spawned.map_err(|source| StorageError::Io { what: "start the log thread", source })?;
+    Ok((Disk { queue }, loaded, on_closed))
+}
+
+/// As [`start`], but the writer is a task of the caller's runtime: for a file whose writes take no time, on a
+/// clock that does not wait for threads.
+pub(crate) fn start_task(db: Database, fresh: u64) -> Result<Started, StorageError> {
+    let loaded = load(&db, fresh)?;
+    let (queue, mut requests) = mpsc::channel(QUEUE);
+    let (closed, on_closed) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut scribe = Scribe::new(db);
+        while let Some(first) = requests.recv().await {
+            scribe.write(first, &mut requests);
+        }
+        drop(scribe);
+        // Nobody may be left to hear it.
+        let _ = closed.send(());
+    });
     Ok((Disk { queue }, loaded, on_closed))
 }
 
@@ -198,30 +221,39 @@ fn damaged(what: &'static str) -> impl FnOnce(FormatError) -> StorageError {
     move |source| StorageError::Damaged { what, source }
 }
 
-/// Serves requests until nobody can make any.
-fn write_all(db: &Database, mut requests: mpsc::Receiver<Write>) {
-    let mut failed: Option<String> = None;
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(first) = requests.blocking_recv() {
-        batch.push(first);
-        while batch.len() < BATCH
-            && let Ok(next) = requests.try_recv()
+/// The one writer of a store.
+struct Scribe {
+    db: Database,
+    failed: Option<String>,
+    batch: Vec<Write>,
+}
+
+impl Scribe {
+    fn new(db: Database) -> Self {
+        Self { db, failed: None, batch: Vec::with_capacity(BATCH) }
+    }
+
+    /// Writes a request and those that wait behind it, and answers them.
+    fn write(&mut self, first: Write, waiting: &mut mpsc::Receiver<Write>) {
+        self.batch.push(first);
+        while self.batch.len() < BATCH
+            && let Ok(next) = waiting.try_recv()
         {
-            batch.push(next);
+            self.batch.push(next);
         }
-        if failed.is_none() {
+        if self.failed.is_none() {
             let began = Instant::now();
-            if let Err(error) = commit(db, &batch) {
+            if let Err(error) = commit(&self.db, &self.batch) {
                 tracing::error!(%error, "the group's log cannot be written");
-                failed = Some(error.to_string());
+                self.failed = Some(error.to_string());
             }
             let took = began.elapsed();
             if took > SLOW {
                 tracing::warn!(?took, "the disk is slow; elections may be held for nothing");
             }
         }
-        for write in batch.drain(..) {
-            let result = failed.as_ref().map_or(Ok(()), |why| Err(io::Error::other(why.clone())));
+        for write in self.batch.drain(..) {
+            let result = self.failed.as_ref().map_or(Ok(()), |why| Err(io::Error::other(why.clone())));
             match write {
                 Write::Append { done, .. } => done.io_completed(result),
                 Write::Committed { .. } => {}

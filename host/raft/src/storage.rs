@@ -19,8 +19,9 @@ use redb::Database;
 use redb::backends::InMemoryBackend;
 use tokio::sync::oneshot;
 
-use crate::disk::{self, Disk, StorageError, Write};
+use crate::disk::{self, Disk, Started, StorageError, Write};
 use crate::format::{self, seal};
+use crate::memory::MemoryDisk;
 use crate::types::{Entry, LogId, Payload, Snapshot, Types, Vote};
 
 /// Name of the file in a host's data folder.
@@ -74,6 +75,17 @@ impl Storage {
         Ok(storage)
     }
 
+    /// The store on a disk in memory, which outlives the process on it; `fresh` as in [`open`](Self::open). Writes
+    /// take no time, and no thread: it is for tests on a clock of their own, and is called on the runtime of its
+    /// host.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn on(disk: &MemoryDisk, fresh: RaftId) -> Result<Self, StorageError> {
+        let db = Database::builder().set_cache_size(CACHE).create_with_backend(disk.clone())?;
+        Ok(Self::started(disk::start_task(db, fresh.0)?))
+    }
+
     /// Identity of this log.
     #[must_use]
     pub fn raft_id(&self) -> RaftId {
@@ -81,7 +93,10 @@ impl Storage {
     }
 
     pub(crate) fn of(db: Database, fresh: RaftId) -> Result<Self, StorageError> {
-        let (disk, loaded, closed) = disk::start(db, fresh.0)?;
+        Ok(Self::started(disk::start(db, fresh.0)?))
+    }
+
+    fn started((disk, loaded, closed): Started) -> Self {
         let log = Mirror {
             vote: loaded.vote,
             committed: loaded.committed,
@@ -89,7 +104,7 @@ impl Storage {
             entries: loaded.entries.into_iter().map(|entry| (entry.log_id.index, entry)).collect(),
         };
         let log = Log { reader: Reader(Arc::new(Mutex::new(log))), disk: disk.clone() };
-        Ok(Self { log, disk, snapshot: loaded.snapshot, closed, raft_id: RaftId(loaded.raft_id) })
+        Self { log, disk, snapshot: loaded.snapshot, closed, raft_id: RaftId(loaded.raft_id) }
     }
 }
 
