@@ -9,7 +9,7 @@ use colony_wire::{RaftId, Revision};
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, InitializeError, LinearizableReadError, RaftError};
-use openraft::raft::{ReadPolicy, TransferLeaderRequest};
+use openraft::raft::{AppendEntriesResponse, ReadPolicy, TransferLeaderRequest};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -24,6 +24,9 @@ use crate::types::{Peer, Place, Proposal, Types};
 
 /// Largest command in bytes: with what stands around it, it must fit one frame.
 pub const MAX_COMMAND: usize = 768 * 1024;
+/// A voter that heard no leader for so long may have been replaced: above the time that an election takes when a
+/// leader dies.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 /// How long the end of a group may take until its file is closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,8 @@ pub(crate) struct Inner {
     leadership: watch::Receiver<Leadership>,
     end: watch::Receiver<Option<End>>,
     closed: Mutex<Option<oneshot::Receiver<()>>>,
+    /// When this host last took something from a leader.
+    told: Mutex<Option<Instant>>,
 }
 
 /// Why a group does not start.
@@ -155,6 +160,7 @@ impl Group {
             leadership,
             end,
             closed: Mutex::new(Some(storage.closed)),
+            told: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -257,7 +263,13 @@ impl Group {
     pub async fn handle(&self, message: Bytes) -> Result<Bytes, HandleError> {
         let raft = &self.inner.raft;
         let reply = match rpc::decode(&message)? {
-            Request::Append(append) => raft.append_entries(append.try_into()?).await.map(Reply::from).ok(),
+            Request::Append(append) => {
+                let appended = raft.append_entries(append.try_into()?).await;
+                if !matches!(appended, Ok(AppendEntriesResponse::HigherVote(_)) | Err(_)) {
+                    *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                }
+                appended.map(Reply::from).ok()
+            }
             Request::Vote(ballot) => raft.vote(ballot.into()).await.map(Reply::from).ok(),
             Request::PreVote(ballot) => raft.pre_vote(ballot.into()).await.map(Reply::from).ok(),
             Request::Snapshot { vote, snapshot } => {
@@ -322,6 +334,17 @@ impl Group {
     #[must_use]
     pub fn voters(&self) -> Vec<RaftId> {
         self.inner.raft.metrics().borrow_watched().membership_config.voter_ids().map(RaftId).collect()
+    }
+
+    /// Whether this host's own log tells it what the group decides: it leads, or it votes and heard a leader just now.
+    ///
+    /// Without this neither its state need be the newest, nor need the leader that it names be one, nor need it vote:
+    /// a voter that is replaced while nobody can reach it is not told, then or later, and takes itself for a voter.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        let told = *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = told.is_some_and(|told| told.elapsed() < TOLD_WITHIN);
+        self.is_leader() || (is_recent && self.voters().contains(&self.id()))
     }
 
     /// Stands for election at once, without waiting for the old leader's lease: for a voter that knows by other

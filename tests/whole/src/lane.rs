@@ -6,6 +6,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, advance, sleep_until};
 
+use crate::panics;
+
 /// One runtime under the common clock: all that runs in one process, or the network and the clients.
 ///
 /// Its drop ends all its tasks at once.
@@ -45,13 +47,10 @@ impl Lane {
 
     /// What a finished task gave.
     ///
-    /// # Panics
-    /// If the task did.
-    pub(crate) fn take<T>(&self, finished: JoinHandle<T>) -> T {
-        match self.runtime.block_on(finished) {
-            Ok(given) => given,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+    /// # Errors
+    /// If it panicked, what it said.
+    pub(crate) fn take<T>(&self, finished: JoinHandle<T>) -> Result<T, String> {
+        self.runtime.block_on(finished).map_err(|error| panics::words(&*error.into_panic()))
     }
 
     /// Does something by this runtime's clock.

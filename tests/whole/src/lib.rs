@@ -24,7 +24,7 @@ mod chance;
 mod lane;
 mod ledger;
 mod machine;
-pub mod panics;
+mod panics;
 pub mod plan;
 pub mod report;
 mod story;
@@ -34,4 +34,4 @@ mod world;
 mod writers;
 
 pub use report::Report;
-pub use story::{Habits, run};
+pub use story::{Habits, run, run_plan};

@@ -56,6 +56,16 @@ struct Process {
     is_stopped: bool,
 }
 
+/// How a process ended by itself.
+pub(crate) enum End {
+    /// It was told to stop.
+    AsTold,
+    /// It wants to be started again.
+    ToBeStarted,
+    /// It should have gone on.
+    Failed(String),
+}
+
 impl Machine {
     pub(crate) fn new(index: usize, shards: u16, zone: String) -> Self {
         Self { index, shards, zone, disk: MemoryDisk::default(), starts: 0, process: None, is_due: false }
@@ -114,15 +124,21 @@ impl Machine {
         self.process = Some(Process { lane, main, told, is_stopped: false });
     }
 
-    /// Runs the process until its clock shows `now`. Says why, if it has ended.
-    pub(crate) fn run_until(&mut self, now: Instant) -> Option<Result<(), HostError>> {
+    /// Runs the process until its clock shows `now`. Says how it ended, if it has.
+    pub(crate) fn run_until(&mut self, now: Instant) -> Option<End> {
         let process = self.process.as_ref().filter(|process| !process.is_stopped)?;
         process.lane.run_until(now);
         if !process.main.is_finished() {
             return None;
         }
         let Process { lane, main, .. } = self.process.take()?;
-        Some(lane.take(main))
+        Some(match lane.take(main) {
+            Ok(Ok(())) => End::AsTold,
+            // Its own decision, and for whoever looks after it to start it again.
+            Ok(Err(HostError::TooManyStarts)) => End::ToBeStarted,
+            Ok(Err(error)) => End::Failed(error.to_string()),
+            Err(panic) => End::Failed(panic),
+        })
     }
 
     /// Ends the process at once. The disk keeps what was written to it, unless it is wiped.

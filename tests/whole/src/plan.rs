@@ -135,6 +135,17 @@ impl Plan {
         plan
     }
 
+    /// How many processes die or are told to stop.
+    #[must_use]
+    pub fn deaths(&self) -> u64 {
+        self.count(|step| matches!(step, Step::Kill { .. } | Step::TellToStop(_)))
+    }
+
+    /// How many of its steps are such.
+    pub(crate) fn count(&self, is: fn(&Step) -> bool) -> u64 {
+        self.rounds.iter().flat_map(|round| &round.steps).filter(|(_, step)| is(step)).count() as u64
+    }
+
     fn round(&self, chance: &mut Chance) -> Round {
         const KINDS: [Kind; 8] = [
             Kind::Deaths,

@@ -10,6 +10,8 @@ pub struct Report {
     pub seeds: u64,
     /// Sum over all hosts of the virtual time that they ran.
     pub ran: Duration,
+    /// The longest that a cluster took to become whole once nothing happened to it any more.
+    pub longest: Duration,
     /// Processes killed, or told to stop.
     pub kills: u64,
     /// Cuts between hosts, one way each.
@@ -46,6 +48,7 @@ impl Report {
     pub fn add(&mut self, other: Self) {
         self.seeds += other.seeds;
         self.ran += other.ran;
+        self.longest = self.longest.max(other.longest);
         self.kills += other.kills;
         self.cuts += other.cuts;
         self.stops += other.stops;
@@ -61,7 +64,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seeds {} hosts_hours {:.2} kills {} cuts {} stops {} acked {} lost {} phantom {} doubled {} violations {}",
+            "seeds {} hosts_hours {:.2} kills {} cuts {} stops {} acked {} lost {} phantom {} doubled {} violations {} whole_after_ms {}",
             self.seeds,
             self.ran.as_secs_f64() / 3600.0,
             self.kills,
@@ -71,7 +74,8 @@ impl fmt::Display for Report {
             self.lost.len(),
             self.phantom.len(),
             self.doubled.len(),
-            self.violations.len()
+            self.violations.len(),
+            self.longest.as_millis()
         )
     }
 }

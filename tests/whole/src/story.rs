@@ -49,14 +49,20 @@ pub struct Habits {
     pub ack: Ack,
 }
 
-/// Runs the cluster of a seed through its plan.
+/// Runs the cluster of a seed through the plan that the seed draws.
 #[must_use]
 pub fn run(seed: u64, habits: Habits) -> Report {
+    run_plan(seed, &Plan::draw(seed), habits)
+}
+
+/// Runs the cluster of a seed through a plan.
+#[must_use]
+pub fn run_plan(seed: u64, plan: &Plan, habits: Habits) -> Report {
     panics::watch();
     drop(panics::take());
-    let plan = Plan::draw(seed);
     let mut world = World::new(seed, plan.machines);
     let ledger = Rc::new(RefCell::new(Ledger::default()));
+    let longest = Rc::new(Cell::new(Duration::ZERO));
     let story = Story {
         plan: plan.clone(),
         seed,
@@ -64,6 +70,7 @@ pub fn run(seed: u64, habits: Habits) -> Report {
         net: world.net.clone(),
         deeds: world.deeds.clone(),
         ledger: ledger.clone(),
+        longest: longest.clone(),
     };
     let told = world.hall.spawn(story.tell());
     let mut violation = None;
@@ -73,16 +80,15 @@ pub fn run(seed: u64, habits: Habits) -> Report {
             violation = Some(format!("the run is not over after {RUN_WITHIN:?}"));
         }
     }
-    let violation = violation.or_else(|| world.hall.take(told).err());
-    let steps = || plan.rounds.iter().flat_map(|round| &round.steps);
-    let count = |is: fn(&Step) -> bool| steps().filter(|(_, step)| is(step)).count() as u64;
+    let violation = violation.or_else(|| world.hall.take(told).and_then(|told| told).err());
     let ledger = std::mem::take(&mut *ledger.borrow_mut());
     Report {
         seeds: 1,
         ran: world.ran(),
-        kills: count(|step| matches!(step, Step::Kill { .. } | Step::TellToStop(_))),
-        cuts: count(|step| matches!(step, Step::Cut(..))),
-        stops: count(|step| matches!(step, Step::Stop(_))),
+        longest: longest.get(),
+        kills: plan.deaths(),
+        cuts: plan.count(|step| matches!(step, Step::Cut(..))),
+        stops: plan.count(|step| matches!(step, Step::Stop(_))),
         acknowledged: ledger.acknowledged,
         lost: ledger.lost,
         phantom: ledger.phantom,
@@ -98,6 +104,8 @@ struct Story {
     net: MemoryNet,
     deeds: Deeds,
     ledger: Rc<RefCell<Ledger>>,
+    /// The longest that it took to become whole after a round.
+    longest: Rc<Cell<Duration>>,
 }
 
 impl Story {
@@ -167,11 +175,14 @@ impl Story {
 
     /// Waits until the cluster is whole.
     async fn become_whole(&self, asker: &Asker, when: &str) -> Result<(), String> {
-        let until = Instant::now() + WHOLE_WITHIN;
+        let began = Instant::now();
         loop {
             match asker.is_whole(self.plan.machines, self.plan.copies).await {
-                Ok(()) => return Ok(()),
-                Err(why) if Instant::now() >= until => {
+                Ok(()) => {
+                    self.longest.set(self.longest.get().max(began.elapsed()));
+                    return Ok(());
+                }
+                Err(why) if began.elapsed() >= WHOLE_WITHIN => {
                     return Err(format!("{when}: not whole after {WHOLE_WITHIN:?}: {why}"));
                 }
                 Err(_) => sleep(LOOK_EVERY).await,

@@ -6,12 +6,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use colony_link::memory::MemoryNet;
-use colony_node::host::HostError;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::lane::Lane;
-use crate::machine::Machine;
+use crate::machine::{End, Machine};
 
 /// The grain of time. What one process tells another is heard in the next grain at the earliest.
 const GRAIN: Duration = Duration::from_millis(1);
@@ -99,11 +98,10 @@ impl World {
             crate::trace::show_place(Some(index));
             match machine.run_until(self.now) {
                 None => {}
-                Some(Ok(())) if machine.is_due() => self.to_start.push((self.now, index)),
-                Some(Ok(())) => {}
-                // Its own decision, and for whoever looks after it to start it again.
-                Some(Err(HostError::TooManyStarts)) => self.to_start.push((self.now + STARTED_AGAIN_AFTER, index)),
-                Some(Err(error)) => return Err(format!("host {} ended: {error}", machine.name())),
+                Some(End::AsTold) if machine.is_due() => self.to_start.push((self.now, index)),
+                Some(End::AsTold) => {}
+                Some(End::ToBeStarted) => self.to_start.push((self.now + STARTED_AGAIN_AFTER, index)),
+                Some(End::Failed(why)) => return Err(format!("host {} ended: {why}", machine.name())),
             }
         }
         crate::trace::show_place(None);

@@ -55,6 +55,12 @@ const VERBS: &[Verb] = &[
         run: sim::run,
     },
     Verb {
+        name: "whole",
+        arguments: "[ARGS]",
+        about: "run whole hosts, with the real Raft, in simulation: `--seeds N --from S`, `--trace`",
+        run: sim::run_whole,
+    },
+    Verb {
         name: "model",
         arguments: "[ARGS]",
         about: "check every state of one colony on three hosts; `--mutants`, `--full`, `--only NAME`",

@@ -1,5 +1,5 @@
-//! `cargo xtask sim`, `model`, `history`: whole clusters under virtual time, every state of a small one, and the judge
-//! of what clients were told.
+//! `cargo xtask sim`, `whole`, `model`, `history`: whole clusters under virtual time, of replicas and of hosts, every
+//! state of a small one, and the judge of what clients were told.
 
 use std::process::{Command, ExitCode};
 
@@ -9,12 +9,24 @@ use crate::tool;
 
 /// The packages; each is a program of the same name.
 const SIMULATOR: &str = "colony-sim";
+const WHOLE: &str = "colony-whole";
 const MODEL: &str = "colony-model";
 const HISTORY: &str = "colony-history";
 
 /// Builds the simulator and runs it with the arguments given.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
     build_and_run(places, SIMULATOR, arguments)
+}
+
+/// Builds the simulation of whole hosts and runs it with the arguments given.
+pub(crate) fn run_whole(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
+    build_and_run(places, WHOLE, arguments)
+}
+
+/// Builds the simulation of whole hosts and runs so many seeds.
+pub(crate) fn simulate_whole(places: &Places, seeds: &str) -> Result<(), Failure> {
+    build_package(places, WHOLE)?;
+    tool::run(Command::new(places.program(WHOLE)).args(["--seeds", seeds]))
 }
 
 /// Builds the model check and runs it with the arguments given.

@@ -17,6 +17,8 @@ const SEEDS: &str = "500";
 /// Increments counted and operations recorded here: enough to meet every fault; `cargo xtask sim` takes more.
 const COUNTED: &str = "20000";
 const RECORDED: &str = "60000";
+/// Seeds of whole hosts run here: as many as take a minute.
+const WHOLE_SEEDS: &str = "12";
 /// Where whole-cluster tests find the program under test.
 const PROGRAM_VARIABLE: &str = "COLONY_BIN";
 /// Where tests find the built plugins.
@@ -49,6 +51,7 @@ fn all(places: &Places) -> Vec<Stage<'_>> {
         Stage::new("mutants", || sim::simulate(places, &["--mutants"])),
         Stage::new("counters", || sim::simulate(places, &["--counters", COUNTED])),
         Stage::new("history", || sim::simulate(places, &["--history", RECORDED])),
+        Stage::new("whole hosts", || sim::simulate_whole(places, WHOLE_SEEDS)),
         Stage::new("model check", || sim::check_model(places)),
     ]
 }

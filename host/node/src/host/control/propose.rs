@@ -112,8 +112,7 @@ impl Control {
     /// Where the leader is, as far as this host knows.
     pub(super) fn leader_address(&self) -> Option<SocketAddr> {
         let own = lock(&self.own).address;
-        let votes = self.group.voters().contains(&self.group.id());
-        let by_raft = self.group.leader().filter(|_| votes).map(|peer| peer.address);
+        let by_raft = self.group.leader().filter(|_| self.group.is_told()).map(|peer| peer.address);
         by_raft.or(*lock(&self.leader_hint)).filter(|address| *address != own || self.group.is_leader())
     }
 

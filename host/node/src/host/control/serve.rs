@@ -215,15 +215,19 @@ impl Control {
         }
     }
 
-    /// What the asker lacks. Held back until there is something, so that it hears of a commit at once.
+    /// What the asker lacks. Held back until there is something, so that it hears of a commit at once. A host whose
+    /// own Raft is silent passes on what it was fed; that nothing is new here would mean nothing.
     async fn feed(&self, lineage: LineageId, have: Revision) -> ControlReply {
-        let mut state = self.group.state();
-        // The own Raft of a host that does not reach the leader stands still, and others feed it too.
-        let shown = self.state();
-        let stands_still = state.borrow().revision < shown.revision;
-        if stands_still && shown.has_begun() && (shown.lineage != lineage || shown.revision > have) {
-            return ControlReply::FeedSnapshot { revision: shown.revision, state: shown.encode() };
+        if !self.group.is_told() {
+            let shown = self.state();
+            let is_news = shown.has_begun() && (shown.lineage != lineage || shown.revision > have);
+            return if is_news {
+                ControlReply::FeedSnapshot { revision: shown.revision, state: shown.encode() }
+            } else {
+                self.not_leader()
+            };
         }
+        let mut state = self.group.state();
         let wait = state.wait_for(|state| state.has_begun() && (state.lineage != lineage || state.revision > have));
         match tokio::time::timeout(FEED_HOLD, wait).await {
             Err(_) if self.group.state().borrow().has_begun() => ControlReply::FeedCommands { commands: Vec::new() },

@@ -37,16 +37,14 @@ fn show(control: &Control, state: Arc<State>) {
     });
 }
 
-/// While this host does not vote, or hears no leader though it does: asks the leader, or any host that is up, for what was committed.
+/// While this host's own Raft does not tell it: asks the leader, or any host that is up, for what was committed.
 pub(super) async fn follow_feed(control: Arc<Control>) {
     let mut turn = 0_usize;
     loop {
-        let votes = control.group.voters().contains(&control.group.id());
         let state = control.state();
-        // A voter that the leader does not reach is told nothing by it, though others may reach both.
-        if votes && control.group.leader().is_some() || !state.has_begun() {
-            // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet. Who votes is not told, so
-            // it is looked at again.
+        if control.group.is_told() || !state.has_begun() {
+            // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet. That the own Raft falls
+            // silent is not told, so it is looked at again.
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
             continue;
         }
