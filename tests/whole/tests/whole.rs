@@ -8,6 +8,7 @@ use colony_whole::plan::{Place, Plan, Round, Step};
 use colony_whole::{Habits, Report, run, run_plan};
 
 const MS: Duration = Duration::from_millis(1);
+const AT_ONCE: Duration = Duration::ZERO;
 
 /// A cluster to which this happens after it has become whole.
 fn plan(machines: usize, (copies, min_in_sync): (u8, u8), rounds: Vec<Vec<(Duration, Step)>>) -> Plan {
@@ -74,8 +75,8 @@ fn the_checker_finds_what_the_weaker_acknowledgement_loses() {
 /// Fix: a host is fed unless its own log tells it what the group decides: it leads, or votes and heard a leader.
 #[test]
 fn a_voter_that_was_replaced_while_it_was_away_learns_of_it() {
-    let death = vec![(0 * MS, Step::Kill { machine: 1, is_wiped: false }), (8_000 * MS, Step::Start(1))];
-    let cut = split(0 * MS, 8_000 * MS, &[2], &[0, 1, 3, 4]);
+    let death = vec![(AT_ONCE, Step::Kill { machine: 1, is_wiped: false }), (8_000 * MS, Step::Start(1))];
+    let cut = split(AT_ONCE, 8_000 * MS, &[2], &[0, 1, 3, 4]);
     assert_sound(&run_plan(6, &plan(5, (3, 1), vec![death, cut]), Habits::default()));
 }
 
@@ -84,8 +85,8 @@ fn a_voter_that_was_replaced_while_it_was_away_learns_of_it() {
 #[test]
 fn hosts_that_die_at_once_take_nothing_with_them() {
     let deaths = vec![
-        (0 * MS, Step::Kill { machine: 0, is_wiped: false }),
-        (0 * MS, Step::Kill { machine: 1, is_wiped: false }),
+        (AT_ONCE, Step::Kill { machine: 0, is_wiped: false }),
+        (AT_ONCE, Step::Kill { machine: 1, is_wiped: false }),
         (9_000 * MS, Step::Start(0)),
         (9_000 * MS, Step::Start(1)),
     ];
@@ -117,11 +118,11 @@ fn a_death_on_one_side_of_a_split_loses_nothing_that_two_copies_hold() {
 /// D1: splits in half, lopsided, and one within the other. When they are mended every host says the same.
 #[test]
 fn after_a_split_all_hosts_end_in_one_view() {
-    let mut nested = split(0 * MS, 12_000 * MS, &[0, 1], &[2, 3, 4]);
+    let mut nested = split(AT_ONCE, 12_000 * MS, &[0, 1], &[2, 3, 4]);
     nested.extend(split(3_000 * MS, 9_000 * MS, &[2], &[3, 4]));
     nested.sort_by_key(|(at, _)| *at);
     let rounds =
-        vec![split(0 * MS, 8_000 * MS, &[0, 1], &[2, 3, 4]), split(0 * MS, 8_000 * MS, &[0], &[1, 2, 3, 4]), nested];
+        vec![split(AT_ONCE, 8_000 * MS, &[0, 1], &[2, 3, 4]), split(AT_ONCE, 8_000 * MS, &[0], &[1, 2, 3, 4]), nested];
     assert_sound(&run_plan(4, &plan(5, (2, 1), rounds), Habits::default()));
 }
 
