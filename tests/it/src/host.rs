@@ -32,8 +32,24 @@ impl Host {
         address: SocketAddr,
         arguments: impl IntoIterator<Item = S>,
     ) -> Self {
+        Self::start_under(&[], folder, name, address, arguments)
+    }
+
+    /// As [`start`](Self::start), with words before the command, which run the rest of it in their own place as
+    /// `ip netns exec NAME` does.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_under<S: AsRef<OsStr>>(
+        under: &[String],
+        folder: &Path,
+        name: &str,
+        address: SocketAddr,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
         let log = folder.join(format!("{name}.log"));
-        let child = spawn(folder, name, address, &log, arguments).expect("a host starts");
+        let child = spawn(under, folder, name, address, &log, arguments).expect("a host starts");
         Self { name: name.to_owned(), address, log, child, is_killed: false }
     }
 
@@ -123,6 +139,7 @@ impl Drop for Host {
 }
 
 fn spawn<S: AsRef<OsStr>>(
+    under: &[String],
     folder: &Path,
     name: &str,
     address: SocketAddr,
@@ -130,7 +147,14 @@ fn spawn<S: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = S>,
 ) -> io::Result<Child> {
     let log: File = OpenOptions::new().create(true).append(true).open(log)?;
-    let mut command = program::command(&program());
+    let mut command = match under {
+        [] => program::command(&program()),
+        [first, rest @ ..] => {
+            let mut command = program::command(Path::new(first));
+            command.args(rest).arg(program());
+            command
+        }
+    };
     command.args(["host", "--name", name, "--listen", &address.to_string()]).args(arguments);
     command.current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn()

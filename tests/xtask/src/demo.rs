@@ -25,7 +25,7 @@ pub(crate) fn build(places: &Places) -> Result<(), Failure> {
 
 /// Puts the program in our place: its exit code is ours, and a signal to us reaches it.
 #[cfg(unix)]
-fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
+pub(crate) fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
     use std::os::unix::process::CommandExt;
 
     // Comes back only if the program could not be started.
@@ -35,7 +35,7 @@ fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
 
 /// Runs the program and passes its exit code on.
 #[cfg(not(unix))]
-fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
+pub(crate) fn hand_over(command: &mut Command) -> Result<ExitCode, Failure> {
     let code = tool::status(command)?.code();
     let code = code.and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))

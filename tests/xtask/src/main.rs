@@ -7,6 +7,7 @@
 
 mod demo;
 mod failure;
+mod faults;
 mod places;
 mod plugins;
 mod setup;
@@ -65,6 +66,12 @@ const VERBS: &[Verb] = &[
         arguments: "[ARGS]",
         about: "check every state of one colony on three hosts; `--mutants`, `--full`, `--only NAME`",
         run: sim::run_model,
+    },
+    Verb {
+        name: "faults",
+        arguments: "[ARGS]",
+        about: "kill, stop and cut real hosts under load: `--minutes M`, `--only ROW`, `--broken`, `--json`; root",
+        run: faults::run,
     },
     Verb {
         name: "history",

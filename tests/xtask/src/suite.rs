@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::failure::Failure;
+use crate::faults::{self, COMPONENTS_VARIABLE, PROGRAM_VARIABLE};
 use crate::places::Places;
 use crate::setup::{self, WASM_TARGET};
 use crate::stages::{self, Stage};
@@ -43,6 +44,7 @@ fn all(places: &Places) -> Vec<Stage<'_>> {
         Stage::new("plugin tests", || plugin_tests(places)),
         Stage::new("program", || demo::build(places)),
         Stage::new("tests", || tests(places)),
+        Stage::new("faults", || faults::smoke(places)),
         Stage::new("simulator tests", || simulator_tests(places)),
         Stage::new("simulation", || {
             sim::build(places)?;

@@ -1,0 +1,350 @@
+//! The cluster under test: five host processes, and what it says of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use colony_client::admin::{AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, Policy};
+use colony_client::{CallError, Client, Identity, Options};
+use colony_it::{Certs, Cli, Host, MERGE, free_ports, plugin};
+use colony_wire::NamespaceId;
+use tempfile::TempDir;
+use tokio::time;
+
+use crate::failure::Failure;
+use crate::keys;
+use crate::lab::{self, HOSTS};
+use crate::net::{Net, PORT};
+
+/// The namespace that the load is in.
+pub const NAMESPACE: &str = "faults";
+/// Its colonies.
+pub const BUCKETS: u32 = 64;
+/// Longest until a cluster without load is whole: connections give up after seconds, and then every copy is made anew.
+pub const WHOLE_WITHIN: Duration = Duration::from_secs(90);
+/// Looks in a row that must find it whole: what has just been undone may not have been noticed yet.
+const LOOKS: u32 = 4;
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Longest wait for the answer to one look.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Longest until the first host listens, on a machine that does much else.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// Where the system keeps files in memory.
+const MEMORY: &str = "/dev/shm";
+/// Lines of each log that are shown of a cluster that is not whole.
+const LOG_LINES: usize = 15;
+
+/// Five hosts. Dropped, they are killed.
+pub struct Cluster {
+    net: Option<Net>,
+    hosts: BTreeMap<String, Host>,
+    addresses: Vec<SocketAddr>,
+    copies: u8,
+    tags: Vec<String>,
+    certs: Certs,
+    /// Asks what people ask.
+    asker: Client,
+    /// Writes and reads its own writes.
+    pub writer: Client,
+    /// Reads what others wrote.
+    pub reader: Client,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts five hosts in this network, or on loopback, and waits until they are whole.
+    ///
+    /// # Errors
+    /// If they are not whole in time, or one ends.
+    ///
+    /// # Panics
+    /// If the system gives no folder, ports or certificates.
+    pub async fn start(net: Option<Net>, copies: u8) -> Result<Self, Failure> {
+        let folder = folder().map_err(|source| Failure::Io { doing: "make a folder", source })?;
+        let certs = Certs::create(folder.path().join("certs"));
+        let addresses = match &net {
+            Some(_) => (0..HOSTS).map(address).collect(),
+            None => free_ports(HOSTS, 2),
+        };
+        let mut hosts = BTreeMap::new();
+        for place in 0..HOSTS {
+            let host = start_host(net.as_ref(), folder.path(), &certs, &addresses, place, place > 0);
+            hosts.insert(host.name().to_owned(), host);
+        }
+        let seeds: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        let connect = async || connect(&seeds, certs.identity()).await;
+        let (asker, writer, reader) = (connect().await?, connect().await?, connect().await?);
+        let tags = Vec::new();
+        let mut cluster = Self { net, hosts, addresses, copies, tags, certs, asker, writer, reader, folder };
+        cluster.until("every host is up", WHOLE_WITHIN, |status, _| missing_host(status)).await?;
+        let namespace = cluster.create_namespace().await?;
+        cluster.tags = keys::tags(namespace, BUCKETS)?;
+        cluster.until_whole(WHOLE_WITHIN).await?;
+        Ok(cluster)
+    }
+
+    async fn create_namespace(&self) -> Result<NamespaceId, Failure> {
+        let policy = Policy {
+            copies: self.copies,
+            buckets: BUCKETS,
+            merge: MergeBy::Plugin(MERGE.to_owned()),
+            ..Policy::default()
+        };
+        let name = NAMESPACE.to_owned();
+        match self.asker.admin(AdminRequest::CreateNamespace { name, policy }).await? {
+            AdminReply::Created { id } => Ok(id),
+            other => Err(CallError::Protocol { what: format!("{other:?}") }.into()),
+        }
+    }
+
+    /// Copies of each colony.
+    #[must_use]
+    pub fn copies(&self) -> u8 {
+        self.copies
+    }
+
+    /// The network, unless it is on loopback.
+    #[must_use]
+    pub fn net(&self) -> Option<&Net> {
+        self.net.as_ref()
+    }
+
+    /// For each colony, what a key must begin with to be in it.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// Where clients begin.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<String> {
+        self.addresses.iter().map(SocketAddr::to_string).collect()
+    }
+
+    /// As whom they come.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.certs.identity()
+    }
+
+    /// Kills a host with SIGKILL.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn kill(&mut self, name: &str) {
+        self.hosts.get_mut(name).expect("a host that is killed was started").kill();
+    }
+
+    /// Starts a host that was killed: same name, same address, same folder, another process.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self, place: usize) {
+        let name = lab::host(place);
+        // The dead one goes first, and with it its hold on the log.
+        self.hosts.remove(&name);
+        let host = start_host(self.net.as_ref(), self.folder.path(), &self.certs, &self.addresses, place, true);
+        self.hosts.insert(name, host);
+    }
+
+    /// Stops a host with SIGSTOP.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn pause(&self, name: &str) {
+        self.hosts[name].pause();
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn resume(&self, name: &str) {
+        self.hosts[name].resume();
+    }
+
+    /// What a host says of the cluster.
+    ///
+    /// # Errors
+    /// If none answers.
+    pub async fn status(&self) -> Result<ClusterStatus, Failure> {
+        match self.ask(AdminRequest::Status).await? {
+            AdminReply::Status(status) => Ok(status),
+            other => Err(CallError::Protocol { what: format!("{other:?}") }.into()),
+        }
+    }
+
+    /// Where the colonies live.
+    ///
+    /// # Errors
+    /// If no host answers.
+    pub async fn colonies(&self) -> Result<Vec<ColonyStatus>, Failure> {
+        match self.ask(AdminRequest::Colonies { of: None }).await? {
+            AdminReply::Colonies(colonies) => Ok(colonies),
+            other => Err(CallError::Protocol { what: format!("{other:?}") }.into()),
+        }
+    }
+
+    async fn ask(&self, request: AdminRequest) -> Result<AdminReply, Failure> {
+        let options = Options { deadline: ANSWER_WITHIN, ..Options::default() };
+        Ok(self.asker.admin_with(request, options).await?)
+    }
+
+    /// The colonies whose primary is on one of these hosts.
+    ///
+    /// # Errors
+    /// If no host answers.
+    pub async fn led_by(&self, hosts: &BTreeSet<String>) -> Result<BTreeSet<u32>, Failure> {
+        let is_led = |colony: &ColonyStatus| colony.primary.as_ref().is_some_and(|name| hosts.contains(name));
+        Ok(self.colonies().await?.iter().filter(|colony| is_led(colony)).map(|colony| colony.bucket).collect())
+    }
+
+    /// The starts of the hosts that are up, by name.
+    ///
+    /// # Errors
+    /// If no host answers.
+    pub async fn starts(&self) -> Result<BTreeMap<String, String>, Failure> {
+        Ok(up(&self.status().await?).map(|host| (host.name.clone(), host.start.to_string())).collect())
+    }
+
+    /// Waits until every host is up, the group has a leader, and every colony has all its copies in sync where they
+    /// are wanted. Says how long that took.
+    ///
+    /// # Errors
+    /// [`Failure::NotWhole`], [`Failure::Ended`].
+    pub async fn until_whole(&mut self, within: Duration) -> Result<Duration, Failure> {
+        let copies = usize::from(self.copies);
+        self.until("whole", within, |status, colonies| {
+            missing_host(status).or_else(|| colonies.iter().find_map(|colony| missing_copy(colony, copies)))
+        })
+        .await
+    }
+
+    async fn until(
+        &mut self,
+        claim: &str,
+        within: Duration,
+        missing: impl Fn(&ClusterStatus, &[ColonyStatus]) -> Option<String>,
+    ) -> Result<Duration, Failure> {
+        let (begun, mut since, mut looks) = (Instant::now(), None, 0);
+        loop {
+            self.check_all_run()?;
+            let found = match (self.status().await, self.colonies().await) {
+                (Ok(status), Ok(colonies)) => missing(&status, &colonies),
+                (Err(failure), _) | (_, Err(failure)) => Some(failure.to_string()),
+            };
+            match found {
+                None => {
+                    looks += 1;
+                    let first = *since.get_or_insert_with(|| begun.elapsed());
+                    if looks >= LOOKS {
+                        return Ok(first);
+                    }
+                }
+                Some(missing) if begun.elapsed() >= within => {
+                    let missing = format!("not {claim}: {missing}");
+                    return Err(Failure::NotWhole { within_s: within.as_secs(), missing });
+                }
+                Some(_) => (since, looks) = (None, 0),
+            }
+            time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn check_all_run(&mut self) -> Result<(), Failure> {
+        for host in self.hosts.values_mut() {
+            if let Some(how) = host.ended() {
+                let said = host.log().lines().next_back().unwrap_or("it said nothing").to_owned();
+                return Err(Failure::Ended { name: host.name().to_owned(), how: how.to_string(), said });
+            }
+        }
+        Ok(())
+    }
+
+    /// What `colony status` and `colony colonies` say, and the end of every log: for people.
+    pub async fn report(&self) -> String {
+        let connect: Vec<String> = self.seeds();
+        let cli = Cli::new(self.folder.path(), connect.join(","), self.certs.folder());
+        let status = cli.run(&["status"]).await;
+        let mut text = format!("{}{}", status.stdout, status.stderr);
+        for host in self.hosts.values() {
+            let log = host.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+            text.push_str(&format!("--- the end of {}'s log, of {} lines:\n{last}\n", host.name(), lines.len()));
+        }
+        text
+    }
+}
+
+/// A folder for logs, certificates and the group's log. In memory where the system offers that: what is tested is what
+/// processes lose, not machines, and how fast the disk of this one syncs is not what is measured.
+fn folder() -> io::Result<TempDir> {
+    let in_memory = Path::new(MEMORY);
+    if in_memory.is_dir() { tempfile::tempdir_in(in_memory) } else { tempfile::tempdir() }
+}
+
+/// Hosts that have just been started may not listen yet.
+async fn connect(seeds: &[String], identity: Identity) -> Result<Client, Failure> {
+    let begun = Instant::now();
+    loop {
+        match Client::connect(seeds, identity.clone()).await {
+            Ok(client) => return Ok(client),
+            Err(_) if begun.elapsed() < CONNECT_WITHIN => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn address(place: usize) -> SocketAddr {
+    let address = format!("{}:{PORT}", lab::address(place));
+    address.parse().expect("an address that is written down is one")
+}
+
+fn start_host(
+    net: Option<&Net>,
+    folder: &Path,
+    certs: &Certs,
+    addresses: &[SocketAddr],
+    place: usize,
+    joins: bool,
+) -> Host {
+    let name = lab::host(place);
+    certs.issue_host(&name);
+    let mut arguments: Vec<OsString> = ["--shards", "1", "--certs"].map(OsString::from).into();
+    arguments.push(certs.folder().into());
+    arguments.extend(["--data-dir".into(), format!("{name}.data").into()]);
+    arguments.extend(["--merge-plugin".into(), format!("{MERGE}={}", plugin("cart_merge.wasm").display()).into()]);
+    if joins {
+        let others = addresses.iter().enumerate().filter(|(other, _)| *other != place);
+        let seeds: Vec<String> = others.map(|(_, address)| address.to_string()).collect();
+        arguments.extend(["--seeds".into(), seeds.join(",").into()]);
+    } else {
+        arguments.push("--bootstrap".into());
+    }
+    let under = net.map(|net| net.under(&name)).unwrap_or_default();
+    Host::start_under(&under, folder, &name, addresses[place], arguments)
+}
+
+fn up(status: &ClusterStatus) -> impl Iterator<Item = &HostStatus> {
+    status.hosts.iter().filter(|host| host.state == "up")
+}
+
+fn missing_host(status: &ClusterStatus) -> Option<String> {
+    if status.leader.is_none() {
+        return Some("no leader is known".to_owned());
+    }
+    let missing = (0..HOSTS).map(lab::host).find(|name| !up(status).any(|host| host.name == *name));
+    missing.map(|name| format!("{name} is not up"))
+}
+
+fn missing_copy(colony: &ColonyStatus, copies: usize) -> Option<String> {
+    let names = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+    let (in_sync, want) = (names(&colony.in_sync), names(&colony.want));
+    let is_whole = colony.primary.is_some() && in_sync == want && in_sync.len() == copies;
+    (!is_whole).then(|| format!("{colony:?}"))
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask faults`: real hosts, each in a network of its own, under kills, cuts and loss.
+
+use std::process::{Command, ExitCode};
+
+use crate::failure::Failure;
+use crate::places::Places;
+use crate::{demo, plugins, tool};
+
+/// The package, and the program of the same name.
+const PACKAGE: &str = "colony-faults";
+/// Where whole-cluster tests find the program under test.
+pub(crate) const PROGRAM_VARIABLE: &str = "COLONY_BIN";
+/// Where tests find the built plugins.
+pub(crate) const COMPONENTS_VARIABLE: &str = "COLONY_PLUGINS";
+
+/// The verb: builds the plugins, the program and the harness, and becomes the harness with the arguments given.
+pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
+    plugins::build(places)?;
+    demo::build(places)?;
+    build(places)?;
+    demo::hand_over(harness(places).args(arguments))
+}
+
+/// One kill, to see that the harness itself works; what takes minutes is for `cargo xtask faults`.
+pub(crate) fn smoke(places: &Places) -> Result<(), Failure> {
+    build(places)?;
+    tool::run(harness(places).args(["--only", "kill", "--minutes", "0"]))
+}
+
+fn build(places: &Places) -> Result<(), Failure> {
+    tool::run_aside(&mut tool::cargo(places, &["build", "-p", PACKAGE]))
+}
+
+fn harness(places: &Places) -> Command {
+    let mut command = Command::new(places.program(PACKAGE));
+    command.env(PROGRAM_VARIABLE, places.program("colony"));
+    command.env(COMPONENTS_VARIABLE, places.components());
+    command
+}
