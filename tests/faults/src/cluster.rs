@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use colony_client::admin::{AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, Policy};
 use colony_client::{CallError, Client, Identity, Options};
 use colony_it::{Certs, Cli, Host, MERGE, free_ports, plugin};
 use colony_wire::NamespaceId;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time;
 
@@ -265,20 +266,44 @@ impl Cluster {
         Ok(())
     }
 
-    /// What `colony status` and `colony colonies` say, and the end of every log: for people.
+    /// What `colony status` says, how far each host has come, and the end of every log: for people.
     pub async fn report(&self) -> String {
-        let connect: Vec<String> = self.seeds();
-        let cli = Cli::new(self.folder.path(), connect.join(","), self.certs.folder());
-        let status = cli.run(&["status"]).await;
+        let status = self.cli(&self.seeds().join(",")).run(&["status"]).await;
         let mut text = format!("{}{}", status.stdout, status.stderr);
         for host in self.hosts.values() {
+            let status = self.cli(&host.address().to_string()).run(&["status", "--json"]).await;
+            let said = if status.is_done() { told(&status.json()) } else { status.stderr };
             let log = host.log();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            text.push_str(&format!("--- the end of {}'s log, of {} lines:\n{last}\n", host.name(), lines.len()));
+            text.push_str(&format!(
+                "--- {}: {said}; the end of its log, of {} lines:\n{last}\n",
+                host.name(),
+                lines.len()
+            ));
         }
         text
     }
+
+    fn cli(&self, connect: &str) -> Cli {
+        Cli::new(self.folder.path(), connect, self.certs.folder())
+    }
+
+    /// Kills the hosts and keeps their logs. Says where.
+    #[must_use]
+    pub fn keep_logs(self) -> PathBuf {
+        let Self { hosts, folder, .. } = self;
+        drop(hosts);
+        folder.keep()
+    }
+}
+
+/// How far the host has come that answered.
+fn told(status: &Value) -> String {
+    format!(
+        "{} is at revision {} and takes {} for the leader",
+        status["answered_by"], status["revision"], status["leader"]
+    )
 }
 
 /// A folder for logs, certificates and the group's log. In memory where the system offers that: what is tested is what

@@ -107,7 +107,7 @@ impl Net {
     /// Puts these rules in the place of those before, all at once.
     async fn filter(&self, rules: &[String]) -> Result<(), Failure> {
         let rules = format!(
-            "{}table bridge {TABLE} {{ chain forward {{ type filter hook forward priority 0; policy accept;\n{}\n}} }}\n",
+            "{}table bridge {TABLE} {{ chain forward {{ type filter hook forward priority 0; policy accept;\n{}\n}}\n}}\n",
             emptied("bridge"),
             rules.join("\n")
         );

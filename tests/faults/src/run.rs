@@ -75,6 +75,7 @@ impl Run {
             // The rows after this one get a cluster of their own.
             Err(failure) => {
                 eprintln!("faults: {}: {failure}\n{}", row.name(), cluster.report().await);
+                eprintln!("faults: the logs are in {}", cluster.keep_logs().display());
                 table.add(row, &Outcome::default());
             }
         }

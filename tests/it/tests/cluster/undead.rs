@@ -34,6 +34,11 @@ async fn a_leader_that_slept_too_long_comes_back_as_one_of_the_others() {
 }
 
 async fn sleeps_and_comes_back(cluster: &mut Cluster, sleeper: &str) {
+    sleeps_until(cluster, sleeper, async |_| {}).await;
+}
+
+/// As long as the others take to declare it dead, and then until `what` has happened.
+async fn sleeps_until(cluster: &mut Cluster, sleeper: &str, what: impl AsyncFnOnce(&Cluster)) {
     let before = cluster.start_of(sleeper).await;
     let client = cluster.client().await;
     let writers = Writers::start(&client, "cart", WRITERS);
@@ -41,6 +46,7 @@ async fn sleeps_and_comes_back(cluster: &mut Cluster, sleeper: &str) {
 
     cluster.host(sleeper).pause();
     cluster.until_dead(sleeper).await;
+    what(cluster).await;
     writers.until_more(WRITES).await;
     cluster.host(sleeper).resume();
 
@@ -55,6 +61,29 @@ async fn sleeps_and_comes_back(cluster: &mut Cluster, sleeper: &str) {
     let ledger = writers.stop().await;
     ledger.audit(&client.namespace("cart")).await;
     cluster.assert_all_run();
+}
+
+/// Bug: a voter that was declared dead while it was stopped, cut off or restarted with its log stayed away for ever
+/// where another host had been given its vote. Cause: nobody sends Raft's messages to whoever is no voter any more, so
+/// that it took itself for one, asked nobody for what was committed, and never heard that it is dead. Fix: a voter asks
+/// other hosts too, now and then, and does not believe its own Raft when that has fallen behind.
+///
+/// C14: the same where a fourth and a fifth host can take the vote over.
+#[tokio::test]
+async fn a_voter_whose_vote_was_given_away_while_it_slept_comes_back() {
+    let mut cluster = Cluster::start(Shape::of(5)).await;
+    cluster.create_namespace("cart", 2, 8, &[]).await;
+    let leader = cluster.leader().await;
+    sleeps_until(&mut cluster, &leader, async |cluster| {
+        until("another host votes in its place", TOLD_WITHIN, async || {
+            let status = cluster.status().await?;
+            let votes = |host: &&Value| host["state"] == "up" && host["voter"] == true;
+            let voters = status["hosts"].as_array().map_or(0, |hosts| hosts.iter().filter(votes).count());
+            if voters == 3 { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    })
+    .await;
 }
 
 /// C18: with its only copy asleep a session is not served, and not said to be absent: its colony is offline by name.
