@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn the_longest_stall_is_over_all_colonies_and_up_to_both_ends() {
         let steady = book(&[(0, 10, "a"), (10, 20, "a"), (20, 30, "a")]);
-        assert_eq!(longest_stall(&[steady.clone()], 0, 40), Duration::from_micros(10));
+        assert_eq!(longest_stall(std::slice::from_ref(&steady), 0, 40), Duration::from_micros(10));
         assert_eq!(longest_stall(&[steady.clone(), book(&[(0, 25, "a")])], 0, 40), Duration::from_micros(25));
         assert_eq!(longest_stall(&[steady, book(&[])], 0, 40), Duration::from_micros(40));
     }
