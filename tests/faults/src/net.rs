@@ -75,7 +75,7 @@ impl Net {
     pub async fn reset(&self) -> Result<(), Failure> {
         let rules = format!(
             "{}table inet {TABLE} {{ chain input {{ type filter hook input priority 0; policy accept; \
-             tcp dport {PORT} reject with tcp reset }} }}\n",
+             tcp dport {PORT} reject with tcp reset\n}}\n}}\n",
             emptied("inet")
         );
         for name in (0..HOSTS).map(lab::host) {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use colony_client::{Ack, CallError, Client, Content, Key, Namespace, Options, Read, Saved, Ttl};
+use colony_client::{Ack, CallError, Client, Content, Key, Namespace, Options, Read, Refusal, Saved, Ttl};
 use colony_history::rng::Rng;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -93,6 +93,8 @@ impl Shared {
         let mut book = self.book(bucket);
         match result {
             Ok(saved) => book.acks.push(book::Ack { invoked, at, served_by: saved.served_by }),
+            // A delete may find nothing: an answer like any other.
+            Err(CallError::Refused(Refusal::NotFound)) => {}
             Err(error) => book.failures.add(Some(fate), error.to_string()),
         }
         (invoked, at, fate)
