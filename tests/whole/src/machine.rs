@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use colony_link::memory::MemoryNet;
-use colony_node::config::{NodeConfig, PluginsConfig, TlsFiles};
+use colony_node::config::{AdminConfig, NodeConfig, PluginsConfig, TlsFiles};
 use colony_node::host::{HostError, run_in};
 use colony_raft::MemoryDisk;
 use tokio::sync::Notify;
@@ -116,6 +116,7 @@ impl Machine {
             labels: BTreeMap::from([("zone".to_owned(), self.zone.clone())]),
             tls: TlsFiles::in_dir(Path::new("none"), &name),
             plugins: PluginsConfig::default(),
+            admin: AdminConfig::default(),
             name,
         };
         let lane = Lane::at(now);

@@ -20,10 +20,6 @@ const COUNTED: &str = "20000";
 const RECORDED: &str = "60000";
 /// Seeds of whole hosts run here: as many as take a minute.
 const WHOLE_SEEDS: &str = "12";
-/// Where whole-cluster tests find the program under test.
-const PROGRAM_VARIABLE: &str = "COLONY_BIN";
-/// Where tests find the built plugins.
-const COMPONENTS_VARIABLE: &str = "COLONY_PLUGINS";
 
 /// The verb: runs all stages, prints the table, and is 0 only if every one passed.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
