@@ -9,6 +9,7 @@
 //! older entry changes nothing, and one that is applied twice is refused the second time.
 
 mod command;
+mod copies;
 mod entry;
 mod fate;
 mod member;

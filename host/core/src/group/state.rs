@@ -7,8 +7,7 @@ use colony_wire::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_HOSTS, MAX_LABEL
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
-use super::command::MAX_DROPPED;
-use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, Unaccounted};
+use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal};
 
 /// What the hosts of one lineage agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,25 +151,6 @@ impl State {
         self.account_for_lost_processes(member);
         self.admit(member);
         Ok(())
-    }
-
-    /// The new process attests that the earlier ones of its name are gone, and nothing of theirs outlives
-    /// them: copies are held in memory. Starts that this very process had are not gone.
-    fn account_for_lost_processes(&mut self, newcomer: &Member) {
-        let is_gone = |old: &&Member| old.name == newcomer.name && !newcomer.earlier.contains(&old.start);
-        let gone: Vec<StartId> = self.members.values().filter(is_gone).map(|old| old.start).collect();
-        for entry in self.table.values_mut() {
-            let before = entry.unaccounted.len();
-            gone.iter().for_each(|start| entry.account(*start));
-            if entry.unaccounted.len() < before {
-                entry.cfg.0 += 1;
-            }
-        }
-    }
-
-    /// Whether a colony waits for this process or its copy, so that it is remembered even when it is dead.
-    fn is_waited_for(&self, start: StartId) -> bool {
-        self.table.values().any(|entry| entry.is_in_sync(start) || entry.is_unaccounted(start))
     }
 
     /// Whether a colony's set may not lose another start.
@@ -317,7 +297,7 @@ impl State {
     }
 
     /// The entry a command was decided on, if it still stands.
-    fn decided(&mut self, colony: ColonyId, cfg: Cfg) -> Result<&mut Entry, Refusal> {
+    pub(super) fn decided(&mut self, colony: ColonyId, cfg: Cfg) -> Result<&mut Entry, Refusal> {
         let entry = self.table.get_mut(&colony).ok_or(Refusal::NoColony(colony))?;
         if entry.cfg == cfg { Ok(entry) } else { Err(Refusal::Stale { colony, now: entry.cfg, decided: cfg }) }
     }
@@ -369,23 +349,6 @@ impl State {
         Ok(())
     }
 
-    /// Dead starts whose process is gone and its copies with it: a later process of their host is up, and they
-    /// are not among the starts that one had itself.
-    fn gone(&self) -> Vec<StartId> {
-        let has_followed =
-            |dead: &Member| self.up().any(|member| member.name == dead.name && !member.earlier.contains(&dead.start));
-        let dead = self.members.values().filter(|member| member.state == MemberState::Dead);
-        dead.filter(|member| has_followed(member)).map(|member| member.start).collect()
-    }
-
-    /// Earlier processes of the same host. Where one of them had to stay in a set, the living one takes its
-    /// place.
-    fn dead_namesakes(&self, start: StartId) -> Vec<StartId> {
-        let Some(name) = self.members.get(&start).map(|member| &member.name) else { return Vec::new() };
-        let is_dead = |old: &&Member| old.name == *name && old.state == MemberState::Dead;
-        self.members.values().filter(is_dead).map(|old| old.start).collect()
-    }
-
     fn swap(&mut self, colony: ColonyId, cfg: Cfg, from: StartId, to: StartId) -> Result<(), Refusal> {
         let to_is_up = self.is_up(to);
         let entry = self.decided(colony, cfg)?;
@@ -407,72 +370,6 @@ impl State {
             return Err(Refusal::NotEntitled { colony, start: to });
         }
         entry.crown(to);
-        entry.cfg.0 += 1;
-        Ok(())
-    }
-
-    fn restore(&mut self, colony: ColonyId, cfg: Cfg, dead: StartId, now: StartId) -> Result<(), Refusal> {
-        let name = |start: StartId| self.members.get(&start).map(|member| &member.name);
-        let entitled = !self.is_up(dead) && self.is_up(now) && name(dead) == name(now);
-        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
-        let entry = self.decided(colony, cfg)?;
-        if !entitled || !entry.is_in_sync(dead) || entry.is_in_sync(now) {
-            return Err(Refusal::NotEntitled { colony, start: now });
-        }
-        // The same copy under another start: while the dead one was in the set nothing was acknowledged
-        // without it.
-        entry.in_sync.iter_mut().filter(|start| **start == dead).for_each(|start| *start = now);
-        entry.dead.retain(|start| *start != dead);
-        if entry.primary.is_none() {
-            entry.crown(now);
-        }
-        let at = if entry.primary == Some(now) { 0 } else { entry.want.len() };
-        entry.want.retain(|start| *start != now);
-        entry.want.insert(at.min(entry.want.len()), now);
-        entry.want.truncate(copies);
-        entry.cfg.0 += 1;
-        Ok(())
-    }
-
-    fn dropped(&mut self, start: StartId, colonies: &[(ColonyId, Cfg)]) -> Result<(), Refusal> {
-        if colonies.len() > MAX_DROPPED {
-            return Err(Refusal::Limit { what: "dropped copies in one command".into(), limit: MAX_DROPPED as u64 });
-        }
-        for (colony, cfg) in colonies {
-            if let Some(entry) = self.table.get_mut(colony)
-                && entry.cfg == *cfg
-                && entry.is_unaccounted(start)
-            {
-                entry.account(start);
-                entry.cfg.0 += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn accept_stale(&mut self, colony: ColonyId, cfg: Cfg, to: StartId, lineage: LineageId) -> Result<(), Refusal> {
-        let to_is_up = self.is_up(to);
-        let copies = self.policy(colony).map_or(1, |policy| usize::from(policy.copies));
-        let running: Vec<StartId> = self.up().map(|member| member.start).collect();
-        // A process holds one copy of a colony, under whichever start: it is this one.
-        let own = self.members.get(&to).map(|member| member.earlier.clone()).unwrap_or_default();
-        let gone = self.gone();
-        let entry = self.decided(colony, cfg)?;
-        let is_lost = entry.primary.is_none() && !entry.in_sync.iter().any(|start| running.contains(start));
-        if !to_is_up || !is_lost || lineage == entry.lineage {
-            return Err(Refusal::NotEntitled { colony, start: to });
-        }
-        // Any copy but this one may hold what it lacks.
-        let lost = std::mem::take(&mut entry.in_sync);
-        entry.dead.clear();
-        entry.unaccounted.extend(lost.into_iter().map(|start| Unaccounted { start, ahead: true }));
-        entry.unaccounted.iter_mut().for_each(|one| one.ahead = true);
-        own.iter().chain(&gone).chain([&to]).for_each(|start| entry.account(*start));
-        entry.lineage = lineage;
-        entry.crown(to);
-        entry.want.retain(|start| *start != to);
-        entry.want.insert(0, to);
-        entry.want.truncate(copies);
         entry.cfg.0 += 1;
         Ok(())
     }
