@@ -101,7 +101,9 @@ fn is_change(request: &AdminRequest) -> bool {
         AdminRequest::Status
         | AdminRequest::Colonies { .. }
         | AdminRequest::Namespaces
-        | AdminRequest::StaleCopies { .. } => false,
-        AdminRequest::CreateNamespace { .. } | AdminRequest::AcceptStale { .. } => true,
+        | AdminRequest::StaleCopies { .. }
+        | AdminRequest::Departures { .. }
+        | AdminRequest::SafeToStop { .. } => false,
+        AdminRequest::CreateNamespace { .. } | AdminRequest::AcceptStale { .. } | AdminRequest::Drain { .. } => true,
     }
 }

@@ -317,6 +317,9 @@ impl<'a> Call<'a> {
         self.last = refusal.to_string();
         self.note_unknown(!refusal.leaves_no_trace());
         let why = || format!("an earlier attempt got no answer, then: {refusal}");
+        if matches!(refusal, Refusal::NotPrimary { .. } | Refusal::Deposed) {
+            self.engine.router.ask_of(served_by);
+        }
         if refusal == Refusal::LineageLost {
             self.engine.tokens.give_up(route.colony, self.request.token);
         }

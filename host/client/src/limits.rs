@@ -35,8 +35,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 /// Longest time between two such questions.
 pub(crate) const PATIENCE_MAX: Duration = Duration::from_secs(1);
 
-/// Least time between two refreshes of the routing table, however many calls ask for one.
-pub(crate) const REFRESH_INTERVAL_MIN: Duration = Duration::from_millis(20);
+/// Least time between two refreshes of the routing table, however many calls ask for one. When a host is drained its
+/// colonies move one after the other, and each move is learned of by a refresh: this is what it adds to a write.
+pub(crate) const REFRESH_INTERVAL_MIN: Duration = Duration::from_millis(4);
+/// After a refresh that took long, because the table is large or hosts are busy, the next one waits so many times as
+/// long: a client spends no more than a fifth of its time on them.
+pub(crate) const REFRESH_SHARE: u32 = 4;
 /// A host that has not sent the table after this long is not waited for alone: another is asked beside it.
 pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(50);
 /// A host that has not sent the table after this long has failed.

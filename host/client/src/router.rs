@@ -2,38 +2,48 @@
 //!
 //! A call that is refused, or that gets no answer, asks for a refresh and goes on by itself; the new table
 //! wakes it if it leads elsewhere. However many calls ask, one refresh runs at a time, at most one each
-//! [`REFRESH_INTERVAL_MIN`], and any host may give the answer.
+//! [`REFRESH_INTERVAL_MIN`], and any host may give the answer. Whoever refused a call because the colony is elsewhere
+//! is asked first: its own table says so already, and that of another host may not.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use colony_wire::client::{Routes, RoutesRequest};
-use colony_wire::{ClusterId, DecodeError, LineageId, Message, Revision};
+use colony_wire::{ClusterId, DecodeError, LineageId, Message, Revision, StartId};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use crate::entropy::Jitter;
-use crate::limits::{ASK_TIMEOUT, ASKED_MAX, HEDGE_AFTER, REFRESH_INTERVAL_MIN, SEEDS_MAX};
+use crate::limits::{ASK_TIMEOUT, ASKED_MAX, HEDGE_AFTER, REFRESH_INTERVAL_MIN, REFRESH_SHARE, SEEDS_MAX};
 use crate::links::{DialError, Lane, Links};
 use crate::pipe::PipeError;
 use crate::routes::{Lookup, Peer, Place, RouteTable};
+use crate::sync::lock;
 
 /// The newest table, and the way to ask for a newer one.
 #[derive(Debug)]
 pub(crate) struct Router {
     table: watch::Receiver<Arc<RouteTable>>,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
     task: JoinHandle<()>,
+}
+
+/// What tells the task to refresh.
+#[derive(Debug, Default)]
+struct Wake {
+    asked: Notify,
+    /// Who is known to have a newer table.
+    knows: Mutex<Option<StartId>>,
 }
 
 impl Router {
     /// Starts the task with the table that `refresher` got first.
     pub(crate) fn start(refresher: Refresher, table: RouteTable) -> Self {
         let (sender, table) = watch::channel(Arc::new(table));
-        let wake = Arc::new(Notify::new());
+        let wake = Arc::new(Wake::default());
         let task = tokio::spawn(run(refresher, sender, Arc::clone(&wake)));
         Self { table, wake, task }
     }
@@ -44,7 +54,13 @@ impl Router {
 
     /// Asks for a refresh, to begin soon. Returns at once.
     pub(crate) fn ask(&self) {
-        self.wake.notify_one();
+        self.wake.asked.notify_one();
+    }
+
+    /// As [`ask`](Self::ask), of this process first: it refused a call because of what its table says.
+    pub(crate) fn ask_of(&self, start: StartId) {
+        *lock(&self.wake.knows) = Some(start);
+        self.ask();
     }
 
     /// Waits until the table leads elsewhere than `before`. Cancel safe.
@@ -71,10 +87,14 @@ impl Drop for Router {
     }
 }
 
-async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wake: Arc<Notify>) {
+async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wake: Arc<Wake>) {
     loop {
-        wake.notified().await;
+        wake.asked.notified().await;
         let have = Arc::clone(&table.borrow());
+        if let Some(knows) = lock(&wake.knows).take().and_then(|start| have.control_port_of(start)) {
+            refresher.preferred = Some(knows);
+        }
+        let begun = Instant::now();
         match refresher.refresh(Some(&have)).await {
             Ok(Some(newer)) => {
                 tracing::debug!(revision = %newer.revision, "routing table");
@@ -84,7 +104,7 @@ async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wa
             Ok(None) => {}
             Err(failure) => tracing::debug!(%failure, "no routing table"),
         }
-        time::sleep(REFRESH_INTERVAL_MIN).await;
+        time::sleep(REFRESH_INTERVAL_MIN.max(begun.elapsed() * REFRESH_SHARE)).await;
     }
 }
 

@@ -138,6 +138,12 @@ impl RouteTable {
         self.name_of(start).is_some()
     }
 
+    /// The control port of a process, if it serves.
+    pub(crate) fn control_port_of(&self, start: StartId) -> Option<Peer> {
+        let host = self.hosts.iter().find(|host| host.start == start)?;
+        Some(host.peer(host.control?))
+    }
+
     /// The control ports of all hosts.
     pub(crate) fn control_ports(&self) -> impl Iterator<Item = Peer> + '_ {
         self.hosts.iter().filter_map(|host| Some(host.peer(host.control?)))

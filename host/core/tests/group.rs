@@ -615,6 +615,110 @@ fn foreign_bytes_are_no_command() {
     assert!(matches!(Command::decode(&encoded[..encoded.len() - 1]), Err(CodecError::Body(_))));
 }
 
+// ---- Leaving by will. ----
+
+fn drain(starts: &[StartId]) -> Command {
+    Command::Drain { starts: starts.to_vec() }
+}
+
+/// C7: a host that drains serves and holds as before, and no plan moves anything to it; taken back, it is as it was.
+#[test]
+fn nothing_is_moved_to_a_host_that_drains() {
+    let mut state = group(&[A, B]);
+    assert_eq!(state.apply(&drain(&[A, C])), Outcome::Applied);
+    assert!(state.is_up(A) && state.is_draining(A) && !state.is_staying(A));
+    assert_eq!(state.up().count(), 3);
+    assert_eq!(cart(&state).primary, Some(A));
+    state.apply(&plan(&state, &[B, C]));
+    assert_eq!(cart(&state).want, [A, B], "nothing goes to c");
+    state.apply(&plan(&state, &[B, A]));
+    assert_eq!(cart(&state).want, [B, A], "what stands on a may stay");
+    let other = Command::CreateNamespace { name: "other".into(), policy: policy(1), placement: vec![vec![C]] };
+    assert_eq!(assert_refused(&mut state, &other), Refusal::Draining(C));
+    assert_eq!(state.apply(&Command::CancelDrain { starts: vec![A, C] }), Outcome::Applied);
+    assert!(state.is_staying(A) && state.is_staying(C));
+    state.apply(&plan(&state, &[B, C]));
+    assert_eq!(cart(&state).want, [B, C]);
+}
+
+/// C7: of several hosts all drain, or none.
+#[test]
+fn hosts_drain_together_or_not_at_all() {
+    let mut state = group(&[A]);
+    state.apply(&dead(C));
+    assert_eq!(assert_refused(&mut state, &drain(&[A, C])), Refusal::NotUp(C));
+    assert!(state.is_staying(A));
+}
+
+/// C10, C11: a drained host leaves when it holds nothing, not before; then its start is over, and what waited for its
+/// copies waits no longer.
+#[test]
+fn only_a_drained_host_that_holds_nothing_leaves() {
+    let mut state = group(&[A, B]);
+    let leave = Command::Leave { start: B };
+    assert_eq!(assert_refused(&mut state, &leave), Refusal::NotDraining(B));
+    state.apply(&drain(&[B]));
+    assert_eq!(assert_refused(&mut state, &leave), Refusal::Holds { start: B, colonies: 1 });
+    state.apply(&plan(&state, &[A, C]));
+    state.apply(&change(&state, Some(C), &[]));
+    assert_eq!(assert_refused(&mut state, &leave), Refusal::Holds { start: B, colonies: 1 });
+    state.apply(&change(&state, None, &[B]));
+    assert!(cart(&state).is_unaccounted(B));
+    let before = cart(&state).clone();
+    assert_eq!(state.apply(&leave), Outcome::Applied);
+    assert_eq!((cart(&state).primary, &cart(&state).in_sync), (before.primary, &before.in_sync));
+    assert!(!cart(&state).is_unaccounted(B) && cart(&state).cfg > before.cfg);
+    assert!(!state.members.contains_key(&B) && state.has_left(B));
+    assert_eq!(state.apply(&leave), Outcome::Applied, "said twice, done once");
+    assert_eq!(assert_refused(&mut state, &join(B, "b")), Refusal::Dead(B));
+    assert_eq!(state.apply(&join(StartId(0xb2), "b")), Outcome::Applied);
+}
+
+/// C18: a copy that may hold what was acknowledged and is nowhere else does not leave unseen.
+#[test]
+fn who_may_be_ahead_of_a_colony_does_not_leave() {
+    let mut state = group(&[A, B]);
+    state.apply(&dead(A));
+    state.apply(&dead(B));
+    let now = StartId(0xb2);
+    let back = Member { earlier: vec![B], ..member(now, "b") };
+    state.apply(&Command::Join { member: back, deviations: Vec::new() });
+    let accept = Command::AcceptStale { colony: CART, cfg: cart(&state).cfg, to: C, lineage: LineageId(8) };
+    assert_eq!(state.apply(&accept), Outcome::Applied);
+    assert!(cart(&state).unaccounted.contains(&Unaccounted { start: B, ahead: true }));
+    state.apply(&drain(&[now]));
+    assert_eq!(assert_refused(&mut state, &Command::Leave { start: now }), Refusal::Holds { start: now, colonies: 1 });
+}
+
+/// C9: a host that dies while it drains is dead; and who drains inherits only if nobody else can.
+#[test]
+fn those_that_stay_inherit_before_those_that_drain() {
+    let mut state = group(&[A, B, C]);
+    state.apply(&drain(&[A, B]));
+    state.apply(&dead(A));
+    assert_eq!(cart(&state).primary, Some(C));
+    assert_eq!(state.members[&A].state, MemberState::Dead);
+    state.apply(&dead(C));
+    assert_eq!(cart(&state).primary, Some(B), "better who drains than nobody");
+}
+
+/// C10, C36: what a host holds, and what may become of it.
+#[test]
+fn the_holdings_of_a_host_tell_what_stands_between_it_and_its_leave() {
+    let mut state = group(&[A, B]);
+    let held = state.holdings(A)[0];
+    assert_eq!((held.serves, held.copies, held.elsewhere, held.running, held.is_stuck), (true, 3, 1, 1, false));
+    assert!(!held.is_full() && !held.is_last());
+    state.apply(&drain(&[B]));
+    let held = state.holdings(A)[0];
+    assert_eq!((held.elsewhere, held.running), (0, 1), "who drains goes too");
+    state.apply(&dead(C));
+    assert!(state.holdings(A)[0].is_stuck, "there is nobody left to take it");
+    state.apply(&dead(B));
+    assert!(state.holdings(A)[0].is_last());
+    assert!(state.holdings(C).is_empty());
+}
+
 // ---- Soup: no sequence of commands breaks what is agreed. ----
 
 /// Raw numbers that become a command of whatever the state has, mostly a sensible one.
@@ -641,7 +745,7 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
     };
     let deviations = if z % 3 == 0 { vec![Deviation { colony, primary: pick(&starts, y) }] } else { Vec::new() };
     let fresh = StartId(1000 + state.revision.0);
-    match kind % 14 {
+    match kind % 17 {
         0 => Command::Join { member: member(fresh, &format!("h{}", x % 6)), deviations },
         1 => Command::Join { member: member(start(x), &format!("h{}", y % 6)), deviations },
         2 => Command::Dead { start: start(y), deviations },
@@ -671,6 +775,9 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
             let start = gone.map_or(start(y), |one| one.start);
             Command::Dropped { start, colonies: vec![(colony, cfg)] }
         }
+        13 => Command::Drain { starts: set(x) },
+        14 => Command::CancelDrain { starts: set(x) },
+        15 => Command::Leave { start: start(y) },
         // A dead process comes back and asks for its own.
         _ => {
             let lost = state.table.iter().find(|(_, entry)| entry.primary.is_none());
@@ -735,7 +842,9 @@ fn assert_forward(before: &State, after: &State, outcome: &Outcome) {
     }
     for (start, member) in &before.members {
         let now = after.members.get(start).map(|member| member.state);
-        assert!(member.state == MemberState::Up || now != Some(MemberState::Up), "{start} rose from the dead");
+        let is_dead = member.state == MemberState::Dead;
+        assert!(!is_dead || !now.is_some_and(MemberState::is_up), "{start} rose from the dead");
+        assert!(!before.has_left(*start), "{start} is no member any more");
     }
 }
 

@@ -785,3 +785,135 @@ fn a_full_table_on_a_hundred_hosts_is_planned() {
     assert!((share..=share * 11 / 10).contains(&moved), "{moved} copies moved, the newcomer's share is {share}");
     assert!(town.state.table.contains_key(&ColonyId { namespace: NamespaceId(1), bucket: 8191 }));
 }
+
+// ---- Hosts that are about to leave. ----
+
+impl Town {
+    fn drain(&mut self, names: &[&str]) {
+        let starts = names.iter().map(|name| self.start(name)).collect();
+        self.apply(&Command::Drain { starts });
+    }
+
+    /// Plans and lets copies catch up until there is nothing to plan; says in how many plans.
+    fn settle(&mut self) -> usize {
+        let mut plans = 0;
+        while let Some(proposal) = self.plan(&Even) {
+            assert!(plans < 8, "the plans do not end: {proposal:?}");
+            self.apply(&proposal.command);
+            self.catch_up();
+            plans += 1;
+        }
+        plans
+    }
+
+    fn held_by(&self, name: &str) -> usize {
+        self.state.holdings(self.start(name)).len()
+    }
+}
+
+/// C7, C8, C10: everything leaves hosts that drain, at full count all the way, and they can leave.
+#[test]
+fn hosts_that_drain_are_emptied() {
+    for leaving in [&["h1"][..], &["h0", "h1"], &["h0", "h2", "h4"]] {
+        let mut town = Town::of(6);
+        town.create("cart", 2, 16, &Even);
+        town.create("big", 3, 8, &Even);
+        town.drain(leaving);
+        town.settle();
+        for name in leaving {
+            assert_eq!(town.held_by(name), 0, "{name}");
+            let start = town.start(name);
+            town.apply(&Command::Leave { start });
+        }
+        assert!(town.plan(&Even).is_none(), "a leave moves nothing more");
+        let loads = town.loads();
+        assert!(spread(loads.values().map(|(copies, _)| *copies)) <= 1, "{loads:?}");
+        assert!(town.state.table.values().all(|entry| entry.in_sync == entry.want || entry.in_sync.len() > 1));
+    }
+}
+
+/// C7, C44: of a primary's colonies the part goes first, to a copy that is in sync, and before anything is copied.
+#[test]
+fn the_primarys_part_leaves_before_the_copy() {
+    let mut town = Town::of(4);
+    town.create("cart", 2, 16, &Even);
+    let start = town.start("h1");
+    town.drain(&["h1"]);
+    let plan = town.plan(&Even).expect("there is much to do");
+    for change in moves(&plan) {
+        let entry = &town.state.table[&change.colony];
+        if entry.primary == Some(start) {
+            assert!(entry.is_in_sync(change.want[0]) && change.want[0] != start, "{change:?}");
+            assert!(change.want.contains(&start) && change.want.len() == 2, "nothing is copied yet: {change:?}");
+        } else {
+            assert!(!change.want.contains(&start), "{change:?}");
+        }
+    }
+    assert_eq!(town.state.table.values().filter(|entry| entry.primary == Some(start)).count(), 4);
+}
+
+/// C36, C43: with nobody else to take them the copies stay; the primary's part goes all the same.
+#[test]
+fn what_nobody_else_can_hold_stays() {
+    let mut town = Town::of(2);
+    town.create("cart", 2, 4, &Even);
+    town.drain(&["h1"]);
+    town.settle();
+    let (stays, leaves) = (town.start("h0"), town.start("h1"));
+    for entry in town.state.table.values() {
+        assert_eq!((entry.primary, entry.in_sync.len(), entry.is_wanted(leaves)), (Some(stays), 2, true), "{entry:?}");
+    }
+    assert!(town.state.holdings(leaves).iter().all(|held| held.is_stuck));
+    town.join(&Labels::new());
+    town.settle();
+    assert_eq!(town.held_by("h1"), 0, "another host has come");
+}
+
+/// All hosts leave: nothing is moved, and no new namespace is placed.
+#[test]
+fn nothing_is_planned_where_everybody_leaves() {
+    let mut town = Town::of(3);
+    town.create("cart", 2, 4, &Even);
+    town.drain(&["h0", "h1", "h2"]);
+    assert!(town.plan(&Even).is_none());
+    let placed = Planner::new(&town.state, &Even).place_namespace("other", &Policy::default());
+    assert_eq!(placed, Err(Unplaceable::NoHost));
+}
+
+/// A drain that is taken back leaves the host as any other: it gets its share again.
+#[test]
+fn a_host_that_stays_after_all_gets_its_share_again() {
+    let mut town = Town::of(3);
+    town.create("cart", 2, 12, &Even);
+    town.drain(&["h1"]);
+    town.settle();
+    let starts = vec![town.start("h1")];
+    town.apply(&Command::CancelDrain { starts });
+    town.settle();
+    let loads = town.loads();
+    assert!(spread(loads.values().map(|(copies, _)| *copies)) <= 1, "{loads:?}");
+}
+
+/// A plugin that lets only the host that leaves be primary: it stays in office, and nobody forbidden takes it.
+#[test]
+fn a_veto_outweighs_a_drain() {
+    struct Only(&'static str);
+    impl Placement for Only {
+        fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
+            let score = |name: &str| match request.role {
+                Role::Primary if name != self.0 => Score::Veto("not here".to_owned()),
+                _ => Score::Weight(0),
+            };
+            Ok(request.hosts.iter().map(|host| score(&host.name)).collect())
+        }
+    }
+    let mut town = Town::of(3);
+    town.create("cart", 2, 4, &Only("h1"));
+    town.drain(&["h1"]);
+    while let Some(proposal) = town.plan(&Only("h1")) {
+        town.apply(&proposal.command);
+        town.catch_up();
+    }
+    let start = town.start("h1");
+    assert!(town.state.table.values().all(|entry| entry.primary == Some(start)));
+}

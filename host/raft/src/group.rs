@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) reconcile: tokio::sync::Mutex<()>,
     timing: Timing,
     leadership: watch::Receiver<Leadership>,
+    electing: watch::Receiver<Vec<RaftId>>,
     end: watch::Receiver<Option<End>>,
     closed: Mutex<Option<oneshot::Receiver<()>>>,
     /// When this host last took something from a leader.
@@ -149,8 +150,10 @@ impl Group {
         let raft = Raft::new(id.0, Arc::new(settings), network, storage.log, machine);
         let raft = raft.await.map_err(|error| StartError::Restore(error.to_string()))?;
         let (shown, leadership) = watch::channel(Leadership::default());
+        let (elected, electing) = watch::channel(Vec::new());
         let (ended, end) = watch::channel(None);
-        tokio::spawn(leadership::follow(raft.metrics(), published.clone(), timing.confirmed_within, shown, ended));
+        let within = timing.confirmed_within;
+        tokio::spawn(leadership::follow(raft.metrics(), published.clone(), within, shown, elected, ended));
         let inner = Inner {
             raft,
             id,
@@ -158,6 +161,7 @@ impl Group {
             reconcile: tokio::sync::Mutex::default(),
             timing,
             leadership,
+            electing,
             end,
             closed: Mutex::new(Some(storage.closed)),
             told: Mutex::default(),
@@ -342,9 +346,34 @@ impl Group {
     /// a voter that is replaced while nobody can reach it is not told, then or later, and takes itself for a voter.
     #[must_use]
     pub fn is_told(&self) -> bool {
-        let told = *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_recent = told.is_some_and(|told| told.elapsed() < TOLD_WITHIN);
+        let is_recent = self.told_until().is_some_and(|until| Instant::now() < until);
         self.is_leader() || (is_recent && self.voters().contains(&self.id()))
+    }
+
+    /// Until when what a leader said last counts as said just now.
+    fn told_until(&self) -> Option<Instant> {
+        let told = *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.map(|told| told + TOLD_WITHIN)
+    }
+
+    /// Resolves once this host's own log [tells](Self::is_told) it nothing any more.
+    pub async fn falls_silent(&self) {
+        let mut electing = self.electing();
+        while self.is_told() {
+            // A leader hears nobody; that it leads no more shows to itself within that time.
+            let until = self.told_until().filter(|until| *until > Instant::now());
+            let until = until.unwrap_or_else(|| Instant::now() + TOLD_WITHIN);
+            // The sender lives as long as the group: an error is its end, after which nothing is told.
+            if let Ok(Err(_)) = tokio::time::timeout_at(until, electing.changed()).await {
+                return;
+            }
+        }
+    }
+
+    /// Who votes, as it changes.
+    #[must_use]
+    pub fn electing(&self) -> watch::Receiver<Vec<RaftId>> {
+        self.inner.electing.clone()
     }
 
     /// Stands for election at once, without waiting for the old leader's lease: for a voter that knows by other

@@ -100,11 +100,13 @@ pub(crate) async fn follow(
     published: Arc<Published>,
     within: Duration,
     shown: watch::Sender<Leadership>,
+    electing: watch::Sender<Vec<RaftId>>,
     end: watch::Sender<Option<End>>,
 ) {
     loop {
         let (leadership, until) = {
             let metrics = metrics.borrow_watched();
+            show(&electing, metrics.membership_config.voter_ids().map(RaftId).collect());
             if let Err(fatal) = &metrics.running_state {
                 let ended = match fatal {
                     openraft::errors::Fatal::Stopped => End::Stopped,
@@ -134,10 +136,10 @@ pub(crate) async fn follow(
     show(&shown, Leadership::default());
 }
 
-fn show(shown: &watch::Sender<Leadership>, leadership: Leadership) {
+fn show<T: PartialEq>(shown: &watch::Sender<T>, now: T) {
     shown.send_if_modified(|current| {
-        let is_new = *current != leadership;
-        *current = leadership;
+        let is_new = *current != now;
+        *current = now;
         is_new
     });
 }

@@ -89,6 +89,7 @@ impl Group {
         Some(Electorate {
             voters: membership.get_joint_config().iter().map(|set| set.iter().copied().map(RaftId).collect()).collect(),
             nodes: membership.nodes().map(|(id, place)| (RaftId(*id), place.address)).collect(),
+            leader: self.id(),
             caught_up: replicated.filter(|(_, matched)| is_near(matched.index())).map(|(id, _)| RaftId(*id)).collect(),
         })
     }
@@ -101,9 +102,19 @@ impl Group {
                 ChangeMembers::AddNodes(BTreeMap::from([(peer.raft.0, Place { address: peer.address })]))
             }
             Step::Dismiss(raft) => ChangeMembers::RemoveNodes(BTreeSet::from([raft.0])),
+            Step::HandOver(raft) => return self.hand_over_to(*raft).await,
         };
+        // Who loses its vote is sent the log until it is dismissed, so that it hears of it.
         let changed: Result<_, RaftError<_, ClientWriteError<_>>> =
-            self.inner.raft.change_membership(change, false).await;
+            self.inner.raft.change_membership(change, true).await;
         changed.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Lets a voter lead, and waits until this host does not any more.
+    async fn hand_over_to(&self, heir: RaftId) -> Result<(), String> {
+        let mut leadership = self.leadership();
+        self.inner.raft.trigger().transfer_leader(heir.0).await.map_err(|error| error.to_string())?;
+        let over = leadership.wait_for(|leadership| !leadership.is_here).await;
+        over.map(drop).map_err(|_| "the group has ended on this host".to_owned())
     }
 }

@@ -4,6 +4,9 @@
 //!   when either does.
 //! - A voter whose host is dead is replaced one for one by a living host that is no voter, and stays where
 //!   there is none: the number of voters never falls by itself, or a minority could outvote who is away.
+//! - A voter whose host is about to leave is replaced likewise. Where there is nobody to replace it, the number
+//!   falls to what the hosts that stay should have: only leaving by will makes it fall. It leads no more before it
+//!   loses its vote, so that the group is not without a leader for as long as an election takes.
 //! - Voters are spread over zones, then over racks and machines.
 //! - Who is to vote is first made a learner, and promoted when it has the log: until then it could not help
 //!   to a quorum.
@@ -33,6 +36,8 @@ pub(crate) struct Electorate {
     pub(crate) nodes: BTreeMap<RaftId, SocketAddr>,
     /// Those who have nearly the whole log.
     pub(crate) caught_up: BTreeSet<RaftId>,
+    /// Who leads.
+    pub(crate) leader: RaftId,
 }
 
 /// One change of the electorate.
@@ -46,6 +51,8 @@ pub enum Step {
     Elect(BTreeSet<RaftId>),
     /// A node that does not vote and shall not is no longer sent the log.
     Dismiss(RaftId),
+    /// The leader, who is to lose its vote, lets this voter lead.
+    HandOver(RaftId),
 }
 
 /// What there is to do.
@@ -67,7 +74,8 @@ pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
         return Next::Step(Step::Finish(voters.clone()));
     }
     let living: BTreeMap<RaftId, &Member> = state.up().map(|member| (member.raft, member)).collect();
-    let wanted = wanted(&living, now, voters, most);
+    let staying: BTreeMap<RaftId, &Member> = state.staying().map(|member| (member.raft, member)).collect();
+    let wanted = wanted(&living, &staying, now, voters, most);
     let added: Vec<RaftId> = wanted.difference(voters).copied().collect();
     for raft in &added {
         if !now.nodes.contains_key(raft)
@@ -77,33 +85,57 @@ pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
         }
     }
     if wanted != *voters {
-        let ready = added.iter().all(|raft| now.caught_up.contains(raft));
-        return if ready { Next::Step(Step::Elect(wanted)) } else { Next::Wait };
+        if !added.iter().all(|raft| now.caught_up.contains(raft)) {
+            return Next::Wait;
+        }
+        if wanted.contains(&now.leader) || !voters.contains(&now.leader) {
+            return Next::Step(Step::Elect(wanted));
+        }
+        // Its successor must vote already.
+        let heir = wanted.intersection(voters).find(|raft| now.caught_up.contains(raft));
+        return Next::Step(match heir {
+            Some(heir) => Step::HandOver(*heir),
+            None => Step::Elect(voters.union(&wanted).copied().collect()),
+        });
     }
-    let idle = now.nodes.keys().find(|raft| !voters.contains(raft));
+    // Who is about to leave is sent the log until it is gone: it hears so that it votes no more.
+    let is_idle = |raft: &&RaftId| !voters.contains(raft) && (!living.contains_key(raft) || staying.contains_key(raft));
+    let idle = now.nodes.keys().find(is_idle);
     idle.map_or(Next::Nothing, |raft| Next::Step(Step::Dismiss(*raft)))
 }
 
 /// Who should vote.
 fn wanted(
     living: &BTreeMap<RaftId, &Member>,
+    staying: &BTreeMap<RaftId, &Member>,
     now: &Electorate,
     voters: &BTreeSet<RaftId>,
     most: usize,
 ) -> BTreeSet<RaftId> {
-    let count = voters.len().max(odd(living.len().min(most)));
-    let mut wanted: BTreeSet<RaftId> = voters.iter().copied().filter(|raft| living.contains_key(raft)).collect();
+    if staying.is_empty() {
+        // All leave: there is nobody to give a vote to.
+        return voters.clone();
+    }
+    let is_left = voters.iter().any(|raft| living.contains_key(raft) && !staying.contains_key(raft));
+    let worth_having = odd(staying.len().min(most));
+    let count = if is_left && staying.len() < voters.len() { worth_having } else { voters.len().max(worth_having) };
+    let mut wanted: BTreeSet<RaftId> = voters.iter().copied().filter(|raft| staying.contains_key(raft)).collect();
+    while wanted.len() > count {
+        // The leader stays, so that it need not change.
+        let Some(last) = wanted.iter().rev().copied().find(|raft| *raft != now.leader) else { break };
+        wanted.remove(&last);
+    }
     while wanted.len() < count {
-        let spare = living.keys().copied().filter(|raft| !wanted.contains(raft));
+        let spare = staying.keys().copied().filter(|raft| !wanted.contains(raft));
         let best = spare.min_by_key(|raft| {
             // Who is learning already goes first among equals, so that a choice once made stands.
-            (crowding(living, &wanted, *raft), !now.nodes.contains_key(raft), *raft)
+            (crowding(staying, &wanted, *raft), !now.nodes.contains_key(raft), *raft)
         });
         let Some(best) = best else { break };
         wanted.insert(best);
     }
     let missing = count.saturating_sub(wanted.len());
-    wanted.extend(voters.iter().copied().filter(|raft| !living.contains_key(raft)).take(missing));
+    wanted.extend(voters.iter().copied().filter(|raft| !staying.contains_key(raft)).take(missing));
     wanted
 }
 

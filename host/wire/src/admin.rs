@@ -139,6 +139,24 @@ pub enum AdminRequest {
         /// Name of the host with the copy. If it has none, the colony begins empty.
         host: String,
     },
+    /// Moves everything away from these hosts and lets them leave, or lets them stay after all. Needs the admin right
+    /// (`PROTOCOL.md` 7).
+    Drain {
+        /// Their names.
+        hosts: Vec<String>,
+        /// Whether they stay.
+        cancel: bool,
+    },
+    /// How far are these processes with leaving?
+    Departures {
+        /// The processes.
+        starts: Vec<StartId>,
+    },
+    /// Could this host be stopped at once without a colony being short of a copy, or the group of its majority?
+    SafeToStop {
+        /// Its name.
+        host: String,
+    },
 }
 
 impl Message for AdminRequest {
@@ -153,6 +171,12 @@ impl Message for AdminRequest {
                 within("length of the namespace's name", name.len(), MAX_NAME)?;
                 policy.check()
             }
+            Self::Drain { hosts, .. } => {
+                within("number of hosts", hosts.len(), MAX_HOSTS)?;
+                hosts.iter().try_for_each(|host| within("length of the host name", host.len(), MAX_NAME))
+            }
+            Self::Departures { starts } => within("number of hosts", starts.len(), MAX_HOSTS),
+            Self::SafeToStop { host } => within("length of the host name", host.len(), MAX_NAME),
             Self::StaleCopies { namespace, .. } => within("length of the namespace's name", namespace.len(), MAX_NAME),
             Self::AcceptStale { namespace, host, .. } => {
                 within("length of the namespace's name", namespace.len(), MAX_NAME)?;
@@ -180,6 +204,13 @@ pub enum AdminReply {
     StaleCopies(StaleCopies),
     /// The colony goes on from the copy; what was known of it and of the lost ones before.
     Accepted(StaleCopies),
+    /// How far hosts are with leaving.
+    Departures(Vec<Departure>),
+    /// Whether a host can be stopped at once.
+    SafeToStop {
+        /// What stands against it, each in one line; nothing if it can.
+        why_not: Vec<String>,
+    },
     /// Not done.
     Refused {
         /// What, why and what to do, for people.
@@ -205,6 +236,8 @@ impl Message for AdminReply {
                 within("number of copies", stale.copies.len(), MAX_HOSTS)?;
                 within("number of lost copies", stale.lost.len(), MAX_HOSTS)
             }
+            Self::Departures(departures) => within("number of hosts", departures.len(), MAX_HOSTS),
+            Self::SafeToStop { why_not } => within("number of reasons", why_not.len(), MAX_COLONIES),
             Self::Created { .. } | Self::Refused { .. } => Ok(()),
         }
     }
@@ -282,6 +315,38 @@ pub struct HostStatus {
     pub primaries: u32,
     /// Colonies it holds an in-sync copy of, the primaries included.
     pub copies: u32,
+}
+
+/// How far one host is with leaving.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Departure {
+    /// Its name; empty if the group does not know the process.
+    pub host: String,
+    /// The process.
+    pub start: StartId,
+    /// What has become of it.
+    pub stage: DepartureStage,
+    /// Colonies it still has a part in.
+    pub colonies: u32,
+    /// Those of them that it serves.
+    pub primaries: u32,
+    /// What cannot be moved and why, each in one line.
+    pub stuck: Vec<String>,
+    /// Whether it still votes in the group.
+    pub votes: bool,
+}
+
+/// What has become of a host that was told to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DepartureStage {
+    /// It stays: nobody told it to leave, or it was taken back.
+    Staying,
+    /// What it holds is being moved away.
+    Draining,
+    /// It has left.
+    Left,
+    /// It was declared dead.
+    Dead,
 }
 
 /// One colony's entry in the table.

@@ -103,6 +103,15 @@ pub enum ControlRequest {
         /// So many more hosts may pass it on, [`MAX_RELAYS`] at most.
         relays: u8,
     },
+    /// A process is about to end. The leader commits that it has left, others name the leader. Held back for a while
+    /// until all that it held is moved away and its vote is another's (`PROTOCOL.md` 7).
+    Leave {
+        /// Its start.
+        start: StartId,
+        /// Whether it ends all the same: then nothing is waited for, and what it still holds passes on as from one
+        /// who died.
+        anyway: bool,
+    },
 }
 
 impl Message for ControlRequest {
@@ -186,6 +195,8 @@ pub enum ControlReply {
         /// It did, just now.
         answered: bool,
     },
+    /// Not admitted: this start was declared dead or has left, and that is final. The process may ask under another.
+    Over,
 }
 
 impl Message for ControlReply {

@@ -39,14 +39,22 @@ impl Cli {
     /// # Panics
     /// If it does not start, or does not end in time.
     pub async fn run(&self, words: &[&str]) -> Answer {
+        self.run_within(words, COMMAND_WITHIN).await
+    }
+
+    /// Runs a command that waits for something, to its end.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub async fn run_within(&self, words: &[&str], within: Duration) -> Answer {
         let mut command = program::command(&program());
         command.arg("--connect").arg(&self.connect).arg("--certs").arg(&self.certs);
         command.args(words).current_dir(&self.folder).stdin(Stdio::null());
         let output = Command::from(command).kill_on_drop(true).output();
         let asked = words.join(" ");
-        match time::timeout(COMMAND_WITHIN, output).await {
+        match time::timeout(within, output).await {
             Ok(output) => Answer::new(asked, &output.expect("the program starts")),
-            Err(_) => panic!("`colony {asked}` did not end within {COMMAND_WITHIN:?}"),
+            Err(_) => panic!("`colony {asked}` did not end within {within:?}"),
         }
     }
 }

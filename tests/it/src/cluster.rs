@@ -5,15 +5,18 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use colony_client::Client;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Answer, Certs, Cli, Host, MERGE, free_ports};
+use crate::{Answer, Certs, Cli, Host, MERGE, free_ports, until};
 
 /// Most hosts of one story: that many runs of ports are looked for.
 const HOSTS_MAX: usize = 5;
+/// Longest until a host that was told to has ended, on a machine that does much else.
+const END_WITHIN: Duration = Duration::from_secs(60);
 /// Lines of each log that a failed story prints.
 const LOG_LINES: usize = 25;
 
@@ -165,7 +168,34 @@ impl Cluster {
         self.hosts.get_mut(name).expect("a host that is killed was started").kill();
     }
 
-    /// Checks that no host ended that was not killed.
+    /// Tells a host to stop with SIGTERM. Does not wait until it has.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn terminate(&mut self, name: &str) {
+        self.hosts.get_mut(name).expect("a host that is stopped was started").terminate();
+    }
+
+    /// From now on these hosts may end by themselves.
+    ///
+    /// # Panics
+    /// If there is none of such a name.
+    pub fn may_end(&mut self, names: &[&str]) {
+        for name in names {
+            self.hosts.get_mut(*name).expect("a host that may end was started").may_end();
+        }
+    }
+
+    /// Waits until a host has ended, and says with which code; none if a signal ended it.
+    ///
+    /// # Panics
+    /// If it does not end in time, or there is none of that name.
+    pub async fn until_ended(&mut self, name: &str) -> Option<i32> {
+        let host = self.hosts.get_mut(name).expect("a host that ends was started");
+        until("the host has ended", END_WITHIN, async || host.exit().ok_or_else(|| format!("{name} runs"))).await.code()
+    }
+
+    /// Checks that no host ended that was neither killed nor told to.
     ///
     /// # Panics
     /// If one did.

@@ -16,7 +16,7 @@ pub struct Host {
     address: SocketAddr,
     log: PathBuf,
     child: Child,
-    is_killed: bool,
+    is_to_end: bool,
 }
 
 impl Host {
@@ -50,7 +50,7 @@ impl Host {
     ) -> Self {
         let log = folder.join(format!("{name}.log"));
         let child = spawn(under, folder, name, address, &log, arguments).expect("a host starts");
-        Self { name: name.to_owned(), address, log, child, is_killed: false }
+        Self { name: name.to_owned(), address, log, child, is_to_end: false }
     }
 
     /// Its name.
@@ -71,10 +71,32 @@ impl Host {
         SocketAddr::new(self.address.ip(), self.address.port() + 1)
     }
 
-    /// Whether nobody has killed it.
+    /// Whether nobody has killed it or told it to end.
     #[must_use]
     pub fn is_meant_to_run(&self) -> bool {
-        !self.is_killed
+        !self.is_to_end
+    }
+
+    /// From now on it may end by itself.
+    pub fn may_end(&mut self) {
+        self.is_to_end = true;
+    }
+
+    /// Tells it to stop with SIGTERM. Does not wait until it has.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn terminate(&mut self) {
+        self.signal("-TERM");
+        self.is_to_end = true;
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    pub fn exit(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the system knows its processes")
     }
 
     /// How it ended by itself, if it did.
@@ -82,10 +104,7 @@ impl Host {
     /// # Panics
     /// If the system does not say.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        if self.is_killed {
-            return None;
-        }
-        self.child.try_wait().expect("the system knows its processes")
+        if self.is_to_end { None } else { self.exit() }
     }
 
     /// Kills it with SIGKILL.
@@ -95,7 +114,7 @@ impl Host {
     pub fn kill(&mut self) {
         self.child.kill().expect("a process of ours can be killed");
         self.child.wait().expect("a killed process ends");
-        self.is_killed = true;
+        self.is_to_end = true;
     }
 
     /// Stops it with SIGSTOP: it holds its ports and its memory, and does nothing.
@@ -130,11 +149,9 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if !self.is_killed {
-            // A process that has ended by itself cannot be killed, and is gone all the same.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        // A process that has ended cannot be killed, and is gone all the same.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

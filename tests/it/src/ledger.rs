@@ -1,6 +1,7 @@
 //! What was acknowledged, and whether it is there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use colony_client::{CallError, Content, Key, Namespace};
@@ -22,6 +23,8 @@ pub struct Ledger {
     /// Why writes failed that were not acknowledged.
     failures: Vec<String>,
     acknowledged: usize,
+    /// How long each acknowledged write took.
+    took: Vec<Duration>,
 }
 
 impl Ledger {
@@ -35,6 +38,10 @@ impl Ledger {
         self.acknowledged += 1;
     }
 
+    pub(crate) fn took(&mut self, span: Duration) {
+        self.took.push(span);
+    }
+
     pub(crate) fn failed(&mut self, why: String) {
         self.failures.push(why);
     }
@@ -45,7 +52,17 @@ impl Ledger {
         self.last.extend(other.last);
         self.failures.extend(other.failures);
         self.acknowledged += other.acknowledged;
+        self.took.extend(other.took);
         self
+    }
+
+    /// How long the slowest of `share` thousandths of the acknowledged writes took: 990 asks for the 99th
+    /// percentile, 1000 for the slowest.
+    #[must_use]
+    pub fn slowest_of(&self, share: usize) -> Duration {
+        let mut took = self.took.clone();
+        took.sort_unstable();
+        took.get((took.len() * share / 1000).min(took.len().saturating_sub(1))).copied().unwrap_or_default()
     }
 
     /// How many writes were acknowledged.

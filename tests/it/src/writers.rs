@@ -112,9 +112,11 @@ impl Writer {
         }
     }
 
-    async fn put(&self, key: &str, value: &str, precondition: Precondition) -> Result<(), CallError> {
+    async fn put(&mut self, key: &str, value: &str, precondition: Precondition) -> Result<(), CallError> {
         let key = Key::new(key.to_owned().into_bytes())?;
+        let begun = time::Instant::now();
         self.namespace.put(&key, content(value), Ttl::OfNamespace, precondition).await?;
+        self.ledger.took(begun.elapsed());
         self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -61,6 +61,8 @@ named! {
         Shuffle => "shuffle",
         /// A copy is not wanted for a moment, and then again.
         Flap => "flap",
+        /// Hosts are to leave.
+        Drain => "drain",
     }
 }
 

@@ -123,6 +123,15 @@ pub enum Fault {
     Bury(StartId),
     /// Plans this copy back.
     Want(ColonyId, StartId),
+    /// A drain is taken back.
+    Stay(Vec<StartId>),
+    /// A process that has left ends.
+    End {
+        /// On which host.
+        host: usize,
+        /// Which process.
+        process: u64,
+    },
     /// A host's process comes back.
     Restart(usize),
     /// A host's process goes on.

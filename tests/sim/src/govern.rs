@@ -39,6 +39,7 @@ impl World {
             if self.dice.group.chance(500) {
                 self.fill_up()?;
             }
+            self.let_go()?;
         }
         self.oracle.look_at_all(&self.group.state, &self.hosts)?;
         self.stay_steady()?;
@@ -79,6 +80,9 @@ impl World {
         let (start, number) = (process.start(), process.number);
         // A process that was replaced by a namesake is forgotten, and dead all the same.
         let is_buried = self.group.state.buried.contains(&start);
+        if self.group.state.has_left(start) {
+            return;
+        }
         let is_new = !self.group.state.members.contains_key(&start) && !is_buried;
         if is_new {
             // Some join at once, some ask for long.
@@ -158,7 +162,7 @@ impl World {
             return plan.map_or(Ok(()), |plan| self.commit(&plan.command).map(|_| ()));
         }
         let state = &self.group.state;
-        let up: Vec<StartId> = state.up().map(|member| member.start).collect();
+        let up: Vec<StartId> = state.staying().map(|member| member.start).collect();
         let mut loads: BTreeMap<StartId, usize> = up.iter().map(|start| (*start, 0)).collect();
         for start in state.table.values().flat_map(|entry| &entry.want) {
             *loads.entry(*start).or_default() += 1;
@@ -229,7 +233,7 @@ impl World {
         let mut hosts: Vec<StartId> = if self.dice.faults.chance(400) {
             entry.want.clone()
         } else {
-            state.up().map(|member| member.start).collect()
+            state.staying().map(|member| member.start).collect()
         };
         self.dice.faults.shuffle(&mut hosts);
         hosts.truncate(usize::from(self.mix.policy.copies));

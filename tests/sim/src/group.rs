@@ -52,9 +52,14 @@ impl Group {
     /// Carries a command out.
     pub fn commit(&mut self, command: &Command) -> (Outcome, Vec<Change>) {
         let before = self.state.table.clone();
-        let outcome = self.state.apply(command);
+        let mut outcome = self.state.apply(command);
         if self.mutant == Some(Mutant::PromoteCatchingUp) && matches!(command, Command::Dead { .. }) {
             self.promote_catching_up(&before);
+        }
+        if let (Some(Mutant::LeaveHolding), Command::Leave { start }) = (self.mutant, command)
+            && outcome != Outcome::Applied
+        {
+            outcome = self.let_go_holding(*start);
         }
         let mut changes = Vec::new();
         for (colony, entry) in &self.state.table {
@@ -66,6 +71,17 @@ impl Group {
         let entries = changes.iter().map(|change| (change.colony, change.after.clone()));
         self.changes.push(entries.collect());
         (outcome, changes)
+    }
+
+    /// A host that drains leaves with what it holds.
+    fn let_go_holding(&mut self, start: StartId) -> Outcome {
+        for entry in self.state.table.values_mut().filter(|entry| entry.concerns(start)) {
+            entry.want.retain(|wanted| *wanted != start);
+            entry.in_sync.retain(|held| *held != start);
+            entry.primary = entry.primary.filter(|primary| *primary != start);
+            entry.cfg.0 += 1;
+        }
+        self.state.apply(&Command::Leave { start })
     }
 
     /// Where a primary was just replaced, a peer that still catches up takes its place.

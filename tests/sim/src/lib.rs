@@ -13,6 +13,7 @@
 //!                           |- host.rs, shell.rs     hosts around the real shards    timepiece.rs  their clocks
 //!                           |- client.rs, visit.rs   applications        plugin.rs  merges
 //!                           |- phase.rs              the heal, and what must hold after it
+//!                           |- departing.rs           hosts that leave by will
 //!                           |- steady.rs             what must go on while only the group is gone
 //!                           |- counters.rs           runs that only count
 //!                           `- oracle/               what must hold always
@@ -27,6 +28,7 @@ pub mod client;
 pub mod clock;
 pub mod counters;
 pub mod coverage;
+mod departing;
 pub mod event;
 mod govern;
 pub mod group;

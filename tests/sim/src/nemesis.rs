@@ -35,12 +35,14 @@ impl World {
     pub(crate) fn fault(&mut self, fault: Fault) -> Result<(), Violation> {
         match fault {
             Fault::Restart(host) => self.restart(host),
+            Fault::End { host, process } => self.end_process(host, process),
             Fault::Resume(host) => return self.resume(host),
             Fault::Mend(links) => links.iter().for_each(|(from, to)| self.net.mend(*from, *to)),
             Fault::HealAll => return self.heal_all(),
             // False word of a death is a fault too: what is under way of it ends with the others.
             _ if self.phase != Phase::Faulty => {}
             Fault::Bury(start) => return self.bury(start),
+            Fault::Stay(starts) => return self.take_drain_back(starts),
             Fault::Want(colony, start) => return self.want_again(colony, start),
             Fault::DeposeNext(colony, more) => self.depose(colony, more),
             Fault::LeaveAlone => self.leave_alone(),
@@ -97,6 +99,7 @@ impl World {
             Strike::Accuse => self.accuse(host)?,
             Strike::Shuffle => self.shuffle_one(colony)?,
             Strike::Flap => self.flap(colony)?,
+            Strike::Drain => self.drain(host)?,
         }
         Ok(())
     }
@@ -121,7 +124,7 @@ impl World {
         }
     }
 
-    fn lasting(&mut self) -> Micros {
+    pub(crate) fn lasting(&mut self) -> Micros {
         50 * MS + self.dice.faults.around(self.mix.faults.lasting)
     }
 

@@ -199,7 +199,12 @@ impl World {
         {
             return Some(format!("the planner is not content: {:?}", plan.command));
         }
-        let copies = usize::from(self.mix.policy.copies).min(state.up().count());
+        if let Some(drains) = self.drains_still() {
+            return Some(drains);
+        }
+        // Who is to leave and cannot keeps what it has, and gets nothing.
+        let most = usize::from(self.mix.policy.copies).min(state.up().count());
+        let least = usize::from(self.mix.policy.copies).min(state.staying().count());
         let lost = |colony: &ColonyId| !self.aftermath.recoverable.contains(colony);
         let is_unaware = |colony: &ColonyId| state.table[colony].primary.is_some();
         if let Some(colony) = state.table.keys().find(|colony| lost(colony) && is_unaware(colony)) {
@@ -209,7 +214,7 @@ impl World {
             let Some(entry) = state.table.get(colony) else { continue };
             let in_sync: BTreeSet<_> = entry.in_sync.iter().collect();
             let want: BTreeSet<_> = entry.want.iter().collect();
-            let is_placed = in_sync == want && want.len() == copies && entry.primary.is_some();
+            let is_placed = in_sync == want && (least..=most).contains(&want.len()) && entry.primary.is_some();
             let end = self.oracle.end(*colony);
             let rests = self.hosts.iter().all(|host| {
                 host.copies(*colony).all(|(start, replica)| {
@@ -219,8 +224,8 @@ impl World {
                 })
             });
             let held = self.hosts.iter().filter(|host| host.copies(*colony).next().is_some()).count();
-            if !is_placed || !rests || held != copies {
-                return Some(format!("{colony} does not settle on {copies} copies: {}", self.words_of(*colony)));
+            if !is_placed || !rests || held != want.len() {
+                return Some(format!("{colony} does not settle on {least} copies: {}", self.words_of(*colony)));
             }
         }
         None

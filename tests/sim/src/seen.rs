@@ -112,6 +112,10 @@ sights! {
     Listed => "sessions listed",
     /// The sessions that carry a tag were ended.
     Revoked => "sessions revoked",
+    /// A drained host left.
+    Left => "drained host left",
+    /// A drain was taken back.
+    Stayed => "drain taken back",
     /// An answer was no longer kept.
     Unknown => "outcome unknown",
 }

@@ -16,6 +16,10 @@ use crate::rng::{PerMille, Rng};
 
 /// Chance that a seed's run is a quiet one: it lasts many times as long as another.
 const QUIET: PerMille = 20;
+/// Chance that nothing happens in a seed's run but that hosts are drained.
+const ONLY_DRAINS: PerMille = 40;
+/// Chance that hosts are drained in a seed's run, beside what else it meets.
+const DRAINS: PerMille = 400;
 
 /// Everything that differs from seed to seed.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub struct Mix {
     pub clocks: Vec<(Micros, u64)>,
     /// Whether the only thing that goes wrong is the group, for minutes.
     pub quiet: Option<Quiet>,
+    /// Whether the only thing that happens is that hosts are drained.
+    pub only_drains: bool,
 }
 
 /// What clients do.
@@ -181,14 +187,45 @@ impl Mix {
                 .map(|_| (rng.between(1, 10) * SECOND, rng.pick(&[1000, 1000, 990, 1010, 700, 1500])))
                 .collect(),
             quiet: None,
+            only_drains: false,
         };
+        // Of a source of its own, so that every other draw of a seed stays as it was.
+        let drains = &mut root.fork("drains");
+        if drains.chance(ONLY_DRAINS) {
+            return mix.drained(drains);
+        }
+        let mix = mix.with_drains(drains);
         if root.fork("quiet").chance(QUIET) { mix.silenced(&mut root.fork("quiet span")) } else { mix }
+    }
+
+    /// The same cluster, in which hosts are drained now and then if the planner is there to move what they hold.
+    fn with_drains(mut self, rng: &mut Rng) -> Self {
+        if self.group.planner && rng.chance(DRAINS) {
+            self.faults.means.insert(Strike::Drain, rng.between(3, 10) * SECOND);
+        }
+        self
+    }
+
+    /// The same cluster with whole links, in which hosts are drained and nothing else happens.
+    fn drained(self, rng: &mut Rng) -> Self {
+        let means = BTreeMap::from([(Strike::Drain, rng.between(2, 5) * SECOND)]);
+        let settings = Settings { tick: self.settings.tick, mutant: self.settings.mutant, ..Settings::default() };
+        // A table that comes late makes a peer look silent, which is another fault.
+        let (commit, feed) = (self.group.commit.min(5 * MS), self.group.feed.min(5 * MS));
+        Self {
+            settings,
+            net: whole(self.net),
+            edge: whole(self.edge),
+            group: Agreement { commit, feed, loss: 0, twice: 0, late: 0, planner: true, ..self.group },
+            faults: Faults { means, aimed: 0, ..self.faults },
+            only_drains: true,
+            ..self
+        }
     }
 
     /// The same cluster with whole links and without faults, but for the group, which goes away for minutes.
     fn silenced(self, rng: &mut Rng) -> Self {
         let quiet = Quiet { from: rng.between(3, 8) * SECOND, span: rng.between(120, 300) * SECOND };
-        let whole = |wire: Wire| Wire { least: wire.least.min(2 * MS), more: MS, loss: 0, ..wire };
         let settings = Settings { tick: self.settings.tick, mutant: self.settings.mutant, ..Settings::default() };
         Self {
             settings,
@@ -214,6 +251,11 @@ impl Mix {
             OnConflict::Overwrite => false,
         }
     }
+}
+
+/// A network that loses nothing and is not slow.
+fn whole(wire: Wire) -> Wire {
+    Wire { least: wire.least.min(2 * MS), more: MS, loss: 0, ..wire }
 }
 
 fn policy(rng: &mut Rng, minimum: &mut Rng, hosts: usize) -> Policy {

@@ -19,6 +19,8 @@ pub enum Rule {
     Entitled,
     /// 3.8: no change brings a set below what its namespace asks for.
     Enough,
+    /// While nothing but drains goes wrong, no colony has fewer copies than it had, or than it should have.
+    NoFewer,
     /// I6: no two copies of a colony on one host.
     ApartHosts,
     /// I6: copies stand as far apart as they can, or it is said that they do not.
@@ -80,6 +82,7 @@ impl fmt::Display for Rule {
             Self::NothingLost => "I4 nothing acknowledged is lost",
             Self::Entitled => "I5 a primary was in sync",
             Self::Enough => "3.8 no set below its least",
+            Self::NoFewer => "6.5 a move adds before it removes",
             Self::ApartHosts => "I6 copies live apart",
             Self::Spread => "I6 copies are spread or flagged",
             Self::Linearizable => "I8 confirmed reads are linearizable",

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use colony_link::memory::{MemoryNet, MemorySentinels};
 use colony_link::sentinel::Sentinels;
-use colony_link::{BoxFuture, LinkConfig, PeerIdentity, Transport};
+use colony_link::{LinkConfig, PeerIdentity, Transport};
 use colony_node::host::HostError;
 use colony_node::host::surroundings::{Clock, ShardWork, Surroundings};
 use colony_raft::{MemoryDisk, Storage, StorageError};
 use colony_wire::RaftId;
 use colony_wire::limits::MAX_FRAME;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::chance::Chance;
 
@@ -57,7 +57,17 @@ impl Surroundings for Simulated {
         Ok(())
     }
 
-    fn told_to_stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.told.notified())
+    fn told_to_stop(&self) -> Result<mpsc::Receiver<()>, HostError> {
+        let (tell, told) = mpsc::channel(1);
+        let word = self.told.clone();
+        tokio::spawn(async move {
+            loop {
+                word.notified().await;
+                if tell.send(()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(told)
     }
 }

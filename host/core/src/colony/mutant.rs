@@ -96,11 +96,15 @@ pub enum Mutant {
     HideGap,
     /// Sessions are found to be ended by a tag in what is committed only.
     RevokeCommittedOnly,
+    /// A copy that is not wanted is removed before those that are wanted are in sync.
+    RemoveBeforeAdded,
+    /// A drained host leaves although it still holds copies. The simulator's group lets it.
+    LeaveHolding,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::AckBeforeAllInSync,
         Self::PromoteCatchingUp,
         Self::ProposeBelowCommitted,
@@ -142,6 +146,8 @@ impl Mutant {
         Self::ConfirmUnasked,
         Self::HideGap,
         Self::RevokeCommittedOnly,
+        Self::RemoveBeforeAdded,
+        Self::LeaveHolding,
     ];
 }
 

@@ -58,9 +58,16 @@ pub struct Replica {
     begun: Cfg,
     /// The highest reign heard of, by the table or by a message. Lower ones are refused from then on.
     heard: Reign,
+    /// What a reign said that the table here does not have yet: a new primary may hear of its reign before its peers
+    /// do, and what was dropped here it would send again only after a while.
+    early: Vec<PeerMessage>,
     holding: Holding,
     role: Role,
 }
+
+/// Most messages kept for a reign that the table does not have yet: what a new primary sends in the milliseconds until
+/// the table is everywhere.
+const MAX_EARLY: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Role {
@@ -108,7 +115,8 @@ impl Replica {
         let begun = entry.cfg;
         let role = Role::Follower(Follower::new(begun));
         let holding = Holding::default();
-        let mut replica = Self { me, colony, lineage, settings, space, entry, begun, heard, holding, role };
+        let early = Vec::new();
+        let mut replica = Self { me, colony, lineage, settings, space, entry, begun, heard, early, holding, role };
         replica.take_part(loan);
         replica
     }
@@ -232,7 +240,8 @@ impl Replica {
             Role::Primary(primary) => (Some(primary.loads(&self.holding, &self.settings, &self.entry)), None),
             Role::Follower(follower) => (None, Some(follower.loads(&self.settings))),
         };
-        holding.into_iter().chain(primary.into_iter().flatten()).chain(follower.into_iter().flatten())
+        let early = Load::new("messages of a reign that is not in the table", self.early.len(), MAX_EARLY);
+        holding.into_iter().chain([early]).chain(primary.into_iter().flatten()).chain(follower.into_iter().flatten())
     }
 
     /// The newest table entry known to exist: heard, or named by the primary.
@@ -247,6 +256,8 @@ impl Replica {
     pub(super) fn rebind(&mut self, me: StartId, loan: &mut Loan<'_>) {
         self.step_down(loan);
         self.me = me;
+        // They were meant for the start that is over.
+        self.early.clear();
     }
 
     /// The table has a newer entry.
@@ -272,6 +283,9 @@ impl Replica {
                 }
             }
             (Role::Follower(_), false) => {}
+        }
+        for message in std::mem::take(&mut self.early) {
+            self.peer(message, loan);
         }
     }
 
@@ -322,6 +336,13 @@ impl Replica {
     /// Another peer speaks.
     pub(super) fn peer(&mut self, message: PeerMessage, loan: &mut Loan<'_>) {
         let from = message.from;
+        if let PeerBody::Append(append) = &message.body
+            && append.reign > self.entry.reign
+            && self.early.len() < MAX_EARLY
+        {
+            self.hear(append.reign, loan);
+            return self.early.push(message);
+        }
         match message.body {
             PeerBody::Append(append) => {
                 if self.follows(from, append.reign, loan)

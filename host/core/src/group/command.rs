@@ -121,6 +121,21 @@ pub enum Command {
         /// The lineage that begins: drawn at random by whoever proposes.
         lineage: LineageId,
     },
+    /// These hosts are to leave: what they hold is moved away, all by one plan (`PROTOCOL.md` 7).
+    Drain {
+        /// Their starts; all must be up, or none is drained.
+        starts: Vec<StartId>,
+    },
+    /// These hosts stay after all.
+    CancelDrain {
+        /// Their starts; all must be up, or nothing changes.
+        starts: Vec<StartId>,
+    },
+    /// A drained process that holds nothing any more says that it ends. Final for its start.
+    Leave {
+        /// The start.
+        start: StartId,
+    },
 }
 
 /// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
@@ -195,8 +210,8 @@ pub enum Refusal {
     /// The start is not a member that is up.
     #[error("start {0} is not up")]
     NotUp(StartId),
-    /// The start was declared dead; that is final.
-    #[error("start {0} was declared dead")]
+    /// The start was declared dead or has left; that is final.
+    #[error("start {0} was declared dead or has left")]
     Dead(StartId),
     /// The name is taken by a namespace with another policy.
     #[error("namespace {name} exists already")]
@@ -215,6 +230,20 @@ pub enum Refusal {
     /// The command is not well formed.
     #[error("malformed command: {0}")]
     Malformed(String),
+    /// The start is about to leave: nothing is moved to it.
+    #[error("start {0} is about to leave")]
+    Draining(StartId),
+    /// Only a start that was drained leaves.
+    #[error("start {0} is not draining")]
+    NotDraining(StartId),
+    /// A start that still holds something does not leave.
+    #[error("start {start} still has a part in {colonies} colonies")]
+    Holds {
+        /// The start.
+        start: StartId,
+        /// How many colonies.
+        colonies: u32,
+    },
 }
 
 /// Bytes that hold no command, outcome or state of this version.
@@ -240,7 +269,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 2;
+const ENCODING: u8 = 3;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

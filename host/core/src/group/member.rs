@@ -28,11 +28,26 @@ pub struct Member {
     pub state: MemberState,
 }
 
-/// What the group holds of a host.
+/// What the group holds of a host. One that has left is no member. Variants are only ever appended: they stand in
+/// snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MemberState {
     /// Serving.
     Up,
     /// Declared dead. Final for its start.
     Dead,
+    /// Serving, voting and judged like one that is up, but about to leave: copies are moved away from it and none
+    /// to it.
+    Draining,
+}
+
+impl MemberState {
+    /// Whether such a host serves.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        match self {
+            Self::Up | Self::Draining => true,
+            Self::Dead => false,
+        }
+    }
 }

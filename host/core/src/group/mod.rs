@@ -12,10 +12,12 @@ mod command;
 mod copies;
 mod entry;
 mod fate;
+mod leave;
 mod member;
 mod state;
 
 pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
 pub use entry::{Entry, Unaccounted};
+pub use leave::Holding;
 pub use member::{Member, MemberState};
 pub use state::{Namespace, State};

@@ -24,14 +24,16 @@ pub struct State {
     pub members: BTreeMap<StartId, Member>,
     /// The newest starts that were declared dead, oldest first: longer than a join can be on its way.
     pub buried: VecDeque<StartId>,
+    /// The newest starts that have left, oldest first, each with its host's name, remembered for as long.
+    pub left: VecDeque<(StartId, String)>,
     /// The namespaces.
     pub namespaces: BTreeMap<NamespaceId, Namespace>,
     /// The table.
     pub table: BTreeMap<ColonyId, Entry>,
 }
 
-/// Most dead starts remembered by themselves.
-const MAX_BURIED: usize = 4096;
+/// Most starts remembered by themselves that are over, of each kind.
+const MAX_REMEMBERED: usize = 4096;
 
 /// A named set of sessions with one policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +76,9 @@ impl State {
             Command::Restore { colony, cfg, dead, now } => self.restore(*colony, *cfg, *dead, *now),
             Command::Dropped { start, colonies } => self.dropped(*start, colonies),
             Command::AcceptStale { colony, cfg, to, lineage } => self.accept_stale(*colony, *cfg, *to, *lineage),
+            Command::Drain { starts } => self.drain(starts),
+            Command::CancelDrain { starts } => self.cancel_drain(starts),
+            Command::Leave { start } => self.leave(*start),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
     }
@@ -84,15 +89,15 @@ impl State {
         self.view != View(0)
     }
 
-    /// Whether the start is a member that serves.
+    /// Whether the start is a member that serves. One that is draining does.
     #[must_use]
     pub fn is_up(&self, start: StartId) -> bool {
-        self.members.get(&start).is_some_and(|member| member.state == MemberState::Up)
+        self.members.get(&start).is_some_and(|member| member.state.is_up())
     }
 
-    /// The members that serve, by start.
+    /// The members that serve, by start, those that are draining among them.
     pub fn up(&self) -> impl Iterator<Item = &Member> {
-        self.members.values().filter(|member| member.state == MemberState::Up)
+        self.members.values().filter(|member| member.state.is_up())
     }
 
     /// The policy of a colony's namespace.
@@ -133,7 +138,7 @@ impl State {
             Some(known) if known.state == MemberState::Dead => return Err(Refusal::Dead(member.start)),
             Some(_) => return Ok(()),
             // A command may be carried out late: the record of the process may be gone, its death is final.
-            None if self.buried.contains(&member.start) => return Err(Refusal::Dead(member.start)),
+            None if self.is_over(member.start) => return Err(Refusal::Dead(member.start)),
             None => {}
         }
         let stays = |start: StartId| {
@@ -184,14 +189,13 @@ impl State {
             return Ok(());
         }
         member.state = MemberState::Dead;
-        self.buried.push_back(start);
-        if self.buried.len() > MAX_BURIED {
-            self.buried.pop_front();
-        }
+        remember(&mut self.buried, start);
         self.view = View(self.revision.0);
         let members = &self.members;
         let namespaces = &self.namespaces;
-        let is_up = |start: &StartId| members.get(start).is_some_and(|member| member.state == MemberState::Up);
+        let state_of = |start: &StartId| members.get(start).map(|member| member.state);
+        let is_up = |start: &StartId| state_of(start).is_some_and(MemberState::is_up);
+        let stays = |start: &StartId| state_of(start) == Some(MemberState::Up);
         for (colony, entry) in self.table.iter_mut().filter(|(_, entry)| entry.concerns(start)) {
             entry.cfg.0 += 1;
             entry.want.retain(|wanted| *wanted != start);
@@ -208,7 +212,11 @@ impl State {
             let chosen = deviations.iter().find(|deviation| deviation.colony == *colony);
             let heir = match chosen {
                 Some(deviation) => deviation.primary.filter(|heir| entry.is_in_sync(*heir) && is_up(heir)),
-                None => entry.in_sync.iter().copied().find(is_up),
+                // As in [`State::succession`].
+                None => {
+                    let running = || entry.in_sync.iter().copied().filter(is_up);
+                    running().find(stays).or_else(|| running().next())
+                }
             };
             match heir {
                 Some(heir) => entry.crown(heir),
@@ -216,6 +224,12 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether a start that is no member any more was declared dead or has left.
+    #[must_use]
+    pub fn is_over(&self, start: StartId) -> bool {
+        self.buried.contains(&start) || self.has_left(start)
     }
 
     fn create_namespace(
@@ -244,7 +258,7 @@ impl State {
             return Err(Refusal::Limit { what: "colonies".into(), limit: MAX_COLONIES as u64 });
         }
         for want in placement {
-            self.check_want(want)?;
+            self.check_want(want, &[])?;
             if want.len() > usize::from(policy.copies) {
                 return Err(Refusal::Malformed(format!("{} hosts for {} copies", want.len(), policy.copies)));
             }
@@ -268,12 +282,15 @@ impl State {
         Ok(id)
     }
 
-    /// A target names living hosts, each once, and at least one.
-    fn check_want(&self, want: &[StartId]) -> Result<(), Refusal> {
+    /// A target names running hosts, each once, and at least one. A draining one only where it stands already.
+    fn check_want(&self, want: &[StartId], standing: &[StartId]) -> Result<(), Refusal> {
         let mut names: Vec<&str> = Vec::with_capacity(want.len());
         for start in want {
-            let member = self.members.get(start).filter(|member| member.state == MemberState::Up);
+            let member = self.members.get(start).filter(|member| member.state.is_up());
             let member = member.ok_or(Refusal::NotUp(*start))?;
+            if member.state == MemberState::Draining && !standing.contains(start) {
+                return Err(Refusal::Draining(*start));
+            }
             if names.contains(&member.name.as_str()) {
                 return Err(Refusal::Malformed(format!("two copies on host {}", member.name)));
             }
@@ -283,7 +300,9 @@ impl State {
     }
 
     fn move_to(&mut self, change: &Move) {
-        if self.check_want(&change.want).is_err() {
+        let Some(entry) = self.table.get(&change.colony) else { return };
+        let standing: Vec<StartId> = entry.in_sync.iter().chain(&entry.want).copied().collect();
+        if self.check_want(&change.want, &standing).is_err() {
             return;
         }
         let copies = self.policy(change.colony).map_or(0, |policy| usize::from(policy.copies));
@@ -372,6 +391,14 @@ impl State {
         entry.crown(to);
         entry.cfg.0 += 1;
         Ok(())
+    }
+}
+
+/// Remembers what is over.
+pub(super) fn remember<T>(starts: &mut VecDeque<T>, start: T) {
+    starts.push_back(start);
+    if starts.len() > MAX_REMEMBERED {
+        starts.pop_front();
     }
 }
 

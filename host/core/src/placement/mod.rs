@@ -4,7 +4,8 @@
 //! role? Hard rules are not its business: the planner and the referee keep them, whatever it says.
 //!
 //! Reading order: `referee` (what is believed), `slate` (opinions), `levels` (anti-affinity), `survey` (what
-//! there is), `draft` and `balance` (the algorithm), `problems` (what is told), [`Planner`].
+//! there is), `draft` and `balance` (the algorithm), `vacate` (hosts that leave), `problems` (what is told),
+//! [`Planner`].
 
 mod balance;
 mod draft;
@@ -15,6 +16,7 @@ mod problems;
 mod referee;
 mod slate;
 mod survey;
+mod vacate;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ use colony_wire::{ColonyId, StartId};
 use super::draft::{Draft, Freedom};
 use super::slate::Asking;
 use super::survey::{Survey, candidates, hosts};
+use super::vacate::vacate;
 use super::{Placement, Role, Score, problems};
 use crate::group::{Command, Deviation, Entry, Move, State};
 
@@ -22,8 +23,8 @@ pub struct Proposal {
 /// Why a namespace cannot be placed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unplaceable {
-    /// No host is up.
-    #[error("no host is up")]
+    /// No host is up, or all that are up are about to leave.
+    #[error("no host is up that stays")]
     NoHost,
     /// The placement vetoes every host that is up.
     #[error("no_eligible_primary: placement lets no host be primary of {namespace}/{bucket}")]
@@ -64,7 +65,7 @@ impl<'a> Planner<'a> {
     /// [`Unplaceable`] if not every colony can have a primary.
     pub fn place_namespace(&self, name: &str, policy: &Policy) -> Result<Vec<Vec<StartId>>, Unplaceable> {
         let survey = Survey::with_new(self.state, self.placement, name, policy);
-        if survey.hosts.is_empty() {
+        if survey.leaving.iter().all(|is_leaving| *is_leaving) {
             return Err(Unplaceable::NoHost);
         }
         let new = policy.buckets as usize;
@@ -80,12 +81,14 @@ impl<'a> Planner<'a> {
     /// The plan that mends and evens out the placement; none if nothing should change.
     ///
     /// A colony whose last move is under way (not all of its `want` are in sync) gets missing copies only, and
-    /// one that no running host holds gets nothing: there is nothing to copy.
+    /// one that no running host holds gets nothing: there is nothing to copy. What stands on a host that is about to
+    /// leave is moved away: the primary's part first, which needs no copying.
     #[must_use]
     pub fn rebalance(&self, reason: &str) -> Option<Proposal> {
         let survey = Survey::of(self.state, self.placement);
         let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len());
         draft.work_out();
+        vacate(&mut draft, &survey);
         let changed = draft.slots.iter().zip(&survey.colonies).filter(|(slot, _)| slot.is_changed());
         let moves: Vec<Move> = changed
             .map(|(slot, (colony, entry))| Move { colony: *colony, cfg: entry.cfg, want: survey.starts(&slot.want) })
@@ -141,7 +144,7 @@ impl<'a> Planner<'a> {
     /// those with too few copies or with copies too close. Asks the placement as often as a plan does.
     #[must_use]
     pub fn problems(&self) -> Vec<(ColonyId, String)> {
-        let survey = Survey::of(self.state, self.placement);
+        let survey = Survey::as_it_is(self.state, self.placement);
         problems::of(self.state, &survey, &survey.slots, &mut self.asking())
     }
 
@@ -167,7 +170,7 @@ impl<'a> Succession<'a> {
 
     /// The running starts in sync, in order of preference.
     fn running(&self, entry: &Entry) -> impl Iterator<Item = StartId> {
-        entry.in_sync.iter().copied().filter(|start| self.starts.contains(start))
+        self.state.succession(entry).into_iter().filter(|start| self.starts.contains(start))
     }
 
     /// The first of them that may be primary.

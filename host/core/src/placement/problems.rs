@@ -98,13 +98,14 @@ fn shortage(survey: &Survey<'_>, slot: &Slot) -> String {
     let coming: Vec<&str> = slot.want.iter().filter(|wanted| !slot.held.contains(wanted)).map(host).collect();
     let are = |count: usize| if count == 1 { "host is" } else { "hosts are" };
     let slate = survey.slates.slate(slot.slate);
-    let up = survey.hosts.len();
-    let allowed = (0..up).filter(|host| slate.may_hold(*host) || slate.may_lead(*host)).count();
+    let up = survey.leaving.iter().filter(|is_leaving| !**is_leaving).count();
+    let and_stay = if up < survey.hosts.len() { " and will stay" } else { "" };
+    let allowed = (0..survey.hosts.len()).filter(|host| slate.may_hold(*host) || slate.may_lead(*host)).count();
     if !coming.is_empty() {
         let verb = if coming.len() == 1 { "is" } else { "are" };
         format!("{} {verb} catching up", coming.join(", "))
     } else if up < slot.copies {
-        format!("only {up} {} up", are(up))
+        format!("only {up} {} up{and_stay}", are(up))
     } else if allowed < slot.copies {
         format!("only {allowed} {} allowed by placement", are(allowed))
     } else {

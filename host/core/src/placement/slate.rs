@@ -91,20 +91,34 @@ impl Slates {
 pub(super) struct Asking<'a> {
     placement: &'a dyn Placement,
     hosts: Vec<Candidate>,
+    /// By host: whether it is about to leave, so that nothing is placed on it.
+    leaving: Vec<bool>,
     /// What was wrong with its answers.
     pub(super) complaints: Vec<String>,
 }
 
 impl<'a> Asking<'a> {
     pub(super) fn new(placement: &'a dyn Placement, hosts: Vec<Candidate>) -> Self {
-        Self { placement, hosts, complaints: Vec::new() }
+        Self { placement, hosts, leaving: Vec::new(), complaints: Vec::new() }
+    }
+
+    /// The same with hosts, by number, that count as vetoed.
+    pub(super) fn without(self, leaving: Vec<bool>) -> Self {
+        Self { leaving, ..self }
     }
 
     /// The opinions of all hosts for one colony.
     pub(super) fn slate(&mut self, namespace: &str, bucket: u32) -> Slate {
-        let lead = tiers(&self.scores(namespace, bucket, Role::Primary));
-        let hold = tiers(&self.scores(namespace, bucket, Role::Secondary));
-        Slate { lead, hold }
+        let lead = self.scores(namespace, bucket, Role::Primary);
+        let hold = self.scores(namespace, bucket, Role::Secondary);
+        Slate { lead: tiers(&self.staying(lead)), hold: tiers(&self.staying(hold)) }
+    }
+
+    fn staying(&self, mut scores: Vec<Score>) -> Vec<Score> {
+        for (score, _) in scores.iter_mut().zip(&self.leaving).filter(|(_, is_leaving)| **is_leaving) {
+            *score = Score::Veto("about to leave".to_owned());
+        }
+        scores
     }
 
     /// One usable score for each host.

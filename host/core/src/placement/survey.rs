@@ -8,11 +8,13 @@ use super::draft::{Freedom, Slot};
 use super::levels::Levels;
 use super::slate::{Asking, Slates};
 use super::{Candidate, Load, Placement};
-use crate::group::{Entry, Member, State};
+use crate::group::{Entry, Member, MemberState, State};
 
 /// All that a plan depends on. Hosts are numbered by name, colonies by id.
 pub(super) struct Survey<'a> {
     pub(super) hosts: Vec<&'a Member>,
+    /// By host: whether it is about to leave.
+    pub(super) leaving: Vec<bool>,
     pub(super) levels: Levels,
     pub(super) slates: Slates,
     pub(super) colonies: Vec<(ColonyId, &'a Entry)>,
@@ -23,9 +25,20 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
+    /// What is there, for a plan: nothing is placed on a host that is about to leave.
     pub(super) fn of(state: &'a State, placement: &dyn Placement) -> Self {
+        let leaving = leaving(&hosts(state));
+        Self::asked(state, |hosts| Asking::new(placement, hosts).without(leaving))
+    }
+
+    /// What is there, to be judged: what stands on a host that is about to leave stands well.
+    pub(super) fn as_it_is(state: &'a State, placement: &dyn Placement) -> Self {
+        Self::asked(state, |hosts| Asking::new(placement, hosts))
+    }
+
+    fn asked<'p>(state: &'a State, asking: impl FnOnce(Vec<Candidate>) -> Asking<'p>) -> Self {
         let hosts = hosts(state);
-        let mut asking = Asking::new(placement, candidates(state, &hosts));
+        let mut asking = asking(candidates(state, &hosts));
         let mut slates = Slates::default();
         let (mut colonies, mut slots) = (Vec::new(), Vec::new());
         for (id, entry) in &state.table {
@@ -35,13 +48,15 @@ impl<'a> Survey<'a> {
             slots.push(slot(entry, &hosts, usize::from(namespace.policy.copies), slate, can_lead));
             colonies.push((*id, entry));
         }
-        Self { levels: Levels::of(&hosts), hosts, slates, colonies, slots, complaints: asking.complaints }
+        let (leaving, levels) = (leaving(&hosts), Levels::of(&hosts));
+        Self { leaving, levels, hosts, slates, colonies, slots, complaints: asking.complaints }
     }
 
     /// Slots for a namespace that is to be, and the existing colonies as they are.
     pub(super) fn with_new(state: &'a State, placement: &dyn Placement, name: &str, policy: &Policy) -> Self {
         let hosts = hosts(state);
-        let mut asking = Asking::new(placement, candidates(state, &hosts));
+        let leaving = leaving(&hosts);
+        let mut asking = Asking::new(placement, candidates(state, &hosts)).without(leaving.clone());
         let mut slates = Slates::default();
         let mut slots = Vec::new();
         for bucket in 0..policy.buckets {
@@ -59,7 +74,7 @@ impl<'a> Survey<'a> {
             slots.push(Slot { freedom: Freedom::None, ..slot(entry, &hosts, 0, 0, true) });
         }
         let complaints = asking.complaints;
-        Self { levels: Levels::of(&hosts), hosts, slates, colonies: Vec::new(), slots, complaints }
+        Self { leaving, levels: Levels::of(&hosts), hosts, slates, colonies: Vec::new(), slots, complaints }
     }
 
     /// The hosts of these numbers.
@@ -75,7 +90,7 @@ impl<'a> Survey<'a> {
             digest.update(text.as_bytes());
         };
         for member in &self.hosts {
-            text(&format!("{} {}", member.start, member.name));
+            text(&format!("{} {} {:?}", member.start, member.name, member.state));
             for (label, value) in &member.labels {
                 text(label);
                 text(value);
@@ -97,6 +112,10 @@ pub(super) fn hosts(state: &State) -> Vec<&Member> {
     let mut hosts: Vec<&Member> = state.up().collect();
     hosts.sort_by(|one, two| (&one.name, one.start).cmp(&(&two.name, two.start)));
     hosts
+}
+
+fn leaving(hosts: &[&Member]) -> Vec<bool> {
+    hosts.iter().map(|member| member.state == MemberState::Draining).collect()
 }
 
 /// The hosts as the plugin sees them, loaded with what they are to carry.

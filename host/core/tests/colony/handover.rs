@@ -38,10 +38,27 @@ fn a_handover_is_proposed_only_when_everything_is_held_everywhere() {
     w.tell(A);
     assert!(w.proposals.is_empty());
     let late = w.ask(A, request(2, blob("k", "w")));
-    assert_eq!(w.refusal(late), Some(&Refusal::NotReady));
     w.quiet();
     assert!(w.is_done(caller));
     assert!(matches!(w.proposals.as_slice(), [Command::Swap { .. }]));
+    assert!(!w.is_done(late) && w.refusal(late).is_none(), "it waits for the swap");
+    w.run(100);
+    assert_eq!(w.refusal(late), Some(&Refusal::NotPrimary { reign: w.entry().reign }));
+}
+
+/// C8: what comes during a hand-over waits a moment and is told where to go, or is carried out if the hand-over comes
+/// to nothing; asked again meanwhile, it is one request.
+#[test]
+fn what_comes_during_a_handover_waits_for_its_end() {
+    let mut w = about_to_hand_over();
+    let first = w.ask(A, request(2, blob("k", "w")));
+    let again = w.ask(A, request(2, blob("k", "w")));
+    assert_eq!(w.refusal(first), Some(&Refusal::Deposed), "the newest attempt gets the answer");
+    w.want(&[A, B]);
+    w.tell(A);
+    w.quiet();
+    assert!(w.is_done(again));
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("w")));
 }
 
 /// `PROTOCOL.md` 6.5: not to one who lacks a copy, and not before all that are wanted have one.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use colony_client::admin::{MergeBy, OnConflict};
@@ -77,6 +78,25 @@ pub(super) enum Command {
         /// Only those with a copy on this host
         #[arg(long, value_name = "HOST")]
         of: Option<String>,
+    },
+    /// Move everything away from hosts and let them leave; waits until they have left
+    Drain {
+        /// Their names
+        #[arg(required = true, value_name = "HOST", value_parser = config::name)]
+        hosts: Vec<String>,
+        /// They stay after all
+        #[arg(long)]
+        cancel: bool,
+        /// How long to wait, such as 5m; the hosts go on draining after it
+        #[arg(long, default_value = "5m", value_parser = config::span)]
+        timeout: Duration,
+    },
+    /// Whether a host can be stopped at once without a colony being short of a copy, or the group of its majority
+    #[command(name = "safe-to-stop")]
+    SafeToStop {
+        /// Its name
+        #[arg(value_name = "HOST", value_parser = config::name)]
+        host: String,
     },
     /// What is left of a colony that has lost every copy in sync; with --host, let it go on from that host's
     #[command(name = "accept-stale")]
@@ -178,6 +198,9 @@ pub(super) struct HostArgs {
     /// Folder for what must not be forgotten of the group; without one all is in memory
     #[arg(long, value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
+    /// How long a signal lets the host move away what it holds, such as 30s [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = config::span)]
+    pub(super) drain_timeout: Option<Duration>,
     /// Threads that serve sessions; 0 is one a core, at most 4
     #[arg(long, value_name = "N", value_parser = config::shards)]
     pub(super) shards: Option<u16>,

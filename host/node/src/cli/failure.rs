@@ -15,6 +15,8 @@ use crate::host::HostError;
 const FAILED: u8 = 1;
 /// Exit code for wrong usage; clap ends with the same.
 const USAGE: u8 = 2;
+/// Exit code of a host that left before what it held was safe elsewhere.
+const LEFT_UNSAFE: u8 = 3;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,9 @@ pub(super) enum Failure {
     /// The machine gave no threads or timers.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    /// Hosts have not left, or cannot be stopped.
+    #[error("{0}")]
+    NotLeft(String),
     /// The host ended with an error.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -84,7 +89,11 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             _ => eprintln!("colony: {}", self.line()),
         }
-        ExitCode::from(if matches!(self, Self::Usage(_) | Self::Config(_)) { USAGE } else { FAILED })
+        ExitCode::from(match self {
+            Self::Usage(_) | Self::Config(_) => USAGE,
+            Self::Host(HostError::LeftUnsafe { .. }) => LEFT_UNSAFE,
+            _ => FAILED,
+        })
     }
 
     fn line(&self) -> String {

@@ -32,6 +32,7 @@ fn flags(args: HostArgs, certs: Option<PathBuf>) -> Layer {
         seeds: args.seeds,
         shards: args.shards,
         data_dir: args.data_dir,
+        drain_timeout: args.drain_timeout,
         tls: certs.map(TlsSource::Dir),
         labels: args.labels.into_iter().collect(),
         merge_plugins: args.merge_plugins.into_iter().collect(),

@@ -2,12 +2,13 @@
 //!
 //! Every command answers on the standard output, for people or with `--json` for programs, and says on the error
 //! stream in one line what went wrong, why, and what to do. Exit codes: 0 done, 1 refused or failed, 2 wrong
-//! usage; of `status --check` also 3 degraded, 4 failing.
+//! usage; of `status --check` also 3 degraded, 4 failing; of `host` 3 if it left before what it held was safe elsewhere.
 
 mod args;
 mod cert;
 mod cluster;
 mod connect;
+mod drain;
 mod failure;
 mod host;
 mod logging;
@@ -54,6 +55,8 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         Command::Status { check } => status::run(&common, check, output),
         Command::Hosts => cluster::hosts(&common, output),
         Command::Colonies { of } => cluster::colonies(&common, of, output),
+        Command::Drain { hosts, cancel, timeout } => drain::run(&hosts, cancel, timeout, &common, output),
+        Command::SafeToStop { host } => drain::safe_to_stop(&host, &common, output),
         Command::AcceptStale { namespace, bucket, host, empty } => {
             stale::run(&stale::Wanted { namespace, bucket, host, empty }, &common, output)
         }

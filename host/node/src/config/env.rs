@@ -7,8 +7,8 @@ use super::{ConfigError, Layer, TlsSource, ValueError, values};
 
 impl Layer {
     /// What the `COLONY_*` variables say: `COLONY_NAME`, `COLONY_LISTEN`, `COLONY_ADVERTISE`, `COLONY_SEEDS` and
-    /// `COLONY_LABELS` (each a list with commas), `COLONY_SHARDS`, `COLONY_DATA_DIR`, `COLONY_CERTS`,
-    /// `COLONY_ADMIN`. An empty one counts as absent.
+    /// `COLONY_LABELS` (each a list with commas), `COLONY_SHARDS`, `COLONY_DATA_DIR`, `COLONY_DRAIN_TIMEOUT`,
+    /// `COLONY_CERTS`, `COLONY_ADMIN`. An empty one counts as absent.
     ///
     /// # Errors
     /// [`ConfigError::Variable`] names the variable.
@@ -28,6 +28,7 @@ impl Layer {
             admin_listen: parsed("COLONY_ADMIN", text, values::address)?,
             labels: parsed("COLONY_LABELS", text, labels)?.unwrap_or_default(),
             data_dir: set("COLONY_DATA_DIR").map(Into::into),
+            drain_timeout: parsed("COLONY_DRAIN_TIMEOUT", text, values::span)?,
             tls: set("COLONY_CERTS").map(|dir| TlsSource::Dir(dir.into())),
             ..Self::default()
         })
@@ -66,6 +67,7 @@ mod tests {
             ("COLONY_SEEDS", "h2:7400,h3:7400"),
             ("COLONY_SHARDS", "3"),
             ("COLONY_DATA_DIR", "/data"),
+            ("COLONY_DRAIN_TIMEOUT", "90s"),
             ("COLONY_CERTS", "/certs"),
             ("COLONY_LABELS", "zone=a,rack=r1"),
             ("COLONY_ADMIN", "127.0.0.1:7480"),
@@ -77,6 +79,7 @@ mod tests {
         assert_eq!(layer.seeds, Some(vec!["h2:7400".into(), "h3:7400".into()]));
         assert_eq!(layer.shards, Some(3));
         assert_eq!(layer.data_dir.as_deref(), Some(Path::new("/data")));
+        assert_eq!(layer.drain_timeout.map(|span| span.as_secs()), Some(90));
         assert_eq!(layer.tls, Some(TlsSource::Dir("/certs".into())));
         assert_eq!(layer.admin_listen.map(|it| it.port()), Some(7480));
         assert_eq!(layer.labels.get("rack").map(String::as_str), Some("r1"));

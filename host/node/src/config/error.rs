@@ -129,6 +129,12 @@ pub enum ValueError {
         /// The bound.
         limit: u16,
     },
+    /// Not a length of time.
+    #[error("`{value}` is not a length of time such as 30s, 5m or 500ms")]
+    Span {
+        /// The value.
+        value: String,
+    },
     /// Not of the form `key=value`.
     #[error("`{value}` is not of the form {form}")]
     Pair {

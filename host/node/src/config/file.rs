@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer};
 
@@ -30,6 +31,8 @@ struct HostToml {
     #[serde(default, deserialize_with = "shards")]
     shards: Option<u16>,
     data_dir: Option<PathBuf>,
+    #[serde(default, deserialize_with = "span")]
+    drain_timeout: Option<Duration>,
     certs: Option<PathBuf>,
     #[serde(default, deserialize_with = "labels")]
     labels: BTreeMap<String, String>,
@@ -104,6 +107,7 @@ impl Layer {
             seeds: toml.seeds,
             shards: toml.shards,
             data_dir: toml.data_dir.map(data_dir),
+            drain_timeout: toml.drain_timeout,
             tls,
             labels: toml.labels,
             merge_plugins: toml.plugins.merge.into_iter().map(|(name, file)| (name, base.join(file))).collect(),
@@ -187,6 +191,10 @@ fn shards<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::Error> {
     values::shards_within(u16::deserialize(from)?).map(Some).map_err(refused)
 }
 
+fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    values::span(&String::deserialize(from)?).map(Some).map_err(refused)
+}
+
 fn labels<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let labels = BTreeMap::deserialize(from)?;
     values::check_labels(&labels).map_err(refused)?;
@@ -227,6 +235,7 @@ mod tests {
             seeds = ["h2:7400"]
             shards = 0
             data_dir = "data"
+            drain_timeout = "45s"
             [labels]
             zone = "a"
             [tls]
@@ -260,6 +269,7 @@ mod tests {
             placement_plugin: Some("/etc/colony/spread.wasm".into()),
             admin_listen: "127.0.0.1:7480".parse().ok(),
             admin_public: Some(false),
+            drain_timeout: Some(std::time::Duration::from_secs(45)),
         };
         assert_eq!(layer, expected);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The settings that one source names: each value right by itself, everything optional. What each means is
 /// told at [`NodeConfig`](super::NodeConfig).
@@ -22,6 +23,8 @@ pub struct Layer {
     pub shards: Option<u16>,
     /// Where it keeps the group's log; an empty path is memory only.
     pub data_dir: Option<PathBuf>,
+    /// How long a signal lets it drain.
+    pub drain_timeout: Option<Duration>,
     /// Where its certificate is.
     pub tls: Option<TlsSource>,
     /// What placement knows of it.
@@ -58,6 +61,7 @@ impl Layer {
             seeds: self.seeds.or(below.seeds),
             shards: self.shards.or(below.shards),
             data_dir: self.data_dir.or(below.data_dir),
+            drain_timeout: self.drain_timeout.or(below.drain_timeout),
             tls: self.tls.or(below.tls),
             labels: united(self.labels, below.labels),
             merge_plugins: united(self.merge_plugins, below.merge_plugins),

@@ -23,4 +23,4 @@ mod values;
 pub use error::{ConfigError, ValueError};
 pub use layer::{Layer, TlsSource};
 pub use node::{AdminConfig, MAX_DEFAULT_SHARDS, MAX_SHARDS, NodeConfig, PluginsConfig, TlsFiles};
-pub use values::{MAX_SEEDS, label, name, named_path, seed, seeds, shards};
+pub use values::{MAX_SEEDS, label, name, named_path, seed, seeds, shards, span};

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use super::values::check_labels;
 use super::{ConfigError, Layer, TlsSource};
@@ -16,6 +17,8 @@ pub const MAX_SHARDS: u16 = 64;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
 const DEFAULT_CERTS: &str = "certs";
+/// As long as service managers usually wait before they kill what they stop.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of one host process, complete and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,10 @@ pub struct NodeConfig {
     /// Folder for what the host must not forget of the group; its own, on a local disk. Default: none, all is
     /// in memory, and a host that restarts comes back as a new one.
     pub data_dir: Option<PathBuf>,
+    /// How long the host moves away what it holds when a signal (SIGTERM or SIGINT) stops it; a second signal stops
+    /// it at once. Keep it below the time after which whatever sends the signal kills. When it is over the host
+    /// leaves all the same, and says what is lost. Default 30s.
+    pub drain_timeout: Duration,
     /// What placement repels on, up to 32: `machine`, `rack`, `zone`, `region`, or keys of your own that your
     /// placement plugin reads. Hosts with the same `zone` are expected to fail together. Default: none.
     pub labels: BTreeMap<String, String>,
@@ -130,6 +137,7 @@ impl NodeConfig {
             seeds,
             shards,
             data_dir,
+            drain_timeout: layer.drain_timeout.unwrap_or(DEFAULT_DRAIN_TIMEOUT),
             labels: layer.labels,
             tls,
             plugins: PluginsConfig { merge: layer.merge_plugins, placement: layer.placement_plugin },

@@ -6,7 +6,7 @@ use std::path::{self, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{ConfigError, NodeConfig};
+use super::{ConfigError, NodeConfig, values};
 
 /// The settings in the form of the file. There is no secret among them: of the private key only the path.
 #[derive(Serialize)]
@@ -19,6 +19,7 @@ struct Printed<'a> {
     seeds: &'a [String],
     shards: u16,
     data_dir: PathBuf,
+    drain_timeout: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
     tls: PrintedTls,
@@ -58,6 +59,7 @@ impl<'a> From<&'a NodeConfig> for Printed<'a> {
             seeds: &config.seeds,
             shards: config.shard_count(),
             data_dir: config.data_dir.as_deref().map(absolute).unwrap_or_default(),
+            drain_timeout: values::span_text(config.drain_timeout),
             labels: &config.labels,
             tls: PrintedTls {
                 ca: absolute(&config.tls.ca),
@@ -117,6 +119,7 @@ mod tests {
             seeds: Some(vec!["h2:7400".into()]),
             shards: Some(3),
             data_dir: Some("/data".into()),
+            drain_timeout: Some(std::time::Duration::from_millis(1500)),
             tls: Some(TlsSource::Dir("/certs".into())),
             labels: [("zone".to_owned(), "a \"quoted\" one".to_owned())].into(),
             merge_plugins: [("cart".to_owned(), "/p/cart.wasm".into())].into(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use colony_link::check_name;
 use colony_wire::limits::{MAX_LABELS, MAX_NAME};
@@ -66,6 +67,30 @@ pub(super) fn shards_within(value: u16) -> Result<u16, ValueError> {
     if value > MAX_SHARDS { Err(ValueError::Shards { value, limit: MAX_SHARDS }) } else { Ok(value) }
 }
 
+/// Units of a length of time, with their milliseconds.
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+/// A length of time: a number with ms, s, m or h.
+///
+/// # Errors
+/// [`ValueError::Span`].
+pub fn span(text: &str) -> Result<Duration, ValueError> {
+    let wrong = || ValueError::Span { value: text.to_owned() };
+    let digits = text.len() - text.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+    let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*millis)).ok_or_else(wrong)?;
+    Ok(Duration::from_millis(millis))
+}
+
+/// The length of time as [`span`] reads it, in the largest unit that says it exactly.
+pub(super) fn span_text(span: Duration) -> String {
+    let whole = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let exact = UNITS.iter().find(|(_, millis)| whole > 0 && whole.is_multiple_of(*millis));
+    let (unit, millis) = exact.unwrap_or(&("s", 1000));
+    format!("{}{unit}", whole / millis)
+}
+
 /// A label, `key=value`.
 ///
 /// # Errors
@@ -122,6 +147,16 @@ mod tests {
         assert_eq!(label("zone=a=b").ok(), Some(("zone".to_owned(), "a=b".to_owned())));
         for bad in ["zone", "zone=", "=a", &format!("k={}", "v".repeat(MAX_NAME + 1))] {
             assert!(label(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_has_a_unit_and_is_printed_as_it_is_read() {
+        for good in ["0s", "30s", "5m", "2h", "1500ms"] {
+            assert_eq!(span(good).map(span_text).ok().as_deref(), Some(good));
+        }
+        for bad in ["", "30", "s", "-1s", "1d", "99999999999999999h"] {
+            assert!(span(bad).is_err(), "{bad}");
         }
     }
 

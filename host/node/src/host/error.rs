@@ -87,6 +87,15 @@ pub enum HostError {
     /// Nothing to join and not told to found.
     #[error("no seeds and no data: give --seeds to join a cluster, or --bootstrap to begin one")]
     NoSeeds,
+    /// Signals cannot be listened to.
+    #[error("signals cannot be listened to: {0}")]
+    Signals(String),
+    /// The host was stopped before what it held was safe elsewhere.
+    #[error("left before it was safe: {why}")]
+    LeftUnsafe {
+        /// What is lost, or may be.
+        why: String,
+    },
     /// The process was declared dead too often while it kept copies.
     #[error("declared dead {MAX_EARLIER_STARTS} times while keeping copies: restart the process")]
     TooManyStarts,

@@ -23,6 +23,7 @@ impl Story {
             voters: vec![BTreeSet::from([member.raft])],
             nodes: BTreeMap::from([(member.raft, member.address)]),
             caught_up: BTreeSet::new(),
+            leader: member.raft,
         };
         state.apply(&Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member });
         Self { state, now }
@@ -43,8 +44,6 @@ impl Story {
             assert!(steps.len() < 16, "the steps do not end: {steps:?}");
             match &step {
                 Step::Finish(voters) | Step::Elect(voters) => {
-                    let removed = |raft: &RaftId| self.now.voters.iter().any(|set| set.contains(raft));
-                    self.now.nodes.retain(|raft, _| voters.contains(raft) || !removed(raft));
                     self.now.voters = vec![voters.clone()];
                 }
                 Step::Teach(peer) => {
@@ -52,10 +51,19 @@ impl Story {
                     self.now.caught_up.insert(peer.raft);
                 }
                 Step::Dismiss(raft) => drop(self.now.nodes.remove(raft)),
+                Step::HandOver(raft) => self.now.leader = *raft,
             }
             steps.push(step);
         }
         steps
+    }
+
+    fn drain(&mut self, hosts: &[u64]) {
+        self.state.apply(&Command::Drain { starts: hosts.iter().copied().map(StartId).collect() });
+    }
+
+    fn leave(&mut self, host: u64) {
+        self.state.apply(&Command::Leave { start: StartId(host) });
     }
 
     fn voters(&self) -> Vec<u64> {
@@ -186,4 +194,82 @@ fn a_spare_that_dies_while_it_learns_is_replaced() {
     story.settle();
     assert_eq!(story.voters(), [1, 2, 4]);
     assert!(!story.now.nodes.contains_key(&RaftId(3)));
+}
+
+/// C1: the voter that leaves is replaced while it runs, and hears of it.
+#[test]
+fn a_voter_that_drains_is_replaced_one_for_one() {
+    let mut story = Story::new();
+    for n in 2..=4 {
+        story.join(member(n, &[]));
+    }
+    story.settle();
+    assert_eq!(story.voters(), [1, 2, 3]);
+    story.drain(&[3]);
+    story.settle();
+    assert_eq!(story.voters(), [1, 2, 4]);
+    assert!(story.now.nodes.contains_key(&RaftId(3)), "it is sent the log until it is gone");
+    story.leave(3);
+    assert_eq!(story.settle(), [Step::Dismiss(RaftId(3))]);
+    assert_eq!(story.voters(), [1, 2, 4]);
+}
+
+/// A11: the leader gives its office to one that votes and stays, and then its vote.
+#[test]
+fn a_leader_that_drains_lets_another_lead_first() {
+    let mut story = Story::new();
+    for n in 2..=4 {
+        story.join(member(n, &[]));
+    }
+    story.settle();
+    story.now.caught_up = ids(&[2, 3, 4]);
+    story.drain(&[1]);
+    let steps = story.settle();
+    let handed = steps.iter().position(|step| matches!(step, Step::HandOver(heir) if [2, 3].contains(&heir.0)));
+    let elected = steps.iter().position(|step| *step == Step::Elect(ids(&[2, 3, 4])));
+    assert!(handed < elected && handed.is_some(), "{steps:?}");
+    assert_ne!(story.now.leader, RaftId(1));
+}
+
+/// PROTOCOL.md 15: with nobody to replace it the number falls, to one of two, and grows again with who comes.
+#[test]
+fn the_number_of_voters_falls_only_by_leaving() {
+    let mut story = Story::new();
+    story.join(member(2, &[]));
+    story.join(member(3, &[]));
+    story.settle();
+    story.drain(&[1]);
+    story.settle();
+    assert_eq!(story.voters().len(), 1, "{:?}", story.now);
+    assert_ne!(story.voters(), [1]);
+    story.leave(1);
+    story.settle();
+    story.join(member(4, &[]));
+    story.settle();
+    assert_eq!(story.voters(), [2, 3, 4]);
+    story.die(3);
+    assert_eq!(story.settle(), [], "a death takes no vote away");
+    assert_eq!(story.voters().len(), 3);
+}
+
+/// Two hosts, one voter, and that one leaves: the other votes before, and leads.
+#[test]
+fn the_only_voter_leaves_its_vote_to_the_other() {
+    let mut story = Story::new();
+    story.join(member(2, &[]));
+    story.settle();
+    story.drain(&[1]);
+    let steps = story.settle();
+    assert_eq!((story.voters(), story.now.leader), (vec![2], RaftId(2)), "{steps:?}");
+}
+
+#[test]
+fn where_all_leave_the_voters_stay() {
+    let mut story = Story::new();
+    story.join(member(2, &[]));
+    story.join(member(3, &[]));
+    story.settle();
+    story.drain(&[1, 2, 3]);
+    assert_eq!(story.settle(), []);
+    assert_eq!(story.voters(), [1, 2, 3]);
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
-    Problem, Severity, StaleCopies, StaleCopy,
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, Departure, DepartureStage, HostStatus, MergeBy,
+    NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -358,6 +358,7 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
         }),
         any::<u64>().prop_map(|target| ControlRequest::Reach { target: StartId(target) }),
         (blob(), 0..=1_u8).prop_map(|(command, relays)| ControlRequest::Forward { command, relays }),
+        any::<(u64, bool)>().prop_map(|(start, anyway)| ControlRequest::Leave { start: StartId(start), anyway }),
     ]
 }
 
@@ -395,6 +396,7 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         of(TEXT).prop_map(|leader| ControlReply::NotLeader { leader }),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| ControlReply::Refused { why, retryable }),
         any::<bool>().prop_map(|answered| ControlReply::Reached { answered }),
+        Just(ControlReply::Over),
     ]
 }
 
@@ -436,6 +438,10 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
             bucket,
             host
         }),
+        (vec(NAME, 0..FEW), any::<bool>()).prop_map(|(hosts, cancel)| AdminRequest::Drain { hosts, cancel }),
+        vec(any::<u64>(), 0..FEW)
+            .prop_map(|starts| AdminRequest::Departures { starts: starts.into_iter().map(StartId).collect() }),
+        NAME.prop_map(|host| AdminRequest::SafeToStop { host }),
     ]
 }
 
@@ -497,7 +503,26 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         name,
         policy,
     });
+    let stage = prop_oneof![
+        Just(DepartureStage::Staying),
+        Just(DepartureStage::Draining),
+        Just(DepartureStage::Left),
+        Just(DepartureStage::Dead),
+    ];
+    let departure = (NAME, any::<(u64, u32, u32, bool)>(), stage, vec(TEXT, 0..FEW)).prop_map(
+        |(host, (start, colonies, primaries, votes), stage, stuck)| Departure {
+            host,
+            start: StartId(start),
+            stage,
+            colonies,
+            primaries,
+            stuck,
+            votes,
+        },
+    );
     prop_oneof![
+        vec(departure, 0..FEW).prop_map(AdminReply::Departures),
+        vec(TEXT, 0..FEW).prop_map(|why_not| AdminReply::SafeToStop { why_not }),
         cluster_status().prop_map(AdminReply::Status),
         vec(colony, 0..FEW).prop_map(AdminReply::Colonies),
         vec(namespace, 0..FEW).prop_map(AdminReply::Namespaces),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, OnConflict, Policy,
-    Problem, Severity, StaleCopies, StaleCopy,
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, Departure, DepartureStage, HostStatus, MergeBy,
+    NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -367,6 +367,7 @@ fn control() -> Vec<Example> {
         ),
         ("ask-reach", frame(&ControlRequest::Reach { target: StartId(0x52) })),
         ("ask-forward", frame(&ControlRequest::Forward { command: bytes(), relays: 1 })),
+        ("ask-leave", frame(&ControlRequest::Leave { start: StartId(0x51), anyway: true })),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -395,6 +396,7 @@ fn control() -> Vec<Example> {
         ("tell-not-leader", frame(&ControlReply::NotLeader { leader: Some("127.0.0.1:7400".to_owned()) })),
         ("tell-refused", frame(&ControlReply::Refused { why: "full".to_owned(), retryable: true })),
         ("tell-reached", frame(&ControlReply::Reached { answered: true })),
+        ("tell-over", frame(&ControlReply::Over)),
     ]
 }
 
@@ -417,6 +419,9 @@ fn admin() -> Vec<Example> {
             frame(&AdminRequest::AcceptStale { namespace: "cart".to_owned(), bucket: 17, host: "h2".to_owned() }),
         ),
         ("admin-create-namespace", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: policy() })),
+        ("admin-drain", frame(&AdminRequest::Drain { hosts: vec!["h1".to_owned(), "h2".to_owned()], cancel: true })),
+        ("admin-departures", frame(&AdminRequest::Departures { starts: vec![StartId(0x51)] })),
+        ("admin-safe-to-stop", frame(&AdminRequest::SafeToStop { host: "h1".to_owned() })),
         ("admin-is-status", frame(&AdminReply::Status(cluster_status()))),
         (
             "admin-is-colonies",
@@ -441,6 +446,19 @@ fn admin() -> Vec<Example> {
         ),
         ("admin-told-stale-copies", frame(&AdminReply::StaleCopies(stale_copies()))),
         ("admin-accepted", frame(&AdminReply::Accepted(stale_copies()))),
+        (
+            "admin-told-departures",
+            frame(&AdminReply::Departures(vec![Departure {
+                host: "h1".to_owned(),
+                start: StartId(0x51),
+                stage: DepartureStage::Draining,
+                colonies: 5,
+                primaries: 2,
+                stuck: vec!["cart/17 has no other place".to_owned()],
+                votes: true,
+            }])),
+        ),
+        ("admin-told-safe-to-stop", frame(&AdminReply::SafeToStop { why_not: vec!["cart/17 is here".to_owned()] })),
         ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
         ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
     ]
@@ -510,12 +528,14 @@ every_variant! {
     Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
-    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward;
+    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached;
+        Refused Reached Over;
     Fate: Discard Restore Wait;
-    AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale;
-    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Refused;
+    AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
+        SafeToStop;
+    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused;
+    DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
     MergeBy: LastWrite Plugin;
 }

@@ -3,6 +3,7 @@
 //! Each story runs by itself in turn; see `colony_it` for the means.
 
 mod commands;
+mod drain;
 mod failover;
 mod foreign;
 mod join;

@@ -72,6 +72,8 @@ pub struct Oracle {
     record_ttl: Micros,
     /// What is added to deadlines at a promotion.
     promotion_pad: Micros,
+    /// Whether nothing goes wrong but that hosts are drained.
+    only_drains: bool,
 }
 
 impl Oracle {
@@ -89,6 +91,7 @@ impl Oracle {
             transfers: Transfers::default(),
             counted: 0,
             record_ttl: u64::try_from(mix.settings.record_ttl.as_micros()).unwrap_or(u64::MAX),
+            only_drains: mix.only_drains,
             promotion_pad: u64::try_from(mix.settings.promotion_pad.as_micros()).unwrap_or(u64::MAX),
         }
     }

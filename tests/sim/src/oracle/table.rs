@@ -29,6 +29,9 @@ impl Oracle {
                 self.note_change(command, before, &change.after);
                 entitled(command, before, change)?;
                 enough(state, before, change)?;
+                if self.only_drains {
+                    no_fewer(state, before, change)?;
+                }
             }
             apart(state, change)?;
             self.held_by_all(state, hosts, change.colony)?;
@@ -93,6 +96,15 @@ fn enough(state: &State, before: &Entry, change: &Change) -> Result<(), Violatio
     })
 }
 
+/// 6.5: a move adds before it removes.
+fn no_fewer(state: &State, before: &Entry, change: &Change) -> Result<(), Violation> {
+    let copies = state.policy(change.colony).map_or(1, |policy| usize::from(policy.copies));
+    let least = copies.min(before.in_sync.len());
+    demand(change.after.in_sync.len() >= least, Rule::NoFewer, || {
+        format!("{} goes from {before:?} to {:?} while hosts are drained", change.colony, change.after)
+    })
+}
+
 /// I6: no host is wanted twice.
 fn apart(state: &State, change: &Change) -> Result<(), Violation> {
     let names = change.after.want.iter().map(|start| state.members.get(start).map(|member| &member.name));
@@ -109,7 +121,7 @@ fn apart(state: &State, change: &Change) -> Result<(), Violation> {
 /// The first colony of which that is not so.
 pub(crate) fn spread(state: &State, is_planned: bool) -> Result<(), Violation> {
     let zone = |start: &StartId| state.members.get(start).and_then(|member| member.labels.get("zone"));
-    let zones: BTreeSet<_> = state.up().filter_map(|member| zone(&member.start)).collect();
+    let zones: BTreeSet<_> = state.staying().filter_map(|member| zone(&member.start)).collect();
     if zones.is_empty() {
         return Ok(());
     }
@@ -117,7 +129,7 @@ pub(crate) fn spread(state: &State, is_planned: bool) -> Result<(), Violation> {
     for (colony, entry) in &state.table {
         let used: BTreeSet<_> = entry.want.iter().filter_map(zone).collect();
         let best = zones.len().min(entry.want.len());
-        demand(!is_planned || entry.primary.is_none() || used.len() == best, Rule::Spread, || {
+        demand(!is_planned || entry.primary.is_none() || used.len() >= best, Rule::Spread, || {
             format!("{colony} is wanted in {used:?} of {zones:?}: {entry:?}")
         })?;
         let shares = used.len() < entry.want.len();

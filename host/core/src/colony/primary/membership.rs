@@ -3,10 +3,13 @@
 //! At most one change of an entry is under way. A proposal's outcome is known only when the entry's `cfg`
 //! has moved on; until then everything holds that would have to hold if it were decided.
 
-use colony_wire::client::Refusal;
+use std::collections::VecDeque;
+
+use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::{Cfg, Seq, StartId};
 
 use super::progress::{Progress, Stage};
+use super::requests::Queued;
 use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::io::Output;
@@ -30,6 +33,9 @@ pub(super) struct Handover {
     /// Set once everything is held everywhere and the group was asked.
     proposed: Option<(Cfg, Time)>,
     begun: Time,
+    /// Changes that came meanwhile. They are judged if the reign goes on, and sent to the heir if not: in the
+    /// usual few milliseconds nobody need ask again.
+    held: VecDeque<Queued>,
 }
 
 impl Primary {
@@ -43,7 +49,8 @@ impl Primary {
         } else if let Some((add, remove)) = self.next_change(desk) {
             self.propose(desk, add, remove);
         } else if let Some(to) = self.successor(desk) {
-            self.handover = Some(Handover { to, proposed: None, begun: desk.now.mono });
+            let (begun, held) = (desk.now.mono, VecDeque::new());
+            self.handover = Some(Handover { to, proposed: None, begun, held });
             self.hand_over(desk);
         }
     }
@@ -98,7 +105,8 @@ impl Primary {
         if let Some(start) = entry.want.iter().find(has_caught_up) {
             return Some((Some(*start), silent.into_iter().take(1).collect()));
         }
-        let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));
+        let is_complete =
+            entry.want.iter().all(|start| entry.is_in_sync(*start)) || mutant!(desk.settings, RemoveBeforeAdded);
         let is_surplus = |start: &&StartId| **start != desk.me && !entry.is_wanted(**start);
         let surplus: Vec<StartId> = entry.in_sync.iter().filter(is_surplus).copied().take(spare).collect();
         (is_complete && !entry.want.is_empty() && !surplus.is_empty()).then_some((None, surplus))
@@ -212,9 +220,8 @@ impl Primary {
             // It cannot be flushed, or nobody decides: the reign goes on. Should the swap be decided yet,
             // the successor holds all that is acknowledged until it knows: it is in the set.
             _ if Self::is_over(desk.now.mono, handover.begun, again * 2) => {
-                self.handover = None;
                 self.handover_from = desk.now.mono + desk.settings.handover_pause;
-                return;
+                return self.go_on(desk);
             }
             Some((_, at)) if Self::is_over(desk.now.mono, at, again) => {}
             None | Some(_) => return,
@@ -226,20 +233,51 @@ impl Primary {
     }
 
     /// The entry changed and this start still reigns: what was asked on the old entry is void.
-    pub(super) fn handover_after_change(&mut self, desk: &Desk<'_>) {
+    pub(super) fn handover_after_change(&mut self, desk: &mut Desk<'_>) {
         let cfg = desk.entry.cfg;
         let is_void = |handover: &Handover| match handover.proposed {
             Some((decided, _)) => cfg > decided,
             None => !desk.entry.is_in_sync(handover.to),
         };
         if self.handover.as_ref().is_some_and(is_void) {
-            self.handover = None;
+            self.go_on(desk);
         }
     }
 
-    /// Whether changes are refused because the reign is being handed over.
+    /// The hand-over came to nothing: what waited for it is judged.
+    fn go_on(&mut self, desk: &mut Desk<'_>) {
+        let Some(handover) = self.handover.take() else { return };
+        for queued in handover.held {
+            self.mutate(desk, queued);
+        }
+        self.commit(desk);
+        self.send_what_is_due(desk);
+    }
+
+    /// Keeps a change until the hand-over is over. One for which there is no room is asked again.
+    pub(super) fn hold(&mut self, desk: &mut Desk<'_>, asked: Queued) {
+        let room = desk.settings.max_parked;
+        match &mut self.handover {
+            Some(handover) if handover.held.len() < room => handover.held.push_back(asked),
+            _ => desk.reply(asked.caller(), ReplyBody::Refused(Refusal::NotReady)),
+        }
+    }
+
+    /// Whether nothing new is taken on because the reign is being handed over.
     pub(super) fn is_handing_over(&self) -> bool {
         self.handover.is_some()
+    }
+}
+
+impl Handover {
+    /// What waits for its end.
+    pub(super) fn held(&mut self) -> &mut VecDeque<Queued> {
+        &mut self.held
+    }
+
+    /// How much that is.
+    pub(super) fn holds(&self) -> usize {
+        self.held.len()
     }
 }
 

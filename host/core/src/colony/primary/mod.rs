@@ -346,6 +346,10 @@ impl Primary {
         for deferred in self.deferred.into_values().flatten() {
             desk.reply(deferred.caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
         }
+        let held = self.handover.into_iter().flat_map(|mut handover| std::mem::take(handover.held()));
+        for queued in held {
+            desk.reply(queued.caller(), ReplyBody::Refused(Refusal::NotPrimary { reign }));
+        }
         for caller in self.confirms.into_callers() {
             desk.reply(caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
         }

@@ -10,6 +10,7 @@ use colony_wire::tag::TagChange;
 use colony_wire::{Position, RequestId};
 
 use super::evaluate::{Asked, Bench, Verdict, check_room, check_tags};
+use super::membership::Handover;
 use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
@@ -42,11 +43,19 @@ pub(super) struct Deferred {
     pub(super) body: ReplyBody,
 }
 
+/// A change that waits for something else to be over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Queued {
+pub(super) struct Queued {
     asker: Asker,
     mutation: Mutation,
     deadline: Time,
+}
+
+impl Queued {
+    /// Who waits for its answer.
+    pub(super) fn caller(&self) -> Caller {
+        self.asker.caller
+    }
 }
 
 impl Parked {
@@ -146,12 +155,15 @@ impl Primary {
         session.map_or(ReplyBody::Absent, |session| ReplyBody::Found(session.view(desk.session_time)))
     }
 
-    fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
+    pub(super) fn mutate(&mut self, desk: &mut Desk<'_>, asked: Queued) {
         if let Some(answer) = self.refuse_or_repeat(desk, asked.asker, asked.deadline) {
             if let Some(body) = answer {
                 desk.reply(asked.asker.caller, body);
             }
             return;
+        }
+        if self.is_handing_over() {
+            return self.hold(desk, asked);
         }
         if let Some(ticket) = self.parked_keys.get(asked.mutation.key()).copied() {
             self.queue_behind(desk, ticket, asked);
@@ -257,7 +269,9 @@ impl Primary {
                 let deferred = self.deferred.values_mut().flatten();
                 let deferred = deferred.filter(|deferred| deferred.request == request).map(|it| &mut it.caller);
                 let parked = self.parked.values_mut().find_map(|parked| parked.caller_of(request));
-                deferred.last().or(parked).map(|before| Some(std::mem::replace(before, caller)))
+                let held = self.handover.iter_mut().flat_map(Handover::held).map(|held| &mut held.asker);
+                let held = held.filter(|asker| asker.stamp.request == request).map(|asker| &mut asker.caller).last();
+                deferred.last().or(parked).or(held).map(|before| Some(std::mem::replace(before, caller)))
             };
             if let Some(overtaken) = under_way {
                 if let Some(overtaken) = overtaken {
@@ -269,9 +283,7 @@ impl Primary {
         let has_room = self.has_room(desk);
         let shortage = self.shortage(desk);
         let records = &mut desk.holding.store.records;
-        if self.is_handing_over() {
-            refuse(Refusal::NotReady)
-        } else if let Some(shortage) = shortage {
+        if let Some(shortage) = shortage {
             refuse(shortage)
         } else if !has_room {
             busy("uncommitted changes of the colony")
@@ -369,6 +381,12 @@ impl Primary {
             }
         }
         let mut late = Vec::new();
+        if let Some(handover) = &mut self.handover {
+            let (in_time, too_late): (VecDeque<Queued>, VecDeque<Queued>) =
+                std::mem::take(handover.held()).into_iter().partition(|queued| queued.deadline > now);
+            *handover.held() = in_time;
+            late.extend(too_late.into_iter().map(|queued| queued.asker.caller));
+        }
         for parked in self.parked.values_mut() {
             let (in_time, too_late): (VecDeque<Queued>, VecDeque<Queued>) =
                 std::mem::take(&mut parked.queue).into_iter().partition(|queued| queued.deadline > now);

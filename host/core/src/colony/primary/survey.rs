@@ -37,9 +37,10 @@ impl Primary {
     }
 
     /// How full what a primary keeps is.
-    pub(in crate::colony) fn loads(&self, holding: &Holding, settings: &Settings, entry: &Entry) -> [Load; 11] {
+    pub(in crate::colony) fn loads(&self, holding: &Holding, settings: &Settings, entry: &Entry) -> [Load; 12] {
         let uncommitted = count(holding.prepared(), holding.committed());
         let deferred = self.deferred.values().map(Vec::len).sum();
+        let held = self.handover.as_ref().map_or(0, |handover| handover.holds());
         let queued = self.parked.values().map(|parked| parked.queued()).sum();
         let under_way = self.peers.values().map(|peer| match &peer.stage {
             Stage::Snapshot(transfer) => transfer.under_way(),
@@ -55,6 +56,7 @@ impl Primary {
             Load::new("merges", self.parked.len(), settings.max_parked),
             Load::new("sessions that wait for a merge", self.parked_keys.len(), settings.max_parked),
             Load::new("changes behind merges", queued, settings.max_parked),
+            Load::new("changes behind a hand-over", held, settings.max_parked),
             Load::new("reads to be confirmed", self.confirms.len(), settings.max_confirms),
             Load::new("watchers", self.watchers.len(), settings.max_watchers),
             Load::new("chunks under way", under_way.max().unwrap_or(0), settings.chunk_window as usize),

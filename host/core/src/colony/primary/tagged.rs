@@ -44,6 +44,9 @@ impl Primary {
             }
             return;
         }
+        if self.is_handing_over() {
+            return desk.reply(caller, ReplyBody::Refused(Refusal::NotReady));
+        }
         let mut keys = self.carriers(desk, tag);
         // No more than an idle colony has room for, the answer included.
         let most = desk.settings.max_revoke.min(desk.settings.max_uncommitted.saturating_sub(1));

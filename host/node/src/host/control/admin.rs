@@ -15,7 +15,7 @@ use colony_wire::limits::MAX_PROBLEMS;
 use colony_wire::{ColonyId, StartId};
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, problems, stale};
+use super::{Control, departures, problems, stale};
 use crate::host::plugins::ByPlugin;
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
@@ -69,6 +69,9 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         AdminRequest::StaleCopies { .. } | AdminRequest::AcceptStale { .. } => {
             stale::answer(control, peer, request).await
         }
+        AdminRequest::Drain { .. } | AdminRequest::Departures { .. } | AdminRequest::SafeToStop { .. } => {
+            departures::answer(control, peer, request).await
+        }
     }
 }
 
@@ -100,11 +103,12 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
         address: member.address.to_string(),
         state: match member.state {
             MemberState::Up => "up".to_owned(),
+            MemberState::Draining => "draining".to_owned(),
             MemberState::Dead => "dead".to_owned(),
         },
         labels: member.labels.clone(),
         shards: member.shards,
-        voter: member.state == MemberState::Up && voters.contains(&member.raft),
+        voter: member.state.is_up() && voters.contains(&member.raft),
         primaries: count(&|entry| entry.primary == Some(member.start)),
         copies: count(&|entry| entry.is_in_sync(member.start)),
     });
@@ -137,7 +141,7 @@ fn colonies(state: &State, of: Option<&str>) -> AdminReply {
         state.members.get(start).map_or_else(
             || format!("gone ({start})"),
             |member| match member.state {
-                MemberState::Up => member.name.clone(),
+                MemberState::Up | MemberState::Draining => member.name.clone(),
                 MemberState::Dead => format!("{} (dead)", member.name),
             },
         )

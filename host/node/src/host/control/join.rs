@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use colony_core::group::{Command, MemberState};
+use colony_core::group::Command;
 use colony_link::PeerIdentity;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{ClusterId, LineageId};
 
-use super::{Control, view};
+use super::{Control, undead, view};
 use crate::host::HostError;
 
 /// One attempt to reach a seed.
@@ -34,8 +34,7 @@ pub(super) async fn enter(control: &Arc<Control>) -> Result<(), HostError> {
     } else if !has_log && seeds.is_empty() {
         return Err(HostError::NoSeeds);
     }
-    join(control, &seeds).await;
-    Ok(())
+    join(control, &seeds).await
 }
 
 async fn found(control: &Control) -> Result<(), HostError> {
@@ -63,26 +62,31 @@ async fn find_cluster(control: &Control, seeds: &[SocketAddr]) -> Option<SocketA
 }
 
 /// Asks until it is admitted and sees itself in the group state.
-pub(super) async fn join(control: &Arc<Control>, seeds: &[SocketAddr]) {
+pub(super) async fn join(control: &Arc<Control>, seeds: &[SocketAddr]) -> Result<(), HostError> {
     let mut pause = PAUSE;
     let mut turn = 0;
     loop {
         let own = control.own();
         if control.state().is_up(own.start) {
             tracing::info!(start = %own.start, "host is up");
-            return;
+            return Ok(());
         }
         let to = doors(control, seeds, turn);
         turn += 1;
         match to {
-            Some(door) => {
-                if knock(control, door).await {
+            Some(door) => match knock(control, door).await {
+                Knocked::Admitted => {
                     pause = PAUSE;
                     if wait_until_seen(control, door).await {
                         continue;
                     }
                 }
-            }
+                Knocked::Over => {
+                    undead::begin_anew(control, own.start).await?;
+                    continue;
+                }
+                Knocked::NotAdmitted => {}
+            },
             None => tracing::info!("no host to join through"),
         }
         tokio::time::sleep(pause).await;
@@ -104,8 +108,16 @@ fn doors(control: &Control, seeds: &[SocketAddr], turn: usize) -> Option<SocketA
     all.get(turn % all.len().max(1)).copied()
 }
 
-/// Asks one host for admission; says whether it was granted.
-async fn knock(control: &Control, door: SocketAddr) -> bool {
+/// What came of asking for admission.
+enum Knocked {
+    Admitted,
+    NotAdmitted,
+    /// The start is over: it was admitted, and declared dead before it saw itself up.
+    Over,
+}
+
+/// Asks one host for admission.
+async fn knock(control: &Control, door: SocketAddr) -> Knocked {
     let own = control.own();
     let state = control.state();
     let cluster = state.has_begun().then_some(state.cluster);
@@ -118,8 +130,9 @@ async fn knock(control: &Control, door: SocketAddr) -> bool {
     match reply {
         Ok(ControlReply::Joined { .. }) => {
             control.note_leader(Some(door).filter(|door| *door != own.address));
-            return true;
+            return Knocked::Admitted;
         }
+        Ok(ControlReply::Over) => return Knocked::Over,
         Ok(ControlReply::NotLeader { leader }) => {
             let leader = leader.and_then(|address| address.parse().ok());
             tracing::debug!(%door, ?leader, "sent on to the leader");
@@ -132,7 +145,7 @@ async fn knock(control: &Control, door: SocketAddr) -> bool {
             tracing::warn!(%door, %error, "cannot be reached; trying again");
         }
     }
-    false
+    Knocked::NotAdmitted
 }
 
 /// Fetches the state until this start is seen in it.
@@ -141,7 +154,7 @@ async fn wait_until_seen(control: &Control, door: SocketAddr) -> bool {
     let mut seen = control.view.subscribe();
     let deadline = tokio::time::Instant::now() + ADMISSION_WITHIN;
     while tokio::time::Instant::now() < deadline {
-        let is_seen = seen.borrow_and_update().members.get(&start).is_some_and(|own| own.state == MemberState::Up);
+        let is_seen = seen.borrow_and_update().is_up(start);
         if is_seen {
             return true;
         }

@@ -8,12 +8,15 @@
 //!   reads.rs      linearizable reads of the table                      stale.rs        what is left of a lost colony
 //!   watching.rs   beacons, sentinels, probes, accusations              leader.rs       what the leader does
 //!   sight.rs      what the admin port may look at                      problems.rs     what is wrong, for people
+//!   leaving.rs    this process leaves                                  departures.rs   who leaves, for the leader
 //! ```
 
 mod admin;
 mod calls;
+mod departures;
 mod join;
 mod leader;
+mod leaving;
 mod problems;
 mod propose;
 mod raft_dialer;
@@ -76,6 +79,8 @@ pub(super) struct Control {
     meters: Vec<Arc<ShardMeters>>,
     journal: Arc<Journal>,
     noticed: Mutex<sight::Noticed>,
+    /// Whether this process has asked to be let go: it does not come back by itself then.
+    leaving: watch::Sender<bool>,
 }
 
 impl Control {
@@ -112,10 +117,11 @@ impl Control {
             noticed: Mutex::default(),
             shards: Mutex::new(shards),
             watched: Mutex::new(Some(watched)),
+            leaving: watch::Sender::new(false),
         })
     }
 
-    /// Runs until it is told to stop or fails.
+    /// Runs until it has left, or a failure.
     pub(super) async fn run(
         self: Arc<Self>,
         sentinel: SentinelListener,
@@ -157,7 +163,7 @@ impl Control {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 _ => HostError::GroupFailed("a task of the control runtime ended".into()),
             }),
-            () = self.surroundings.told_to_stop() => Ok(()),
+            left = leaving::run(self.clone()) => left,
         };
         tracing::info!("host stops");
         tasks.shutdown().await;

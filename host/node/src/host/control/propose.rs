@@ -117,7 +117,7 @@ impl Control {
     }
 
     /// Any other host that is up: it may know the leader.
-    fn somebody(&self) -> Option<SocketAddr> {
+    pub(super) fn somebody(&self) -> Option<SocketAddr> {
         let own = lock(&self.own).address;
         self.state().up().map(|member| member.address).find(|address| *address != own)
     }

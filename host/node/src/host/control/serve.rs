@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use colony_core::group::{Command, Member, MemberState, Outcome, State};
+use colony_core::group::{Command, Member, MemberState, Outcome, Refusal, State};
 use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role};
 use colony_raft::{Feed, ProposeError};
 use colony_wire::admin::AdminRequest;
@@ -167,6 +167,13 @@ impl Control {
                 Ok(member) => refused(format!("the certificate is of host {}, not of {}", peer.name, member.name)),
                 Err(error) => refused(format!("the member record does not decode: {error}")),
             },
+            ControlRequest::Leave { start, anyway } => {
+                if self.is_host_of(peer, start) {
+                    self.let_go(start, anyway).await
+                } else {
+                    refused("not this host")
+                }
+            }
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
@@ -245,9 +252,12 @@ impl Control {
         }
     }
 
-    /// A host proposes for colonies it serves, nothing else.
+    /// A host proposes for colonies it serves, and that it is to leave itself.
     fn may_propose(&self, peer: &PeerIdentity, command: &Command) -> bool {
-        proposer(command).is_some_and(|start| self.is_host_of(peer, start))
+        match command {
+            Command::Drain { starts } => starts.iter().all(|start| self.is_host_of(peer, *start)),
+            _ => proposer(command).is_some_and(|start| self.is_host_of(peer, start)),
+        }
     }
 
     fn is_host_of(&self, peer: &PeerIdentity, start: StartId) -> bool {
@@ -291,6 +301,7 @@ impl Control {
         }
         let join = Command::Join { member: Member { state: MemberState::Up, ..member }, deviations };
         match self.group.propose(&join, COMMIT_WITHIN).await {
+            Ok(Outcome::Refused(Refusal::Dead(_))) => ControlReply::Over,
             Ok(Outcome::Refused(why)) => refused(why.to_string()),
             Ok(_) => ControlReply::Joined { revision: self.group.state().borrow().revision },
             Err(ProposeError::NotLeader { .. }) => self.not_leader(),

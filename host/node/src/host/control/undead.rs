@@ -30,6 +30,11 @@ pub(super) async fn watch_own_state(control: &Arc<Control>) -> Result<(), HostEr
             state.has_begun() && state.members.get(&start).is_none_or(|own| own.state == MemberState::Dead)
         };
         if is_lost {
+            // It asked to be let go, and that is what the group may have done.
+            if *control.leaving.borrow() {
+                let _ = control.leaving.subscribe().wait_for(|leaving| !leaving).await;
+                continue;
+            }
             come_back(control, start).await?;
             continue;
         }
@@ -44,8 +49,14 @@ pub(super) async fn watch_own_state(control: &Arc<Control>) -> Result<(), HostEr
 }
 
 async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostError> {
+    begin_anew(control, dead).await?;
+    join::join(control, &[]).await
+}
+
+/// Goes on under a new start, in place of one that is over.
+pub(super) async fn begin_anew(control: &Control, dead: StartId) -> Result<(), HostError> {
     let start = StartId(control.surroundings.random()?);
-    tracing::warn!(%dead, %start, "the group declared this process dead: it comes back under a new start");
+    tracing::warn!(%dead, %start, "the group holds this process's start for over: it goes on under a new one");
     lock(&control.own).start = start;
     for orders in &control.orders {
         // A closed queue is a failed shard, which ends the process elsewhere.
@@ -60,7 +71,6 @@ async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostErro
         return Err(HostError::TooManyStarts);
     }
     lock(&control.own).earlier = earlier.into_iter().collect();
-    join::join(control, &[]).await;
     Ok(())
 }
 
@@ -95,7 +105,7 @@ async fn ask_fates(control: &Control) -> Result<bool, HostError> {
     Ok(waits)
 }
 
-async fn kept_copies(control: &Control, shard: usize) -> KeptCopies {
+pub(super) async fn kept_copies(control: &Control, shard: usize) -> KeptCopies {
     let (answer, answered) = oneshot::channel();
     let Some(orders) = control.order(shard) else { return KeptCopies::default() };
     if orders.send(Order::Kept(answer)).await.is_err() {

@@ -39,19 +39,33 @@ fn show(control: &Control, state: Arc<State>) {
 
 /// While this host's own Raft does not tell it: asks the leader, or any host that is up, for what was committed.
 pub(super) async fn follow_feed(control: Arc<Control>) {
+    let mut view = control.view.subscribe();
     let mut turn = 0_usize;
     loop {
-        let state = control.state();
-        if control.group.is_told() || !state.has_begun() {
-            // Nothing to be fed: the own Raft shows more, or there is nobody to ask yet. That the own Raft falls
-            // silent is not told, so it is looked at again.
-            tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
+        let state = view.borrow_and_update().clone();
+        if !state.has_begun() {
+            if view.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        // Whoever drains loses its vote, and may hear that late.
+        if control.group.is_told() && !state.is_draining(control.start()) {
+            tokio::select! {
+                () = control.group.falls_silent() => {}
+                changed = view.changed() => if changed.is_err() {
+                    return;
+                },
+            }
             continue;
         }
         turn += 1;
         let reached = control.reached().await;
         let Some(giver) = giver(&control, &state, turn, &reached) else {
-            tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
+            // There is nobody else.
+            if view.changed().await.is_err() {
+                return;
+            }
             continue;
         };
         if control.leader_address().is_none() {

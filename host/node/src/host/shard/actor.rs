@@ -15,6 +15,7 @@ use colony_wire::control::HeldCopy;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, Reign, StartId};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::MissedTickBehavior;
 
 use super::links::Links;
@@ -145,7 +146,7 @@ impl Actor {
             }
             Output::Reply { to, reply } => self.reply(to, &reply),
             Output::Propose(command) => {
-                if self.seat.proposals.try_send(command).is_err() {
+                if let Err(TrySendError::Full(_)) = self.seat.proposals.try_send(command) {
                     tracing::warn!("the queue of proposals is full; the core will propose again");
                 }
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::colony::Lane;
-use colony_core::group::{Member, MemberState, State};
+use colony_core::group::{Member, State};
 use colony_link::{Connection, Expect, FrameSender, Transport};
 use colony_wire::StartId;
 use colony_wire::peer::PeerMessage;
@@ -88,7 +88,7 @@ impl Links {
     /// Streams to processes that the group no longer holds for running are closed.
     pub(super) fn forget_all_but(&mut self, state: &State) {
         self.links.retain(|(start, ..), link| {
-            let is_up = state.members.get(start).is_some_and(|member| member.state == MemberState::Up);
+            let is_up = state.is_up(*start);
             if !is_up && let Link::Open { dialed: Some(connection), .. } = link {
                 connection.close(0, "declared dead");
             }

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use colony_link::Transport;
 use colony_link::sentinel::Sentinels;
-use colony_link::{BoxFuture, Transport};
 use colony_raft::{Storage, StorageError};
 use colony_wire::RaftId;
+use tokio::sync::mpsc;
 
 use super::HostError;
 
@@ -65,6 +66,9 @@ pub trait Surroundings: Send + Sync + 'static {
     /// [`HostError::Shard`] if it cannot be run.
     fn run_shard(&self, index: u16, begin: Box<dyn FnOnce() -> ShardWork + Send>) -> Result<(), HostError>;
 
-    /// Resolves when the host is told to stop.
-    fn told_to_stop(&self) -> BoxFuture<'_, ()>;
+    /// A word for each time that the host is told to stop, from now on.
+    ///
+    /// # Errors
+    /// [`HostError::Signals`] if it could not be told.
+    fn told_to_stop(&self) -> Result<mpsc::Receiver<()>, HostError>;
 }

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use colony_link::quic::QuicTransport;
 use colony_link::sentinel::{Sentinels, TcpSentinels};
 use colony_link::tls::Identity;
-use colony_link::{BoxFuture, LinkConfig, Transport};
+use colony_link::{LinkConfig, Transport};
 use colony_raft::{Storage, StorageError};
 use colony_wire::RaftId;
 use colony_wire::limits::MAX_FRAME;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::{Clock, ShardWork, Surroundings};
 use crate::host::HostError;
+
+/// Words to stop that nobody has heeded yet: a second one ends the host, a third changes nothing.
+const WORDS: usize = 2;
 
 /// A host that is a process of its own.
 pub struct Process {
@@ -64,18 +68,13 @@ impl Surroundings for Process {
     }
 
     /// On SIGINT or SIGTERM.
-    fn told_to_stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                tracing::warn!("signals cannot be listened to");
-                return std::future::pending().await;
-            };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
+    fn told_to_stop(&self) -> Result<mpsc::Receiver<()>, HostError> {
+        let (tell, told) = mpsc::channel(WORDS);
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let mut signals = signal(kind).map_err(|error| HostError::Signals(error.to_string()))?;
+            let tell = tell.clone();
+            tokio::spawn(async move { while signals.recv().await.is_some() && tell.send(()).await.is_ok() {} });
+        }
+        Ok(told)
     }
 }
