@@ -14,7 +14,7 @@ async fn of_user(cli: &Cli, what: &str, more: &[&str]) -> Answer {
 }
 
 /// C29: a user's sessions are found and ended in every colony, and nobody else's; whoever has no admin right does
-/// neither. People are shown no key.
+/// neither. People are shown no key unless they ask for it.
 #[tokio::test]
 async fn all_sessions_of_a_user_are_listed_and_ended_over_all_colonies() {
     let mut cluster = Cluster::start(Shape::of(2)).await;
@@ -34,8 +34,11 @@ async fn all_sessions_of_a_user_are_listed_and_ended_over_all_colonies() {
     let listed: BTreeSet<String> = found.iter().map(|one| one["key"].as_str().expect("a text").to_owned()).collect();
     assert_eq!((&listed, found.len()), (&keys, SESSIONS));
     let for_people = of_user(&cli, "list", &[]).await.done();
-    assert_eq!(for_people.lines().count(), 1 + SESSIONS);
+    assert!(for_people.ends_with("\nthe keys are shown with --keys or --json\n"), "{for_people}");
+    assert_eq!(for_people.lines().count(), 1 + SESSIONS + 1);
     assert!(for_people.contains("session#") && !keys.iter().any(|key| for_people.contains(&format!("{key} "))));
+    let with_keys = of_user(&cli, "list", &["--keys"]).await.done();
+    assert!(keys.iter().all(|key| with_keys.contains(&format!("\n{key} "))), "{with_keys}");
 
     let app = Rights { read: true, write: true, ..Rights::NONE };
     let app = cli.with_certs(&cluster.certs().client_with("app", app));
