@@ -23,13 +23,21 @@ const LOST_PER_MILLE: u32 = 50;
 pub struct Inflicted {
     /// When, and who was hit. Nobody, where no primary has to be replaced.
     pub struck: Option<Struck>,
-    /// Hosts whose process was ended: that these have other starts afterwards is no false death.
+    /// Hosts whose process was ended.
     pub ended: BTreeSet<String>,
     /// In words.
     pub what: String,
 }
 
 impl Inflicted {
+    /// Whether it is right that this host was declared dead: its process was ended, or it was silent for longer than
+    /// anybody waits.
+    #[must_use]
+    pub fn may_die(&self, row: Row, name: &str) -> bool {
+        let is_hit = self.struck.as_ref().is_some_and(|struck| struck.hosts.contains(name));
+        self.ended.contains(name) || (is_hit && row.goal().is_some())
+    }
+
     fn harmless(what: String) -> Self {
         Self { struck: None, ended: BTreeSet::new(), what }
     }

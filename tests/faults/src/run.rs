@@ -116,9 +116,8 @@ impl Run {
             Err(failure) => return Err(failure),
         };
         let now = cluster.starts().await?;
-        let died =
-            starts.iter().filter(|(name, start)| !inflicted.ended.contains(*name) && now.get(*name) != Some(start));
-        let died = died.count() as u64;
+        let died = starts.iter().filter(|(name, start)| now.get(*name) != Some(start));
+        let died = died.filter(|(name, _)| !inflicted.may_die(row, name)).count() as u64;
         read_back(self.clock, &cluster.reader, NAMESPACE, &mut books).await;
         let failed = books.iter().map(|book| book.failures.count()).sum();
         let outcome = Outcome {
