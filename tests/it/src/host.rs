@@ -71,6 +71,12 @@ impl Host {
         SocketAddr::new(self.address.ip(), self.address.port() + 1)
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether nobody has killed it or told it to end.
     #[must_use]
     pub fn is_meant_to_run(&self) -> bool {

@@ -8,6 +8,7 @@
 mod demo;
 mod failure;
 mod faults;
+mod overload;
 mod places;
 mod plugins;
 mod setup;
@@ -78,6 +79,12 @@ const VERBS: &[Verb] = &[
         arguments: "ARGS",
         about: "judge a recorded history: `check FILE`, `doctor FILE --kind KIND --seed S OUT`",
         run: sim::run_history,
+    },
+    Verb {
+        name: "overload",
+        arguments: "[ARGS]",
+        about: "ask a real cluster for three times what it can carry, and say how it bears it; `--seconds S`",
+        run: overload::run,
     },
 ];
 
