@@ -17,6 +17,11 @@ impl Backoff {
         Self { step: BACKOFF_MIN }
     }
 
+    /// The next pauses come from no shorter a step than this.
+    pub(crate) fn at_least(&mut self, step: Duration) {
+        self.step = self.step.max(step).min(BACKOFF_MAX);
+    }
+
     /// The next pause.
     pub(crate) fn pause(&mut self, jitter: &Jitter) -> Duration {
         let pause = jitter.between(self.step / 2, self.step);

@@ -29,7 +29,7 @@ use tokio::time::{self, Instant};
 use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::error::CallError;
-use crate::limits::{BACKOFF_MIN, BASE_ROUNDS_MAX, PATIENCE, PATIENCE_MAX};
+use crate::limits::{BACKOFF_BUSY, BACKOFF_MIN, BASE_ROUNDS_MAX, PATIENCE, PATIENCE_MAX};
 use crate::links::Lane;
 use crate::options::Options;
 use crate::pipe::PipeError;
@@ -236,6 +236,7 @@ impl<'a> Call<'a> {
     }
 
     async fn run(mut self) -> Result<Answer<ReplyBody>, CallError> {
+        self.engine.retries.called();
         loop {
             let lookup = self.engine.router.table().find(self.namespace, &self.place);
             match &lookup {
@@ -324,13 +325,24 @@ impl<'a> Call<'a> {
             self.engine.tokens.give_up(route.colony, self.request.token);
         }
         Next::Return(Err(match refusal {
-            _ if refusal.is_retryable() => return Next::AfterPause,
+            _ if self.may_retry(&refusal) => return Next::AfterPause,
             Refusal::Late => self.out_of_time(),
             Refusal::Unknown => CallError::Unknown { why: refusal.to_string() },
             _ if self.maybe_done => CallError::Unknown { why: why() },
             Refusal::Forbidden { right } => CallError::Forbidden { right },
             refusal => CallError::Refused(refusal),
         }))
+    }
+
+    /// Whether a refused request is sent again. A host at a limit is spared (F4): see [`RetryBudget`].
+    ///
+    /// [`RetryBudget`]: crate::budget::RetryBudget
+    fn may_retry(&mut self, refusal: &Refusal) -> bool {
+        if matches!(refusal, Refusal::Busy { .. }) {
+            self.backoff.at_least(BACKOFF_BUSY);
+            return self.engine.retries.take();
+        }
+        refusal.is_retryable()
     }
 
     /// The primary asks for values at the base: the same request is sent again with them.

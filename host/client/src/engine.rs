@@ -7,6 +7,7 @@ use colony_link::Transport;
 use colony_wire::StartId;
 use tokio::time::{self, Instant};
 
+use crate::budget::RetryBudget;
 use crate::entropy::{self, Jitter};
 use crate::error::{CallError, ConnectError};
 use crate::limits::{BACKOFF_MAX, CONNECT_DEADLINE, NAMESPACE_GRACE};
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) tokens: Tokens,
     pub(crate) jitter: Arc<Jitter>,
+    pub(crate) retries: RetryBudget,
 }
 
 impl Engine {
@@ -52,7 +54,7 @@ impl Engine {
             time::sleep(jitter.between(BACKOFF_MAX / 2, BACKOFF_MAX)).await;
         };
         let router = Router::start(refresher, table);
-        Ok(Self { links, router, ids, tokens: Tokens::default(), jitter })
+        Ok(Self { links, router, ids, tokens: Tokens::default(), jitter, retries: RetryBudget::default() })
     }
 
     /// The time to live that a namespace gives its sessions.

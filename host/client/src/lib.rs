@@ -30,12 +30,14 @@
 //! 2. Calls share one stream to each shard, any number at once, answered in any order.
 //! 3. A call that is refused, or whose stream breaks, looks the key up again, in a fresh table, and is sent
 //!    again, until its deadline: a promotion, a drain or a restart is a delay, not an error.
+//!    A host that is at a limit is asked again for a tenth of the calls only: the others end with the refusal.
 //! 4. Every change carries a request id that stays the same over its retries, and is applied once.
 //! 5. A call ends in one of three ways: done, surely not done, unknown. [`CallError`] says which.
 //! 6. Every reply tells how far its host's copy is; the next call carries it, so a client never reads backward.
 
 mod admin_calls;
 mod backoff;
+mod budget;
 mod call;
 mod client;
 mod engine;

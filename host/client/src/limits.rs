@@ -28,6 +28,12 @@ pub(crate) const SEEDS_MAX: usize = 64;
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(2);
 /// Longest pause before a call is tried again. Short beside a deadline, long beside a refusal's cost.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_millis(100);
+/// First pause after a host said that it is at a limit: what it sheds by takes tens of milliseconds to pass.
+pub(crate) const BACKOFF_BUSY: Duration = Duration::from_millis(25);
+/// One retry against a host at a limit for so many calls. A tenth more load is what a host that sheds can bear.
+pub(crate) const CALLS_PER_RETRY: u32 = 10;
+/// Such retries that a client may have saved up: enough for a single call to go on until its deadline.
+pub(crate) const RETRY_BURST: u32 = 100;
 /// A call without an answer for this long asks whether its colony has moved; the time doubles from one
 /// question to the next. A killed host says nothing at all, so this is what a failover costs a client on top
 /// of what it costs the cluster.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{DecodeError, Kind, Message, within};
+use crate::frame::{DecodeError, Frame, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_TAGGED};
 use crate::op::Stamp;
@@ -21,6 +21,25 @@ pub struct Request {
     pub token: Option<Position>,
     /// What is asked.
     pub body: RequestBody,
+}
+
+/// The first fields of a [`Request`]: what a host looks at before it spends more on the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct RequestHead {
+    /// As in the request.
+    pub colony: ColonyId,
+    /// As in the request.
+    pub deadline_ms: u32,
+}
+
+impl RequestHead {
+    /// The head of the request in a frame. The rest is not decoded, and may not even be a request's.
+    ///
+    /// # Errors
+    /// If the frame is of another kind, or the fields are not there.
+    pub fn of(frame: &Frame) -> Result<Self, DecodeError> {
+        frame.decode_head::<Request, Self>()
+    }
 }
 
 /// What is asked.

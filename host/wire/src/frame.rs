@@ -126,6 +126,25 @@ impl Frame {
         message.check()?;
         Ok(message)
     }
+
+    /// The first fields of an `M`'s body, as an `H` that has the same ones in the same order. What is behind them is
+    /// not looked at: it may be anything.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), for those fields.
+    pub(crate) fn decode_head<M: Message, H: DeserializeOwned>(&self) -> Result<H, DecodeError> {
+        if self.kind != M::KIND {
+            return Err(DecodeError::Kind { theirs: self.kind, wanted: M::KIND });
+        }
+        let head = postcard::take_from_bytes::<H>(&self.body);
+        head.map(|(head, _)| head).map_err(|error| DecodeError::Body { kind: M::KIND, error })
+    }
+
+    /// Bytes that the frame takes, header included.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        HEADER_LEN + self.body.len()
+    }
 }
 
 /// A message cannot be sent. Nothing was written.

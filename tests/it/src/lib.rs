@@ -22,6 +22,7 @@ mod ledger;
 mod look;
 mod ports;
 mod program;
+mod state;
 mod wait;
 mod writers;
 
@@ -34,5 +35,6 @@ pub use http::Page;
 pub use ledger::Ledger;
 pub use ports::free_ports;
 pub use program::{MERGE, plugin, program};
+pub use state::{Changes, State};
 pub use wait::until;
 pub use writers::Writers;

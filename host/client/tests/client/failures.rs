@@ -257,3 +257,34 @@ async fn delete_and_touch_say_whether_there_was_a_session() {
     cluster.asked().await.reply(ReplyBody::Absent);
     assert!(load.await.unwrap().unwrap().is_none());
 }
+
+/// F4: a host that refuses everybody as busy is asked hardly more often than there are calls, and the calls that are
+/// not made again end as surely not done.
+#[tokio::test(start_paused = true)]
+async fn a_host_at_its_limit_is_asked_for_little_more_than_there_are_calls() {
+    const CALLS: usize = 1000;
+    /// A tenth of the calls, and what a client may have saved up.
+    const RETRIES: usize = CALLS / 10 + 100;
+    let mut cluster = Cluster::of(1);
+    let carts = cluster.client().await.namespace("cart");
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..CALLS {
+        let carts = carts.clone();
+        calls.spawn(async move { carts.load("alice").await.map(|_| ()) });
+    }
+    let (mut asked, mut ended) = (0, 0);
+    while ended < CALLS {
+        tokio::select! {
+            one = cluster.asked() => {
+                asked += 1;
+                one.refuse(Refusal::Busy { what: "everything".to_owned() });
+            }
+            Some(outcome) = calls.join_next() => {
+                ended += 1;
+                let error = outcome.unwrap().unwrap_err();
+                assert!(error.is_retryable() && error.has_no_side_effects(), "{error}");
+            }
+        }
+    }
+    assert!((CALLS..=CALLS + RETRIES).contains(&asked), "asked {asked} times for {CALLS} calls");
+}

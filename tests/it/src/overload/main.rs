@@ -11,17 +11,15 @@
 mod machine;
 mod peak;
 mod phases;
-mod state;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use colony_it::{Cluster, Shape};
+use colony_it::{Cluster, Shape, State};
 use colony_load::{Fleet, Workload};
 
 use self::phases::Phases;
-use self::state::State;
 
 /// Hosts of the cluster.
 const HOSTS: usize = 3;

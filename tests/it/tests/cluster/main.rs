@@ -10,6 +10,7 @@ mod join;
 mod levels;
 mod merge;
 mod misuse;
+mod overload;
 mod seen;
 mod suspicion;
 mod tags;

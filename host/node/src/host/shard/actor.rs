@@ -14,18 +14,18 @@ use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::HeldCopy;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, Reign, StartId};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
+use super::admission::{Admission, ConnectionId, Place};
 use super::links::Links;
 use super::merges::{Merges, Question};
+use super::serve::Asked;
 use super::tally::Tally;
 use super::{KeptCopies, Order, Seat, serve};
 use crate::host::seen::{Glance, Kind, ShardMeters};
 
-/// Calls without an answer at a time; beyond it a client is refused as busy.
-const CALLS: usize = 65_536;
 /// Inputs that a burst may put into the core before outputs are carried out: none, each is carried out at
 /// once. What is bounded is the answers of merges under way to this thread.
 const MERGE_ANSWERS: usize = 4096;
@@ -40,8 +40,12 @@ pub(super) struct Actor {
     heard: BTreeMap<ColonyId, Cfg>,
     spaces: BTreeMap<NamespaceId, Arc<Space>>,
     pub(super) links: Links,
+    pub(super) admission: Admission<Asked>,
+    /// Wakes who serves the calls that wait.
+    pub(super) asked: Rc<Notify>,
     calls: BTreeMap<Caller, Call>,
     last_caller: u64,
+    last_connection: u64,
     merges: Merges,
     outputs: Vec<Output>,
     pub(super) tally: Tally,
@@ -53,6 +57,7 @@ struct Call {
     number: u64,
     kind: Kind,
     since: Time,
+    place: Place,
 }
 
 /// The actor as its thread's tasks hold it.
@@ -79,13 +84,17 @@ impl Actor {
             heard: BTreeMap::new(),
             spaces: BTreeMap::new(),
             links,
+            admission: Admission::default(),
+            asked: Rc::default(),
             calls: BTreeMap::new(),
             last_caller: 0,
+            last_connection: 0,
             merges,
             outputs: Vec::new(),
             tally,
         }));
         tokio::task::spawn_local(serve::accept(actor.clone(), transport.clone()));
+        tokio::task::spawn_local(serve::calls(actor.clone()));
         let mut ticks = tokio::time::interval(settings.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         view.mark_changed();
@@ -186,6 +195,7 @@ impl Actor {
     fn reply(&mut self, to: Caller, reply: &Reply) {
         let Some(call) = self.calls.remove(&to) else { return };
         self.tally.answered(call.kind, call.since, self.seat.clock.now().mono, reply);
+        self.admission.answered(call.place);
         match reply.to_frame(call.number) {
             Ok(frame) => send(&call.stream, frame),
             Err(error) => {
@@ -199,34 +209,47 @@ impl Actor {
         }
     }
 
-    /// A client's request came in on this stream.
-    pub(super) fn request(actor: &Shared, stream: &FrameSender, number: u64, request: Request) {
+    /// It is a client's turn: the request goes into the core, its answer to this stream.
+    pub(super) fn request(actor: &Shared, stream: &FrameSender, number: u64, request: Request, place: Place) {
         let kind = Kind::from(&request.body);
-        let refusal = {
+        let caller = {
             let mut this = actor.borrow_mut();
             this.tally.asked(kind);
-            let start = this.shard.as_ref().map_or(this.seat.start, |(_, shard)| shard.start());
             if this.shard.is_none() {
-                Some((start, Refusal::NoColony))
-            } else if this.calls.len() >= CALLS {
-                Some((start, Refusal::Busy { what: "calls without an answer".into() }))
-            } else {
-                this.last_caller += 1;
-                let caller = Caller(this.last_caller);
-                let since = this.seat.clock.now().mono;
-                this.calls.insert(caller, Call { stream: stream.clone(), number, kind, since });
+                this.admission.answered(place);
                 drop(this);
-                Self::handle(actor, Input::Request { from: caller, request });
-                None
+                return Self::refuse(actor, stream, number, Refusal::NoColony);
             }
+            this.last_caller += 1;
+            let caller = Caller(this.last_caller);
+            let since = this.seat.clock.now().mono;
+            this.calls.insert(caller, Call { stream: stream.clone(), number, kind, since, place });
+            caller
         };
-        if let Some((served_by, refusal)) = refusal {
-            actor.borrow().tally.refused(&refusal);
-            let reply = Reply { served_by, seen: None, body: ReplyBody::Refused(refusal) };
-            if let Ok(frame) = reply.to_frame(number) {
-                send(stream, frame);
-            }
+        Self::handle(actor, Input::Request { from: caller, request });
+    }
+
+    /// Answers a call that the core has not seen.
+    pub(super) fn refuse(actor: &Shared, stream: &FrameSender, number: u64, refusal: Refusal) {
+        let this = actor.borrow();
+        this.tally.refused(&refusal);
+        let served_by = this.shard.as_ref().map_or(this.seat.start, |(_, shard)| shard.start());
+        let reply = Reply { served_by, seen: None, body: ReplyBody::Refused(refusal) };
+        if let Ok(frame) = reply.to_frame(number) {
+            send(stream, frame);
         }
+    }
+
+    /// A number for a new connection.
+    pub(super) fn connection(actor: &Shared) -> ConnectionId {
+        let mut this = actor.borrow_mut();
+        this.last_connection += 1;
+        ConnectionId(this.last_connection)
+    }
+
+    /// What the clock of this shard shows.
+    pub(super) fn now(actor: &Shared) -> Time {
+        actor.borrow().seat.clock.now().mono
     }
 
     /// A peer's message came in on this stream; `host` is the name in its certificate.
@@ -327,9 +350,18 @@ impl Actor {
         Glance { copies, kept: shard.kept().count(), calls }
     }
 
-    /// A client's stream is gone: its calls have nobody to answer.
-    pub(super) fn hang_up(actor: &Shared) {
-        actor.borrow_mut().calls.retain(|_, call| call.stream.is_open());
+    /// A connection is gone: its calls have nobody to answer.
+    pub(super) fn hang_up(actor: &Shared, connection: ConnectionId) {
+        let mut this = actor.borrow_mut();
+        let Self { admission, calls, .. } = &mut *this;
+        admission.gone(connection);
+        calls.retain(|_, call| {
+            let is_open = call.stream.is_open();
+            if !is_open {
+                admission.answered(call.place);
+            }
+            is_open
+        });
     }
 }
 

@@ -18,7 +18,7 @@ use colony_wire::StartId;
 use colony_wire::peer::PeerMessage;
 use tokio::time::Instant;
 
-use super::actor::Shared;
+use super::actor::{Actor, Shared};
 use super::serve;
 
 /// Frames kept while a stream is being opened. What exceeds it is lost; the core sends again.
@@ -131,7 +131,9 @@ async fn open(actor: Shared, transport: Arc<dyn Transport>, place: Place, addres
     match opened.await {
         Ok((connection, stream, receiver)) => {
             actor.borrow_mut().links.opened(place, Ok((connection.clone(), stream.clone())));
-            serve::read(actor, connection, stream, receiver).await;
+            let id = Actor::connection(&actor);
+            serve::read(actor.clone(), (id, connection), stream, receiver).await;
+            Actor::hang_up(&actor, id);
         }
         Err(why) => actor.borrow_mut().links.opened(place, Err(why)),
     }

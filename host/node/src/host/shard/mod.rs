@@ -1,10 +1,12 @@
 //! A shard thread: its own runtime, endpoint and colonies. No lock and no other thread on a session's path.
 //!
-//! The way of a write: [`serve`] decodes a frame from a client's stream, the [`actor`] hands it to
-//! `colony::Shard::handle` and carries out what comes back, [`links`] holds the streams to the peers' shards.
+//! The way of a write: [`serve`] takes a frame from a client's stream, [`admission`] says when it is its turn, the
+//! [`actor`] hands it to `colony::Shard::handle` and carries out what comes back, [`links`] holds the streams to the
+//! peers' shards. What peers send goes straight to the actor: it never waits behind clients.
 //! Merges go to a thread of their own ([`merges`]), so that a slow plugin holds up its session only.
 
 mod actor;
+mod admission;
 mod links;
 mod merges;
 mod serve;

@@ -1,16 +1,16 @@
-//! What the group has decided, before and after.
+//! What the group has decided, before something happens to a cluster and afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use colony_it::{Cluster, until};
+use crate::{Cluster, until};
 
 /// Longest until a host tells, after an overload.
 const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
 /// Sums over a namespace's colonies, and the processes that run.
 #[derive(Clone, Debug)]
-pub(crate) struct State {
+pub struct State {
     reigns: u64,
     entries: u64,
     starts: BTreeSet<String>,
@@ -18,17 +18,21 @@ pub(crate) struct State {
 
 /// How often the group decided meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Changes {
+pub struct Changes {
     /// New primaries.
-    pub(crate) reigns: u64,
+    pub reigns: u64,
     /// New table entries: a copy that came or went, or a new primary.
-    pub(crate) entries: u64,
+    pub entries: u64,
     /// Processes that are no longer up.
-    pub(crate) deaths: usize,
+    pub deaths: usize,
 }
 
 impl State {
-    pub(crate) async fn of(cluster: &Cluster, namespace: &str) -> Self {
+    /// As it is now.
+    ///
+    /// # Panics
+    /// If no host tells within a while.
+    pub async fn of(cluster: &Cluster, namespace: &str) -> Self {
         until("the cluster tells how it is", TOLD_WITHIN, async || {
             let colonies = cluster.colonies(namespace).await?;
             let status = cluster.status().await?;
@@ -40,7 +44,9 @@ impl State {
         .await
     }
 
-    pub(crate) fn since(&self, before: &Self) -> Changes {
+    /// What has changed since an earlier look.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Changes {
         Changes {
             reigns: self.reigns.saturating_sub(before.reigns),
             entries: self.entries.saturating_sub(before.entries),
