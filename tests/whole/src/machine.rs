@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use colony_link::memory::MemoryNet;
 use colony_node::config::{AdminConfig, NodeConfig, PluginsConfig, TlsFiles};
@@ -16,6 +17,9 @@ use tokio::time::Instant;
 use crate::chance::Chance;
 use crate::lane::Lane;
 use crate::surroundings::Simulated;
+
+/// How long a host that is told to stop tries to leave with nothing.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Control port of every host.
 const PORT: u16 = 7400;
@@ -113,6 +117,7 @@ impl Machine {
             seeds: others.map(|other| address(other).to_string()).collect(),
             shards: self.shards,
             data_dir: None,
+            drain_timeout: DRAIN_TIMEOUT,
             labels: BTreeMap::from([("zone".to_owned(), self.zone.clone())]),
             tls: TlsFiles::in_dir(Path::new("none"), &name),
             plugins: PluginsConfig::default(),

@@ -269,7 +269,7 @@ mod tests {
             placement_plugin: Some("/etc/colony/spread.wasm".into()),
             admin_listen: "127.0.0.1:7480".parse().ok(),
             admin_public: Some(false),
-            drain_timeout: Some(std::time::Duration::from_secs(45)),
+            drain_timeout: Some(Duration::from_secs(45)),
         };
         assert_eq!(layer, expected);
     }
