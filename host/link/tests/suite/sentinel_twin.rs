@@ -41,6 +41,8 @@ async fn conforms(from: &dyn Sentinels, to: &dyn Sentinels, at: SocketAddr) {
     assert_eq!(from.probe(addr, LIMIT).await, Probe::Accepted);
     let second = to.listen(addr, hello("second")).await;
     assert!(matches!(second, Err(ListenError::InUse { .. })), "{second:?}");
+    let mute = from.dial(addr, Bytes::new(), LIMIT).await;
+    assert!(matches!(mute, Err(DialError::Greeting { .. })), "{mute:?}");
     assert!(timeout(20 * MS, accepted.broken()).await.is_err(), "nothing has ended");
     drop(dialed);
     assert_eq!(soon(accepted.broken()).await, Broken::Eof);
@@ -55,13 +57,12 @@ async fn conforms(from: &dyn Sentinels, to: &dyn Sentinels, at: SocketAddr) {
     .await;
     let refused = from.dial(addr, hello("dialer"), LIMIT).await;
     assert!(matches!(refused, Err(DialError::Refused { .. })), "{refused:?}");
-    let mute = from.dial(addr, Bytes::new(), LIMIT).await;
-    assert!(matches!(mute, Err(DialError::Greeting { .. })), "{mute:?}");
 }
 
 #[tokio::test]
 async fn sentinels_over_tcp_conform() {
-    conforms(&TcpSentinels, &TcpSentinels, SocketAddr::from(([127, 0, 0, 1], 0))).await;
+    // Nobody else on the machine is at this address: a port that was given up is not taken by others at once.
+    conforms(&TcpSentinels, &TcpSentinels, SocketAddr::from(([127, 77, 1, 1], 0))).await;
 }
 
 #[tokio::test(start_paused = true)]
