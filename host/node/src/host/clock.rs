@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use colony_core::{Now, Time};
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 /// The clocks a host goes by.
@@ -49,10 +49,11 @@ impl Clock {
 /// would wake from a suspension in the belief that no time has passed, and not doubt its reign (`PROTOCOL.md` 4).
 fn since_boot() -> Duration {
     #[cfg(target_os = "linux")]
-    const CLOCK: ClockId = ClockId::Boottime;
+    const CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]
-    const CLOCK: ClockId = ClockId::Monotonic;
-    Duration::try_from(clock_gettime(CLOCK)).unwrap_or_default()
+    const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
+    // Neither clock can be missing where the program runs at all.
+    clock_gettime(CLOCK).map(Duration::from).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {
