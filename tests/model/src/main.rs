@@ -22,25 +22,38 @@ fn main() -> ExitCode {
         match word.as_str() {
             "--full" => full = true,
             "--mutants" => mutants = true,
-            "--only" => only = words.next(),
-            _ => {
-                eprintln!("unknown argument {word}\n{USAGE}");
-                return ExitCode::from(2);
-            }
+            "--only" => match words.next() {
+                Some(name) => only = Some(name),
+                None => return misused("--only needs a name"),
+            },
+            _ => return misused(&format!("unknown argument {word}")),
         }
     }
-    let is_asked_for = |scope: &Scope| only.as_ref().is_none_or(|name| *name == scope.name);
-    let passed = if mutants {
-        hunt_mutants(&is_asked_for)
-    } else {
-        let scopes = if full { Scope::full() } else { Scope::all() };
-        walk(scopes.into_iter().filter(is_asked_for))
+    let mut scopes = match (mutants, full) {
+        (true, true) => return misused("--full and --mutants are two things"),
+        (true, false) => Scope::mutants(),
+        (false, true) => Scope::full(),
+        (false, false) => Scope::all(),
     };
+    if let Some(name) = only {
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.name).collect();
+        let problem = format!("no configuration {name} here; there are {}", names.join(", "));
+        scopes.retain(|scope| scope.name == name);
+        if scopes.is_empty() {
+            return misused(&problem);
+        }
+    }
+    let passed = if mutants { hunt_mutants(scopes) } else { walk(scopes) };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn misused(problem: &str) -> ExitCode {
+    eprintln!("{problem}\n{USAGE}");
+    ExitCode::from(2)
+}
+
 /// Walks configurations to their end; true if no rule was broken, and everything was seen that should be possible.
-fn walk(scopes: impl Iterator<Item = Scope>) -> bool {
+fn walk(scopes: Vec<Scope>) -> bool {
     let mut all = Outcome::default();
     for scope in scopes {
         let begun = Instant::now();
@@ -67,9 +80,9 @@ fn print_violations(outcome: &Outcome) {
 }
 
 /// Switches each bug on in the configuration that shows it soonest; true if all are caught.
-fn hunt_mutants(is_asked_for: &dyn Fn(&Scope) -> bool) -> bool {
+fn hunt_mutants(scopes: Vec<Scope>) -> bool {
     let (mut tried, mut caught) = (0, 0);
-    for scope in Scope::mutants().into_iter().filter(is_asked_for) {
+    for scope in scopes {
         tried += 1;
         let outcome = check(scope, THREADS);
         match outcome.violations.first() {
