@@ -15,7 +15,7 @@ const THREADS: usize = 2;
 const USAGE: &str = "usage: colony-model [--full | --mutants] [--only NAME]";
 
 fn main() -> ExitCode {
-    colony_model::keep_quiet();
+    colony_sim::panics::keep_quiet();
     let (mut full, mut mutants, mut only) = (false, false, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use colony_core::colony::{Caller, Input, Output, Part, Replica, Shard, Space};
 use colony_core::group::{Command, Entry, Member, MemberState, State};
 use colony_core::{Now, Time};
+use colony_sim::panics;
 use colony_wire::admin::Policy;
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::op::Stamp;
@@ -18,7 +19,6 @@ use colony_wire::{
 
 use crate::hashed::Hashed;
 use crate::net::Net;
-use crate::panics;
 use crate::scope::{Bounds, STEP, Scope};
 use crate::truth::{Rule, Truth, value};
 

@@ -36,7 +36,7 @@ pub mod host;
 mod nemesis;
 pub mod net;
 pub mod oracle;
-mod panics;
+pub mod panics;
 pub mod phase;
 pub mod plugin;
 pub mod recorder;
@@ -52,5 +52,3 @@ pub mod violation;
 mod visit;
 mod watching;
 pub mod world;
-
-pub use panics::keep_quiet;

@@ -56,7 +56,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    colony_sim::keep_quiet();
+    colony_sim::panics::keep_quiet();
     let arguments = match parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(what) => {

@@ -26,7 +26,7 @@ pub fn keep_quiet() {
 ///
 /// # Errors
 /// The words of its panic.
-pub(crate) fn caught(work: impl FnOnce()) -> Result<(), String> {
+pub fn caught(work: impl FnOnce()) -> Result<(), String> {
     IN_CORE.set(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     IN_CORE.set(false);
