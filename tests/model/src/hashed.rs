@@ -45,7 +45,7 @@ impl<T> Clone for Hashed<T> {
 
 impl<T: PartialEq> PartialEq for Hashed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.value == other.value
+        self.digest == other.digest && (Arc::ptr_eq(&self.value, &other.value) || self.value == other.value)
     }
 }
 

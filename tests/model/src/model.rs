@@ -2,7 +2,7 @@
 
 use colony_core::colony::Part;
 use colony_wire::Reign;
-use colony_wire::peer::PeerBody;
+use colony_wire::peer::{PeerBody, PeerMessage};
 use stateright::{Model, Property};
 
 use crate::scope::Scope;
@@ -79,6 +79,20 @@ impl Model for Colony {
         if bounds.joins > 0 && self.0.log_kept < 2 {
             properties.push(Property::sometimes("a joined copy needs a snapshot", |_, world: &World| {
                 world.net.messages().any(|message| matches!(message.body, PeerBody::Chunk(_)))
+            }));
+        }
+        if bounds.silences > 0 {
+            properties.push(Property::sometimes("a peer that runs is removed for its silence", |_, world: &World| {
+                let runs = |start| world.group.is_up(start) && world.host_of(start).is_some();
+                world.entry().unaccounted.iter().any(|one| runs(one.start))
+            }));
+        }
+        if bounds.splits > 0 {
+            properties.push(Property::sometimes("a peer in sync finds a gap after a split", |_, world: &World| {
+                let is_gap = |message: &PeerMessage| {
+                    matches!(message.body, PeerBody::Mismatch { .. }) && world.entry().is_in_sync(message.from)
+                };
+                world.left.splits == 0 && world.net.messages().any(|message| is_gap(message))
             }));
         }
         if bounds.rebirths > 0 {

@@ -1,8 +1,7 @@
 //! The invariants of `PROTOCOL.md` 2, looked at after every step.
 
 use colony_core::colony::{Part, Replica, Shard};
-use colony_core::group::{Command, Entry};
-use colony_wire::client::ReplyBody;
+use colony_wire::client::{Reply, ReplyBody};
 use colony_wire::{Reign, Seq};
 
 use crate::truth::{Fact, Rule, value};
@@ -16,19 +15,8 @@ impl World {
         }
     }
 
-    /// I5: a new primary was in sync, unless its own last copy was given back to it, and begins a reign.
-    pub(crate) fn check_entitled(&mut self, command: &Command, before: &Entry, after: &Entry) {
-        if after.primary.is_none() || (after.primary, after.reign) == (before.primary, before.reign) {
-            return;
-        }
-        let was_in_sync = after.primary.is_some_and(|start| before.is_in_sync(start));
-        let is_restored = matches!(command, Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now));
-        let is_entitled = (was_in_sync || is_restored) && after.reign > before.reign;
-        self.check(if is_entitled { Ok(()) } else { Err(Rule::Entitled) });
-    }
-
     /// What a host holds after an input, compared to what is true.
-    pub(crate) fn look_at(&mut self, host: usize, before: &Shard) {
+    pub(crate) fn look_at(&mut self, host: usize, before: &Shard, read: Option<&Reply>) {
         let Some(process) = self.hosts[host].process.clone() else { return };
         let Some(replica) = process.replica() else { return };
         let place = |replica: &Replica| (replica.part(), replica.reign(), replica.prepared(), replica.committed());
@@ -40,8 +28,10 @@ impl World {
         self.check(judged);
         let judged = self.compare_state(replica);
         self.check(judged);
-        if replica.part() == Part::Primary {
-            let judged = self.read_at(host, replica);
+        if replica.part() == Part::Primary
+            && let Some(reply) = read
+        {
+            let judged = self.read_at(reply, replica);
             self.check(judged);
         }
     }
@@ -74,11 +64,10 @@ impl World {
     }
 
     /// A read is answered from committed state, all of it, and by a primary in its own reign only.
-    fn read_at(&self, host: usize, replica: &Replica) -> Result<(), Rule> {
-        let Some(reply) = self.read(host) else { return Ok(()) };
+    fn read_at(&self, reply: &Reply, replica: &Replica) -> Result<(), Rule> {
         let seen = reply.seen.unwrap_or_default();
-        let told = match reply.body {
-            ReplyBody::Found(view) => Some((view.version.seq, view.version.reign, view.content)),
+        let told = match &reply.body {
+            ReplyBody::Found(view) => Some((view.version.seq, view.version.reign, view.content.clone())),
             ReplyBody::Absent => None,
             _ => return Ok(()),
         };

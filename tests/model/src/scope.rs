@@ -29,6 +29,19 @@ pub struct Bounds {
     pub silences: u8,
     /// Messages that arrive twice.
     pub doubles: u8,
+    /// Times that one host is cut off from both others, for as long as it pleases. Where messages arrive in any
+    /// order they may all be lost anyway.
+    pub splits: u8,
+}
+
+/// In which order messages arrive, and which are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// In any order, and any of them never.
+    Any,
+    /// On each stream in the order in which they were sent, as late as they like, and none is lost but with its
+    /// process or by a split: that is what the product's connections do.
+    Sent,
 }
 
 /// One configuration to check.
@@ -42,8 +55,8 @@ pub struct Scope {
     pub bounds: Bounds,
     /// Committed ops a log keeps. With one, a peer that catches up needs a snapshot; with many, the log will do.
     pub log_kept: usize,
-    /// How many messages a link holds; newer ones push the oldest out.
-    pub window: usize,
+    /// What the network does.
+    pub order: Order,
     /// A bug put in on purpose.
     pub mutant: Option<Mutant>,
 }

@@ -1,13 +1,14 @@
 //! What may happen next, and what comes of it.
 
-use colony_core::colony::{Input, Mutant};
+use colony_core::colony::Mutant;
 use colony_core::group::{Command, Deviation, Entry, Move};
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, StartId};
 
 use crate::hashed::Hashed;
-use crate::scope::{STEPS_TO_SILENCE, Scope};
-use crate::world::{COLONY, HOSTS, Process, World};
+use crate::react::Event;
+use crate::scope::{Order, STEPS_TO_SILENCE, Scope};
+use crate::world::{COLONY, HOSTS, Process, World, crosses};
 
 /// One thing that happens. Hosts are named by their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Action {
     Tick(usize),
     /// So much time passes at a primary that who owes it an answer is silent.
     Silence(usize),
+    /// The end of a split that cut a host off from both others: what is under way between them is lost.
+    EndSplit(usize),
 }
 
 impl World {
@@ -49,9 +52,9 @@ impl World {
         if self.broken.is_some() {
             return;
         }
-        actions.extend(self.net.messages().cloned().map(Action::Deliver));
+        actions.extend(self.net.arriving().cloned().map(Action::Deliver));
         if self.left.doubles > 0 {
-            actions.extend(self.net.messages().cloned().map(Action::Double));
+            actions.extend(self.net.arriving().cloned().map(Action::Double));
         }
         actions.extend(self.proposals.iter().cloned().map(Action::Decide));
         for host in 0..HOSTS {
@@ -59,6 +62,7 @@ impl World {
             self.group_actions(scope, host, actions);
             self.faults(scope, host, actions);
         }
+        self.splits(actions);
     }
 
     /// Only one who serves takes a mutation on; all others refuse it, which leaves no trace. Requests differ in
@@ -78,17 +82,17 @@ impl World {
 
     fn group_actions(&self, scope: &Scope, host: usize, actions: &mut Vec<Action>) {
         let start = self.hosts[host].start(host);
-        let state = &self.group.state;
+        let state = &self.group;
         let entry = self.entry();
         if self.left.deaths > 0 && state.is_up(start) {
             actions.extend(self.heirs(scope, start).into_iter().map(|heir| Action::DeclareDead(host, heir)));
         }
         let Some(process) = &self.hosts[host].process else { return };
         // Without a copy, an entry that does not concern the host leaves nothing but the memory of its number.
-        let is_news = |entry: &&Entry| {
+        let is_news = |entry: &&Hashed<Entry>| {
             entry.cfg > process.knows && (process.replica().is_some() || entry.concerns(process.shard.start()))
         };
-        actions.extend(self.group.entries.iter().filter(is_news).map(|entry| Action::Hear(host, entry.cfg)));
+        actions.extend(self.entries.iter().filter(is_news).map(|entry| Action::Hear(host, entry.cfg)));
         if self.left.joins > 0 && state.is_up(start) && !entry.is_wanted(start) && entry.primary.is_some() {
             actions.push(Action::Join(host));
         }
@@ -100,12 +104,27 @@ impl World {
         }
     }
 
+    /// A split from one moment to another is the same as messages that are late from the one on and lost at the
+    /// other: while it lasts nothing arrives across it, and nothing that was sent until its end ever does. So only
+    /// its end is a step, and one that does not end is none.
+    fn splits(&self, actions: &mut Vec<Action>) {
+        if self.left.splits > 0 {
+            let loses = |host: &usize| self.net.messages().any(|message| crosses(*host, message));
+            actions.extend((0..HOSTS).filter(loses).map(Action::EndSplit));
+        }
+    }
+
     fn faults(&self, scope: &Scope, host: usize, actions: &mut Vec<Action>) {
         let Some(process) = &self.hosts[host].process else {
             let start = self.hosts[host].start(host);
             return actions.extend(self.heirs(scope, start).into_iter().map(|heir| Action::Restart(host, heir)));
         };
-        if self.left.crashes > 0 {
+        // With a process that has no business with the colony nothing is lost.
+        let has_business = |process: &Process| {
+            let start = process.shard.start();
+            process.replica().is_some() || process.shard.kept().next().is_some() || self.entry().concerns(start)
+        };
+        if self.left.crashes > 0 && has_business(process) {
             actions.push(Action::Crash(host));
         }
         if process.primary().is_none() {
@@ -114,7 +133,8 @@ impl World {
         if self.left.ticks > 0 {
             actions.push(Action::Tick(host));
         }
-        if self.left.silences > 0 {
+        // Where messages are lost by a split only, peers are silent because of it: not after its end.
+        if self.left.silences > 0 && (scope.order == Order::Any || self.left.splits > 0) {
             actions.push(Action::Silence(host));
         }
     }
@@ -129,11 +149,11 @@ impl World {
             Action::Write(host) => {
                 let request = scope.bounds.writes - self.left.writes + 1;
                 next.left.writes -= 1;
-                next.ask(*host, request);
+                next.feed(*host, Event::Ask(request));
             }
             Action::Retry(host, request) => {
                 next.left.retries -= 1;
-                next.ask(*host, *request);
+                next.feed(*host, Event::Ask(*request));
             }
             Action::Deliver(message) => next.arrive(message, true)?,
             Action::Double(message) => {
@@ -142,10 +162,10 @@ impl World {
             }
             Action::Decide(command) => {
                 next.proposals.retain(|other| other != command);
-                next.decide(command);
+                next.carry_out(command);
             }
             Action::Hear(host, cfg) => {
-                let entry = self.group.entries.iter().find(|entry| entry.cfg == *cfg)?;
+                let entry = self.entries.iter().find(|entry| entry.cfg == *cfg)?;
                 next.hear(*host, entry);
             }
             Action::Crash(host) => {
@@ -168,7 +188,7 @@ impl World {
             Action::Reborn(host) => {
                 next.left.rebirths -= 1;
                 next.hosts[*host].starts += 1;
-                next.feed(*host, Input::Reborn { start: next.hosts[*host].start(*host) });
+                next.feed(*host, Event::Reborn(next.hosts[*host].start(*host)));
                 next.admit(*host, None);
             }
             Action::Fate(host) => next.hear_fate(*host)?,
@@ -184,10 +204,17 @@ impl World {
                 next.left.silences -= 1;
                 next.pass(*host, STEPS_TO_SILENCE);
             }
+            Action::EndSplit(host) => {
+                next.left.splits -= 1;
+                next.net.lose(|message| crosses(*host, message));
+            }
         }
+        next.hear_what_changes_nothing();
         next.look_at_all();
         next.tidy();
-        Some(next)
+        // With less left to happen and nothing else changed, nothing can happen that cannot happen without it.
+        let is_loss = next.left != self.left && Self { left: self.left, ..next.clone() } == *self;
+        (!is_loss).then_some(next)
     }
 
     fn arrive(&mut self, message: &Hashed<PeerMessage>, last: bool) -> Option<()> {
@@ -196,7 +223,11 @@ impl World {
             self.net.take(message);
         }
         let (shard, net) = (self.hosts[host].process.as_ref()?.shard.clone(), self.net.clone());
-        self.feed(host, Input::Peer(PeerMessage::clone(message)));
+        self.feed(host, Event::Peer(message.clone()));
+        if self.net.order() == Order::Sent {
+            // What comes behind it on its stream may arrive now.
+            return Some(());
+        }
         let is_same = self.hosts[host].process.as_ref()?.shard == shard && self.net == net;
         (!is_same || self.broken.is_some()).then_some(())
     }
@@ -209,7 +240,7 @@ impl World {
         if entry.primary != Some(dead) || scope.copies == HOSTS {
             return vec![None];
         }
-        let can = |start: &&StartId| **start != dead && self.group.state.is_up(**start);
+        let can = |start: &&StartId| **start != dead && self.group.is_up(**start);
         let heirs: Vec<Option<StartId>> = entry.in_sync.iter().filter(can).copied().map(Some).collect();
         if heirs.is_empty() { vec![None] } else { heirs }
     }
@@ -229,12 +260,12 @@ impl World {
         let start = self.hosts[host].start(host);
         let shard = self.hosts[host].process.as_ref()?.shard.clone();
         let (dead, _) = shard.kept().next()?;
-        let fate = self.group.state.fate(COLONY, shard.earlier(), start);
+        let fate = self.group.fate(COLONY, shard.earlier(), start);
         // It is told what is committed.
-        if let Some(command) = self.group.state.restoration(COLONY, shard.earlier(), start) {
+        if let Some(command) = self.group.restoration(COLONY, shard.earlier(), start) {
             self.decide(&command);
         }
-        self.feed(host, Input::Fate { colony: COLONY, dead, fate });
+        self.feed(host, Event::Fate(dead, fate));
         (self.hosts[host].process.as_ref()?.shard != shard).then_some(())
     }
 
@@ -254,7 +285,7 @@ impl World {
             if let Some(process) = &mut self.hosts[host].process {
                 process.clock += 1;
             }
-            self.feed(host, Input::Tick);
+            self.feed(host, Event::Tick);
         }
     }
 }

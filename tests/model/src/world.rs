@@ -2,25 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use colony_core::colony::{Caller, Input, Output, Part, Replica, Shard, Space};
+use colony_core::colony::{Part, Replica, Shard};
 use colony_core::group::{Command, Entry, Member, MemberState, State};
-use colony_core::{Now, Time};
-use colony_sim::panics;
 use colony_wire::admin::Policy;
-use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
-use colony_wire::op::Stamp;
 use colony_wire::peer::{PeerBody, PeerMessage};
-use colony_wire::session::{Key, Mutation, Precondition};
-use colony_wire::{
-    Cfg, ClientId, ClusterId, ColonyId, LineageId, NamespaceId, RaftId, RequestId, Revision, StartId, View,
-};
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, RaftId, StartId};
 
+use crate::group;
 use crate::hashed::Hashed;
 use crate::net::Net;
-use crate::scope::{Bounds, STEP, Scope};
-use crate::truth::{Rule, Truth, value};
+use crate::react::{self, Event};
+use crate::scope::{Bounds, Scope};
+use crate::truth::{Rule, Truth};
 
 /// How many hosts there are.
 pub(crate) const HOSTS: usize = 3;
@@ -29,8 +23,6 @@ pub(crate) const HOSTS: usize = 3;
 pub(crate) const COLONY: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
 
 const LINEAGE: LineageId = LineageId(7);
-/// What every clock shows at the beginning: no timer has begun before.
-const ORIGIN: Time = Time(1_000_000);
 /// The copies that the colony may have.
 const COPIES: u8 = 3;
 
@@ -39,7 +31,9 @@ const COPIES: u8 = 3;
 pub struct World {
     pub(crate) hosts: [Host; HOSTS],
     pub(crate) net: Net,
-    pub(crate) group: Hashed<Group>,
+    pub(crate) group: Hashed<State>,
+    /// The colony's entries that some process may yet hear, oldest first; the last one holds.
+    pub(crate) entries: Vec<Hashed<Entry>>,
     /// Commands under way to the group, in the order of their digests.
     pub(crate) proposals: Vec<Hashed<Command>>,
     pub(crate) truth: Truth,
@@ -69,14 +63,6 @@ pub(crate) struct Process {
     pub(crate) knows: Cfg,
 }
 
-/// The group: its state, and the entries that some process may yet hear.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Group {
-    pub(crate) state: State,
-    /// Oldest first; the last one holds.
-    pub(crate) entries: Vec<Entry>,
-}
-
 impl Process {
     pub(crate) fn replica(&self) -> Option<&Replica> {
         self.shard.replica(COLONY)
@@ -85,10 +71,6 @@ impl Process {
     /// Its copy, if it plays this part.
     pub(crate) fn primary(&self) -> Option<&Replica> {
         self.replica().filter(|replica| replica.part() == Part::Primary)
-    }
-
-    fn now(&self) -> Now {
-        Now { mono: ORIGIN + STEP * u32::from(self.clock), wall_ms: 0 }
     }
 }
 
@@ -104,6 +86,12 @@ pub(crate) fn start_of(host: usize, number: u64) -> StartId {
     StartId(((host as u64 + 10) << 8) | number)
 }
 
+/// Whether a message goes from this host to another, or from another to it.
+pub(crate) fn crosses(host: usize, message: &PeerMessage) -> bool {
+    let is_here = |start: StartId| start.0 >> 8 == start_of(host, 0).0 >> 8;
+    is_here(message.from) != is_here(message.to)
+}
+
 impl World {
     /// A colony that has just begun: its copies are empty, in sync, and follow their first primary, whose barrier is
     /// committed and known to be.
@@ -111,8 +99,9 @@ impl World {
     pub fn begin(scope: &Scope) -> Self {
         let mut world = Self {
             hosts: std::array::from_fn(|_| Host { process: None, starts: 1 }),
-            net: Net::new(scope.window),
-            group: Hashed::new(Group { state: State::default(), entries: Vec::new() }),
+            net: Net::new(scope.order),
+            group: Hashed::new(State::default()),
+            entries: Vec::new(),
             proposals: Vec::new(),
             truth: Truth::default(),
             left: Bounds::default(),
@@ -129,11 +118,11 @@ impl World {
         let policy = policy();
         world.decide(&Command::CreateNamespace { name: "carts".into(), policy, placement: vec![holders] });
         for index in 0..scope.copies {
-            world.hear(index, &world.entry().clone());
+            world.hear(index, &world.newest().clone());
         }
         world.settle_down();
         // Tells the commit position of the barrier, at no cost of time.
-        world.feed(0, Input::Tick);
+        world.feed(0, Event::Tick);
         world.settle_down();
         world.left = scope.bounds;
         world.tidy();
@@ -149,17 +138,21 @@ impl World {
 
     fn settle_down(&mut self) {
         loop {
-            let Some(message) = self.net.messages().next().cloned() else { return };
+            let Some(message) = self.net.arriving().next().cloned() else { return };
             self.net.take(&message);
             if let Some(host) = self.host_of(message.to) {
-                self.feed(host, Input::Peer(PeerMessage::clone(&message)));
+                self.feed(host, Event::Peer(message));
             }
         }
     }
 
     /// The colony's entry as the group has it.
     pub(crate) fn entry(&self) -> &Entry {
-        &self.group.state.table[&COLONY]
+        &self.group.table[&COLONY]
+    }
+
+    fn newest(&self) -> &Hashed<Entry> {
+        self.entries.last().expect("the entry that holds is never forgotten")
     }
 
     /// The host whose process runs under this start.
@@ -197,112 +190,65 @@ impl World {
 
     /// The group carries a command out. Nobody hears of it yet.
     pub(crate) fn decide(&mut self, command: &Command) {
-        let mut group = Group::clone(&self.group);
-        let before = group.state.table.get(&COLONY).cloned();
-        group.state.apply(command);
-        // Counters that nothing is decided by: states that differ in them alone are one.
-        group.state.revision = Revision(1);
-        group.state.view = View(1);
-        let after = group.state.table.get(&COLONY).cloned();
-        if let Some(after) = after.filter(|after| before.as_ref() != Some(after)) {
-            if let Some(before) = &before {
-                self.check_entitled(command, before, &after);
-            }
-            group.entries.push(after);
+        self.carry_out(&Hashed::new(command.clone()));
+    }
+
+    /// The group carries a command out that was worked out before.
+    pub(crate) fn carry_out(&mut self, command: &Hashed<Command>) {
+        let decision = group::decide(&self.group, command);
+        let before = self.group.table.get(&COLONY);
+        if let (Some(before), Some(after)) = (before, &decision.entry) {
+            let judged = is_entitled(command, before, after);
+            self.check(judged);
         }
-        self.group = Hashed::new(group);
+        self.entries.extend(decision.entry.clone());
+        self.group = decision.state.clone();
     }
 
     /// A group with a bug: the first wanted start that is not in sync becomes primary.
     pub(crate) fn promote_who_catches_up(&mut self) {
-        let mut group = Group::clone(&self.group);
-        let Some(entry) = group.state.table.get_mut(&COLONY) else { return };
+        let mut state = State::clone(&self.group);
+        let Some(entry) = state.table.get_mut(&COLONY) else { return };
         let Some(heir) = entry.want.iter().copied().find(|start| !entry.is_in_sync(*start)) else { return };
         entry.primary = Some(heir);
         let after = entry.clone();
-        if let (Some(before), Some(last)) = (self.group.entries.last(), group.entries.last_mut()) {
-            *last = after.clone();
-            let was_in_sync = before.is_in_sync(heir);
-            self.check(if was_in_sync { Ok(()) } else { Err(Rule::Entitled) });
-        }
-        self.group = Hashed::new(group);
+        let judged = if self.newest().is_in_sync(heir) { Ok(()) } else { Err(Rule::Entitled) };
+        self.check(judged);
+        self.entries.pop();
+        self.entries.push(Hashed::new(after));
+        self.group = Hashed::new(state);
     }
 
     /// A host hears an entry of the table.
-    pub(crate) fn hear(&mut self, host: usize, entry: &Entry) {
-        let space = Arc::new(Space { name: "carts".into(), policy: policy() });
-        self.feed(host, Input::Table { colony: COLONY, entry: entry.clone(), space });
+    pub(crate) fn hear(&mut self, host: usize, entry: &Hashed<Entry>) {
+        self.feed(host, Event::Table(entry.clone()));
         if let Some(process) = &mut self.hosts[host].process {
             process.knows = entry.cfg;
         }
     }
 
-    /// A client sends a mutation, the first time or again.
-    pub(crate) fn ask(&mut self, host: usize, request: u8) {
-        let stamp = Stamp {
-            request: RequestId { client: ClientId(1), number: u64::from(request) },
-            // The client never says that it has an answer, so no record may go.
-            lowest_unanswered: 1,
-        };
-        let mutation = Mutation::Put {
-            key: key(),
-            content: value(request),
-            tags: Vec::new(),
-            ttl: None,
-            precondition: Precondition::None,
-        };
-        let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
-        self.feed(host, Input::Request { from: Caller(u64::from(request)), request: call(body) });
-    }
-
-    /// Hands an input to a host's shard, takes what comes of it, and looks at what the shard holds now.
-    pub(crate) fn feed(&mut self, host: usize, input: Input) {
-        let Some(process) = &self.hosts[host].process else { return };
-        let before = process.shard.clone();
-        let mut shard = Shard::clone(&before);
-        let mut out = Vec::new();
-        let now = process.now();
-        if panics::caught(|| shard.handle(now, input, &mut out)).is_err() {
+    /// Hands an event to a host's shard, takes what comes of it, and looks at what the shard holds now.
+    pub(crate) fn feed(&mut self, host: usize, event: Event) {
+        let Some(process) = &mut self.hosts[host].process else { return };
+        let Some(reaction) = react::react(&process.shard, process.clock, event) else {
             self.broken.get_or_insert(Rule::NoPanic);
             return;
+        };
+        let before = std::mem::replace(&mut process.shard, reaction.shard.clone());
+        self.look_at(host, &before, reaction.read.as_ref());
+        for message in &reaction.sent {
+            self.net.send(message.clone());
         }
-        let shard = Hashed::new(shard);
-        if let Some(process) = &mut self.hosts[host].process {
-            process.shard = shard;
-        }
-        self.look_at(host, &before);
-        for output in out {
-            match output {
-                Output::Send { message, .. } => self.net.send(message),
-                Output::Propose(command) => insert(&mut self.proposals, command),
-                Output::Reply { to, reply } => self.told(host, to, &reply),
-                // Hosts hear the table whenever they like.
-                Output::FetchTable { .. } => {}
-                Output::Merge { .. } | Output::FellBack { .. } => unreachable!("a put is never merged"),
-                Output::ReadGroup { .. } => unreachable!("nobody asks for a linearizable read"),
-                Output::TooLarge { .. } | Output::ExpiryHeld { .. } => unreachable!("one small session, without end"),
+        for command in &reaction.proposed {
+            if let Err(place) = self.proposals.binary_search_by_key(&command.digest(), Hashed::digest) {
+                self.proposals.insert(place, command.clone());
             }
         }
-    }
-
-    fn told(&mut self, host: usize, to: Caller, reply: &Reply) {
-        let ReplyBody::Done(done) = &reply.body else { return };
-        let request = u8::try_from(to.0).unwrap_or_default();
-        let reign = self.hosts[host].process.as_ref().and_then(Process::replica).map(Replica::reign);
-        let judged = self.truth.acknowledge(reign.unwrap_or_default(), request, done.version);
-        self.check(judged);
-    }
-
-    /// What a client that reads at this host is told.
-    pub(crate) fn read(&self, host: usize) -> Option<Reply> {
-        let process = self.hosts[host].process.as_ref()?;
-        let mut out = Vec::new();
-        let request = call(RequestBody::Get { key: key(), read: Read::Token });
-        Shard::clone(&process.shard).handle(process.now(), Input::Request { from: Caller(0), request }, &mut out);
-        out.into_iter().find_map(|output| match output {
-            Output::Reply { reply, .. } => Some(reply),
-            _ => None,
-        })
+        for (request, version) in &reaction.done {
+            let reign = reaction.shard.replica(COLONY).map(Replica::reign).unwrap_or_default();
+            let judged = self.truth.acknowledge(reign, *request, *version);
+            self.check(judged);
+        }
     }
 
     /// Forgets what can have no effect any more, so that states which differ in it alone are one.
@@ -324,11 +270,35 @@ impl World {
         });
         let knows = self.hosts.iter().filter_map(|host| host.process.as_ref()).map(|process| process.knows).min();
         let oldest = knows.unwrap_or(cfg);
-        let is_old = |entry: &Entry| entry.cfg <= oldest && entry.cfg < cfg;
-        if self.group.entries.iter().any(is_old) {
-            let mut group = Group::clone(&self.group);
-            group.entries.retain(|entry| !is_old(entry));
-            self.group = Hashed::new(group);
+        self.entries.retain(|entry| entry.cfg > oldest || entry.cfg == cfg);
+    }
+
+    /// What a host would make of the next entry that it has not heard, if that is nothing: then it has heard it.
+    ///
+    /// - A process that holds nothing of the colony, and that the entry does not concern.
+    /// - A peer that follows a primary and has to go on doing so: what it does hangs on its reign and its log alone.
+    ///   Heard later, or passed over, the entry would be followed by the same.
+    pub(crate) fn hear_what_changes_nothing(&mut self) {
+        for host in 0..HOSTS {
+            while let Some(process) = &self.hosts[host].process
+                && let Some(entry) = self.entries.iter().find(|entry| entry.cfg > process.knows)
+            {
+                let concerns = entry.concerns(process.shard.start());
+                let stays_a_peer = |replica: &Replica| {
+                    concerns
+                        && replica.part() != Part::Primary
+                        && (replica.reign(), entry.lineage) == (entry.reign, replica.entry().lineage)
+                };
+                let is_nothing = match process.replica() {
+                    None => !concerns && process.shard.kept().next().is_none(),
+                    Some(replica) => stays_a_peer(replica),
+                };
+                if !is_nothing {
+                    break;
+                }
+                let entry = entry.clone();
+                self.hear(host, &entry);
+            }
         }
     }
 
@@ -348,22 +318,16 @@ impl World {
     }
 }
 
-/// Puts a value where its digest belongs, unless it is there.
-fn insert<T: std::hash::Hash>(set: &mut Vec<Hashed<T>>, value: T) {
-    let value = Hashed::new(value);
-    if let Err(place) = set.binary_search_by_key(&value.digest(), Hashed::digest) {
-        set.insert(place, value);
+/// I5: a new primary was in sync, unless its own last copy was given back to it, and begins a reign.
+fn is_entitled(command: &Command, before: &Entry, after: &Entry) -> Result<(), Rule> {
+    if after.primary.is_none() || (after.primary, after.reign) == (before.primary, before.reign) {
+        return Ok(());
     }
+    let was_in_sync = after.primary.is_some_and(|start| before.is_in_sync(start));
+    let is_restored = matches!(command, Command::Restore { dead, now, .. } if before.in_sync == [*dead] && after.primary == Some(*now));
+    if (was_in_sync || is_restored) && after.reign > before.reign { Ok(()) } else { Err(Rule::Entitled) }
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy { copies: COPIES, buckets: 1, ttl_ms: None, ..Policy::default() }
-}
-
-fn key() -> Key {
-    Key::new("k").expect("a short key is a key")
-}
-
-fn call(body: RequestBody) -> Request {
-    Request { colony: COLONY, deadline_ms: 30_000, token: None, body }
 }

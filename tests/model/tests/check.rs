@@ -10,8 +10,17 @@ fn named(scopes: Vec<Scope>, name: &str) -> Scope {
 /// repeated.
 #[test]
 fn no_order_of_events_breaks_a_rule() {
-    let scope = named(Scope::all(), "undead");
-    let outcome = check(Scope { bounds: Bounds { silences: 0, ..scope.bounds }, ..scope }, 2);
+    let outcome = check(named(Scope::all(), "undead"), 2);
+    assert_eq!(outcome.violations, []);
+    assert_eq!(outcome.unseen, [""; 0]);
+    assert!(outcome.unique > 1000, "{outcome:?}");
+}
+
+/// C38: a crash, a split and a join together, on streams that keep their order.
+#[test]
+fn a_crash_a_split_and_a_join_at_once_break_no_rule() {
+    let scope = named(Scope::all(), "crash-split-join");
+    let outcome = check(Scope { bounds: Bounds { writes: 1, silences: 0, ..scope.bounds }, ..scope }, 2);
     assert_eq!(outcome.violations, []);
     assert_eq!(outcome.unseen, [""; 0]);
     assert!(outcome.unique > 1000, "{outcome:?}");
