@@ -707,15 +707,13 @@ fn those_that_stay_inherit_before_those_that_drain() {
 fn the_holdings_of_a_host_tell_what_stands_between_it_and_its_leave() {
     let mut state = group(&[A, B]);
     let held = state.holdings(A)[0];
-    assert_eq!((held.serves, held.copies, held.elsewhere, held.running, held.is_stuck), (true, 3, 1, 1, false));
+    assert_eq!((held.serves, held.copies, held.elsewhere, held.is_stuck), (true, 3, 1, false));
     assert!(!held.is_full() && !held.is_last());
     state.apply(&drain(&[B]));
     let held = state.holdings(A)[0];
-    assert_eq!((held.elsewhere, held.running), (0, 1), "who drains goes too");
+    assert!(held.is_last() && !held.is_stuck, "who drains goes too, but c could take a copy: {held:?}");
     state.apply(&dead(C));
     assert!(state.holdings(A)[0].is_stuck, "there is nobody left to take it");
-    state.apply(&dead(B));
-    assert!(state.holdings(A)[0].is_last());
     assert!(state.holdings(C).is_empty());
 }
 

@@ -85,12 +85,14 @@ impl Group {
         }
         let last = metrics.last_log_index.map_or(0, |last| last + 1);
         let is_near = |matched: Option<u64>| matched.is_some_and(|matched| last - (matched + 1).min(last) <= NEARLY);
-        let replicated = metrics.replication.iter().flatten();
+        let decided = membership.log_id().index();
+        let replicated = || metrics.replication.iter().flatten();
         Some(Electorate {
             voters: membership.get_joint_config().iter().map(|set| set.iter().copied().map(RaftId).collect()).collect(),
             nodes: membership.nodes().map(|(id, place)| (RaftId(*id), place.address)).collect(),
             leader: self.id(),
-            caught_up: replicated.filter(|(_, matched)| is_near(matched.index())).map(|(id, _)| RaftId(*id)).collect(),
+            caught_up: replicated().filter(|(_, at)| is_near(at.index())).map(|(id, _)| RaftId(*id)).collect(),
+            informed: replicated().filter(|(_, at)| at.index() >= decided).map(|(id, _)| RaftId(*id)).collect(),
         })
     }
 

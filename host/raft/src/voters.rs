@@ -36,6 +36,8 @@ pub(crate) struct Electorate {
     pub(crate) nodes: BTreeMap<RaftId, SocketAddr>,
     /// Those who have nearly the whole log.
     pub(crate) caught_up: BTreeSet<RaftId>,
+    /// Those who have this membership itself in their log, and so know whether they vote.
+    pub(crate) informed: BTreeSet<RaftId>,
     /// Who leads.
     pub(crate) leader: RaftId,
 }
@@ -98,10 +100,18 @@ pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
             None => Step::Elect(voters.union(&wanted).copied().collect()),
         });
     }
-    // Who is about to leave is sent the log until it is gone: it hears so that it votes no more.
-    let is_idle = |raft: &&RaftId| !voters.contains(raft) && (!living.contains_key(raft) || staying.contains_key(raft));
-    let idle = now.nodes.keys().find(is_idle);
-    idle.map_or(Next::Nothing, |raft| Next::Step(Step::Dismiss(*raft)))
+    // One that does not know yet that it votes no more would wait for a log that nobody sends it; one that is about to
+    // leave is sent the log until it is gone.
+    let is_done_with = |raft: &RaftId| match living.contains_key(raft) {
+        true => staying.contains_key(raft) && now.informed.contains(raft),
+        false => true,
+    };
+    let mut idle = now.nodes.keys().filter(|raft| !voters.contains(raft));
+    match idle.clone().find(|raft| is_done_with(raft)) {
+        Some(raft) => Next::Step(Step::Dismiss(*raft)),
+        None if idle.any(|raft| staying.contains_key(raft)) => Next::Wait,
+        None => Next::Nothing,
+    }
 }
 
 /// Who should vote.

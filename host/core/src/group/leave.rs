@@ -16,17 +16,15 @@ pub struct Holding {
     pub copies: usize,
     /// In-sync copies on other hosts that run and stay.
     pub elsewhere: usize,
-    /// In-sync copies on other hosts that run, those that drain too counted.
-    pub running: usize,
     /// Whether nothing more can be moved: every host that stays has a copy already, and still there are too few.
     pub is_stuck: bool,
 }
 
 impl Holding {
-    /// Whether what was acknowledged is lost if the host stops now.
+    /// Whether no copy stays if the host stops now: it has the last one, or the others are about to leave as well.
     #[must_use]
     pub fn is_last(&self) -> bool {
-        self.running == 0
+        self.elsewhere == 0
     }
 
     /// Whether the namespace has all its copies without the host.
@@ -75,16 +73,15 @@ impl State {
         let hosts = self.staying().filter(|member| member.start != start).count();
         let held = self.table.iter().filter(|(_, entry)| has_part(entry, &own));
         let holding = |(colony, entry): (&ColonyId, &Entry)| {
-            let others = || entry.in_sync.iter().filter(|other| !own.contains(other));
+            let others = entry.in_sync.iter().filter(|other| !own.contains(other));
             let copies = self.policy(*colony).map_or(1, |policy| usize::from(policy.copies));
-            let elsewhere = others().filter(|other| self.is_staying(**other)).count();
+            let elsewhere = others.filter(|other| self.is_staying(**other)).count();
             let serves = entry.primary.is_some_and(|primary| own.contains(&primary));
             Holding {
                 colony: *colony,
                 serves,
                 copies,
                 elsewhere,
-                running: others().filter(|other| self.is_up(**other)).count(),
                 is_stuck: elsewhere < copies && elsewhere >= hosts && !(serves && elsewhere > 0),
             }
         };

@@ -23,6 +23,7 @@ impl Story {
             voters: vec![BTreeSet::from([member.raft])],
             nodes: BTreeMap::from([(member.raft, member.address)]),
             caught_up: BTreeSet::new(),
+            informed: BTreeSet::new(),
             leader: member.raft,
         };
         state.apply(&Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member });
@@ -37,10 +38,16 @@ impl Story {
         self.state.apply(&Command::Dead { start: StartId(host), deviations: Vec::new() });
     }
 
+    /// The next step, if every node hears at once of what was decided.
+    fn next(&mut self) -> Next {
+        self.now.informed = self.now.nodes.keys().copied().collect();
+        next_step(&self.state, &self.now, VOTERS)
+    }
+
     /// Takes every step there is; learners catch up at once. Returns the steps.
     fn settle(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
-        while let Next::Step(step) = next_step(&self.state, &self.now, VOTERS) {
+        while let Next::Step(step) = self.next() {
             assert!(steps.len() < 16, "the steps do not end: {steps:?}");
             match &step {
                 Step::Finish(voters) | Step::Elect(voters) => {
@@ -250,6 +257,23 @@ fn the_number_of_voters_falls_only_by_leaving() {
     story.die(3);
     assert_eq!(story.settle(), [], "a death takes no vote away");
     assert_eq!(story.voters().len(), 3);
+}
+
+/// Bug: after a drain one of the other hosts heard of nothing any more. Cause: the number of voters fell, and who lost its
+/// vote was dismissed before it had heard so: it waited for a log that nobody sent it. Fix: who runs is dismissed when it
+/// has the membership in which it does not vote.
+#[test]
+fn who_votes_no_more_is_dismissed_when_it_knows() {
+    let mut story = Story::new();
+    story.join(member(2, &[]));
+    story.join(member(3, &[]));
+    story.settle();
+    story.now.voters = vec![ids(&[1])];
+    story.drain(&[3]);
+    story.now.informed = ids(&[1]);
+    assert_eq!(next_step(&story.state, &story.now, VOTERS), Next::Wait);
+    story.now.informed = ids(&[1, 2, 3]);
+    assert_eq!(next_step(&story.state, &story.now, VOTERS), Next::Step(Step::Dismiss(RaftId(2))));
 }
 
 /// Two hosts, one voter, and that one leaves: the other votes before, and leads.

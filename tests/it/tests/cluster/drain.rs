@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use colony_it::{Cluster, Ledger, Shape, Writers, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time;
 
 use crate::put;
@@ -82,10 +82,10 @@ async fn a_drain_that_nobody_can_take_says_so_and_can_be_taken_back() {
     put(&cluster.cli(), "cart", "alice", "item:apple=2").await;
     let answer = cluster.cli().run_within(&["drain", "h2"], DRAINED_WITHIN).await;
     answer.refused(1, &["cart/0", "no other host can take its copy, 1 of 2"]);
-    assert_eq!(state_of(&cluster, "h2").await, "draining");
-    assert_eq!(cluster.copies_on("h2").await, 4, "no copy was given up");
+    let drained = host(&cluster, "h2").await;
+    assert_eq!([&drained["state"], &drained["copies"]], [&json!("draining"), &json!(4)], "no copy was given up");
     let _ = cluster.run(&["drain", "h2", "--cancel"]).await.done();
-    assert_eq!(state_of(&cluster, "h2").await, "up");
+    assert_eq!(host(&cluster, "h2").await["state"], "up");
     cluster.assert_all_run();
 
     cluster.terminate("h2");
@@ -236,10 +236,10 @@ async fn other_than_leader(cluster: &Cluster) -> String {
     cluster.names().into_iter().find(|name| *name != leader).expect("there are several hosts")
 }
 
-async fn state_of(cluster: &Cluster, name: &str) -> String {
+/// What the cluster says of a host.
+async fn host(cluster: &Cluster, name: &str) -> Value {
     let hosts = cluster.run(&["hosts", "--json"]).await.jsons();
-    let host = hosts.iter().find(|host| host["name"] == name).expect("the host is listed");
-    host["state"].as_str().expect("a state is a string").to_owned()
+    hosts.into_iter().find(|host| host["name"] == name).expect("the host is listed")
 }
 
 fn names(list: &Value) -> Vec<String> {
