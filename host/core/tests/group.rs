@@ -608,7 +608,7 @@ fn foreign_bytes_are_no_command() {
     assert_eq!(Command::decode(&[]), Err(CodecError::Empty));
     let mut other_version = encoded.to_vec();
     other_version[0] = 9;
-    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 2 }));
+    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 3 }));
     let mut longer = encoded.to_vec();
     longer.push(0);
     assert_eq!(Command::decode(&longer), Err(CodecError::Trailing(1)));
@@ -672,6 +672,20 @@ fn only_a_drained_host_that_holds_nothing_leaves() {
     assert_eq!(state.apply(&leave), Outcome::Applied, "said twice, done once");
     assert_eq!(assert_refused(&mut state, &join(B, "b")), Refusal::Dead(B));
     assert_eq!(state.apply(&join(StartId(0xb2), "b")), Outcome::Applied);
+}
+
+/// C18: a host that was to get a copy of a colony that is lost need not wait for it.
+#[test]
+fn who_waits_for_a_copy_of_a_lost_colony_may_leave() {
+    let mut state = group(&[A]);
+    state.apply(&plan(&state, &[A, B]));
+    state.apply(&dead(A));
+    assert_eq!((cart(&state).primary, cart(&state).want.as_slice()), (None, &[B][..]));
+    state.apply(&drain(&[B]));
+    assert!(state.holdings(B).is_empty());
+    assert_eq!(state.apply(&Command::Leave { start: B }), Outcome::Applied);
+    assert_eq!(cart(&state).in_sync, [A], "the last copy is never forgotten");
+    assert!(cart(&state).want.is_empty());
 }
 
 /// C18: a copy that may hold what was acknowledged and is nowhere else does not leave unseen.

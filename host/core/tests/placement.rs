@@ -869,6 +869,26 @@ fn what_nobody_else_can_hold_stays() {
     assert_eq!(town.held_by("h1"), 0, "another host has come");
 }
 
+/// C9: who was to take the copy of a host that leaves dies: the copy that is about to go is wanted again.
+#[test]
+fn a_copy_that_was_to_go_stays_if_its_successor_dies() {
+    let mut town = Town::of(3);
+    town.create("cart", 2, 8, &Even);
+    town.drain(&["h1"]);
+    let proposal = town.plan(&Even).expect("there is much to do");
+    town.apply(&proposal.command);
+    town.catch_up();
+    let proposal = town.plan(&Even).expect("there are copies to make");
+    town.apply(&proposal.command);
+    town.kill("h2", &Even);
+    let proposal = town.plan(&Even).expect("copies are missing");
+    town.apply(&proposal.command);
+    let (stays, leaves) = (town.start("h0"), town.start("h1"));
+    for entry in town.state.table.values().filter(|entry| entry.is_in_sync(leaves) && entry.is_in_sync(stays)) {
+        assert_eq!(entry.want, [stays, leaves], "{entry:?}");
+    }
+}
+
 /// All hosts leave: nothing is moved, and no new namespace is placed.
 #[test]
 fn nothing_is_planned_where_everybody_leaves() {
@@ -884,7 +904,7 @@ fn nothing_is_planned_where_everybody_leaves() {
 #[test]
 fn a_host_that_stays_after_all_gets_its_share_again() {
     let mut town = Town::of(3);
-    town.create("cart", 2, 12, &Even);
+    town.create("cart", 2, 16, &Even);
     town.drain(&["h1"]);
     town.settle();
     let starts = vec![town.start("h1")];

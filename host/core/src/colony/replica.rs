@@ -302,7 +302,7 @@ impl Replica {
     pub(super) fn step_down(&mut self, loan: &mut Loan<'_>) {
         let role = std::mem::replace(&mut self.role, Role::Follower(Follower::new(self.begun)));
         match role {
-            Role::Primary(primary) => primary.abdicate(&mut desk!(self, loan)),
+            Role::Primary(primary) => primary.abdicate(&mut desk!(self, loan), self.heard),
             follower @ Role::Follower(_) => self.role = follower,
         }
     }

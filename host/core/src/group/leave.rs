@@ -118,8 +118,8 @@ impl State {
         Ok(())
     }
 
-    /// A drained process says that it ends. It holds nothing, so nothing of the table but what waited for its
-    /// copies changes, and its start is never admitted again.
+    /// A drained process says that it ends. It holds nothing, so nothing of the table changes but what waited for its
+    /// copies or wanted one there, and its start is never admitted again.
     pub(super) fn leave(&mut self, start: StartId) -> Result<(), Refusal> {
         let Some(member) = self.members.get(&start) else {
             return if self.has_left(start) { Ok(()) } else { Err(Refusal::NotUp(start)) };
@@ -133,8 +133,11 @@ impl State {
         if held > 0 {
             return Err(Refusal::Holds { start, colonies: u32::try_from(held).unwrap_or(u32::MAX) });
         }
-        for entry in self.table.values_mut().filter(|entry| own.iter().any(|start| entry.is_unaccounted(*start))) {
+        let is_named = |entry: &Entry| own.iter().any(|start| entry.is_unaccounted(*start) || entry.is_wanted(*start));
+        for entry in self.table.values_mut().filter(|entry| is_named(entry)) {
             own.iter().for_each(|start| entry.account(*start));
+            // It was to get a copy and has none.
+            entry.want.retain(|wanted| *wanted != start);
             entry.cfg.0 += 1;
         }
         self.members.remove(&start);
@@ -148,9 +151,9 @@ impl State {
     }
 }
 
-/// Whether a process with these starts holds, or is to hold, a copy that counts: in sync, wanted, or kept because it
-/// may be ahead of the colony.
+/// Whether a process with these starts holds a copy that counts: in sync, or kept because it may be ahead of the
+/// colony. One that is only wanted there does not: of a colony that is lost there is nothing to be moved.
 fn has_part(entry: &Entry, starts: &[StartId]) -> bool {
     let is_ahead = |start: &StartId| entry.unaccounted.iter().any(|one| one.start == *start && one.ahead);
-    starts.iter().any(|start| entry.concerns(*start) || is_ahead(start))
+    starts.iter().any(|start| entry.is_in_sync(*start) || is_ahead(start))
 }

@@ -21,7 +21,7 @@ pub(super) fn vacate(draft: &mut Draft<'_>, survey: &Survey<'_>) {
             let primary = entry.primary?;
             survey.hosts.iter().position(|member| member.start == primary)
         });
-        if !slot.before.iter().chain(&leads).any(leaves) {
+        if !slot.before.iter().chain(&slot.held).chain(&leads).any(leaves) {
             continue;
         }
         let is_whole = slot.before.iter().all(|host| slot.held.contains(host));
@@ -44,8 +44,13 @@ fn with_what_stays(slot: &Slot, leaves: impl Fn(&usize) -> bool, may_lead: impl 
     if !want.first().is_some_and(|lead| may_lead(*lead)) {
         return slot.before.clone();
     }
-    let standing = slot.before.iter().copied().filter(leaves).filter(|host| !going.contains(host));
     let room = slot.copies.saturating_sub(want.len());
-    want.extend(going.iter().copied().chain(standing).take(room));
+    let mut standing: Vec<usize> = Vec::new();
+    for host in slot.held.iter().chain(&going).chain(&slot.before).copied().filter(leaves) {
+        if !standing.contains(&host) {
+            standing.push(host);
+        }
+    }
+    want.extend(standing.into_iter().take(room));
     want
 }

@@ -337,12 +337,11 @@ impl Primary {
         needed
     }
 
-    /// Leaves office: everybody who waits is told to ask again.
-    pub(super) fn abdicate(self, desk: &mut Desk<'_>) {
+    /// Leaves office: everybody who waits is told to ask again, and of the highest reign that is known here.
+    pub(super) fn abdicate(self, desk: &mut Desk<'_>, reign: Reign) {
         for caller in self.waiting.into_values().filter_map(|waiter| waiter.caller) {
             desk.reply(caller, ReplyBody::Refused(Refusal::Deposed));
         }
-        let reign = desk.entry.reign;
         for deferred in self.deferred.into_values().flatten() {
             desk.reply(deferred.caller, ReplyBody::Refused(Refusal::NotPrimary { reign }));
         }
