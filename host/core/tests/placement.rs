@@ -334,7 +334,7 @@ fn a_burst_of_joins_makes_one_plan() {
     assert_eq!(town.plan(&Even), None, "and when they have arrived");
 }
 
-/// C23: when a host dies, each of its colonies gets a replacement, on a host that has none yet.
+/// C15, C23: when a host dies, each of its colonies gets a replacement, on a host that has none yet.
 #[test]
 fn the_copies_of_a_dead_host_are_replaced() {
     let mut town = Town::of(4);

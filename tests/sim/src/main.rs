@@ -26,8 +26,8 @@ const SEEDS_RUN_TWICE: u64 = 3;
 const SEEDS_THAT_SEE_ALL: u64 = 100;
 /// A batch this large must have met every step with every fault that can strike there.
 const SEEDS_THAT_MEET_ALL: u64 = 500;
-/// Seeds that a mutant may take to be caught.
-const SEEDS_FOR_A_MUTANT: u64 = 200;
+/// Seeds that a mutant may take to be caught: the rarest needs two faults at one step, and shows in one seed of 200.
+const SEEDS_FOR_A_MUTANT: u64 = 1000;
 const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
                      [--from S] [--jobs J] [--trace] [--mutant NAME]";
 

@@ -88,7 +88,7 @@ fn every_graph_of_three_to_five_hosts_is_judged_and_settles() {
     }
 }
 
-/// E5: the same where a link may be cut in one direction alone: all such graphs of three and four hosts.
+/// C12, E5: the same where a link may be cut in one direction alone: all such graphs of three and four hosts.
 #[test]
 fn every_one_way_graph_of_three_and_four_hosts_is_judged_and_settles() {
     for hosts in 3..=4 {

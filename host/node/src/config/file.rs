@@ -301,7 +301,7 @@ mod tests {
         assert_error(
             "a = 1\nshards = 65",
             "1: unknown key \"a\"; the keys here are name, listen, advertise, \
-             bootstrap, seeds, shards, data_dir, certs, labels, tls, plugins, admin",
+             bootstrap, seeds, shards, data_dir, drain_timeout, certs, labels, tls, plugins, admin",
         );
         assert_error("shards = 65", "1: shards: 65 shards; a host has at most 64, 0 is one a core");
     }
