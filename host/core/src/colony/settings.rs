@@ -19,7 +19,7 @@ pub struct Settings {
     /// burst of work that a healthy host gets through.
     pub slow_for: Duration,
     /// A peer that was removed for being slow is added again when it was not late for so long; twice as long each
-    /// time.
+    /// time, up to four times.
     pub slow_pause: Duration,
     /// What was sent and is not acknowledged is sent again after this time: above a round trip, well below
     /// `replica_timeout`.
@@ -89,7 +89,7 @@ impl Default for Settings {
             replica_timeout: Duration::from_millis(300),
             slow_after: Duration::from_millis(150),
             slow_for: Duration::from_secs(2),
-            slow_pause: Duration::from_secs(10),
+            slow_pause: Duration::from_secs(5),
             resend_after: Duration::from_millis(100),
             propose_again_after: Duration::from_millis(500),
             handover_pause: Duration::from_secs(5),

@@ -138,11 +138,14 @@ fn a_peer_that_was_late_for_a_moment_stays() {
 
 /// `PROTOCOL.md` 3.10: it comes back by itself once it is quick, and stays away longer each time, so that a peer
 /// that is slow now and then does not come and go for ever.
+///
+/// Bug: a colony was a copy short for minutes after everything had healed (simulation, seed 1047). Cause: a peer that had
+/// been slow often was kept out up to 32 times as long. Fix: four times at most.
 #[test]
 fn a_peer_that_was_slow_comes_back_and_stays_away_longer_each_time() {
     let mut story = Slow::new(&[A, B, C], &[]);
     let mut away = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..6 {
         story.slow = vec![C];
         story.write_for(4_000);
         assert!(!story.is_in_sync(C));
@@ -154,7 +157,8 @@ fn a_peer_that_was_slow_comes_back_and_stays_away_longer_each_time() {
         }
         away.push(story.world.now.since(begun).as_secs());
     }
-    assert!(away[0] >= 9 && away[1] >= 2 * away[0] - 2 && away[2] >= 2 * away[1] - 4, "{away:?}");
+    assert!(away.iter().all(|seconds| *seconds <= 25), "{away:?}");
+    assert!(away[0] >= 4 && away[1] >= 2 * away[0] - 2 && away[2] >= 2 * away[1] - 4, "{away:?}");
 }
 
 /// `PROTOCOL.md` 3.10, 4: a primary that slept blames nobody for acknowledgements it did not take in.

@@ -5,8 +5,8 @@ use colony_wire::Seq;
 use crate::Time;
 use crate::colony::settings::Settings;
 
-/// The doublings of a slow peer's time out of the set: 32 times `slow_pause` at most.
-const DOUBLINGS: u32 = 5;
+/// The doublings of a slow peer's time out of the set: 4 times `slow_pause` at most, for it costs a copy.
+const DOUBLINGS: u32 = 2;
 
 /// What was seen of a peer's acknowledgements in this reign. One op at a time is timed: that is enough to tell a
 /// peer that is late throughout from one that was late once.
