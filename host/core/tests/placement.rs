@@ -889,6 +889,29 @@ fn a_copy_that_was_to_go_stays_if_its_successor_dies() {
     }
 }
 
+/// Bug: a strict colony answered no write for ever after a copy of it had died and its primary's host was drained.
+/// Cause: the plan asked for the role swap first, and nothing else while that was under way; but a reign is handed over
+/// once all is committed, and with a dead copy in the set nothing commits. Fix: the plan mends the set first.
+#[test]
+fn a_set_that_cannot_commit_is_mended_before_its_primary_goes() {
+    let mut town = Town::of(4);
+    let policy = Policy { copies: 4, min_in_sync: 4, buckets: 1, ..Policy::default() };
+    let placement = Planner::new(&town.state, &Even).place_namespace("till", &policy).expect("it can be placed");
+    town.apply(&Command::CreateNamespace { name: "till".into(), policy, placement });
+    let entry = |town: &Town| town.state.table.values().next().expect("one colony").clone();
+    let (leads, dies) = (entry(&town).want[0], entry(&town).want[1]);
+    let (leader, died) = (town.name(leads).to_owned(), town.name(dies).to_owned());
+    town.drain(&[leader.as_str()]);
+    let swap = town.plan(&Even).expect("the primary's part is to go");
+    assert_ne!(moves(&swap)[0].want[0], leads);
+    town.apply(&swap.command);
+    town.kill(&died, &Even);
+    assert_eq!(entry(&town).dead, [dies], "no copy can be spared");
+    let back = town.rejoin(&died, &Labels::new());
+    let plan = town.plan(&Even).expect("there is a host again");
+    assert!(moves(&plan)[0].want.contains(&back), "{:?}", moves(&plan));
+}
+
 /// All hosts leave: nothing is moved, and no new namespace is placed.
 #[test]
 fn nothing_is_planned_where_everybody_leaves() {

@@ -4,7 +4,8 @@
 //! plan may take away from it already:
 //!
 //! 1. If it is the primary and a copy in sync stands elsewhere, only the primary's part goes: a role swap copies
-//!    nothing, and a host that dies while it drains is then no primary any more.
+//!    nothing, and a host that dies while it drains is then no primary any more. Not while the set holds a copy that
+//!    does not run: nothing commits then, so no reign can be handed over, and what mends the set comes first.
 //! 2. Its copy goes with the plan that puts another in its place, which adds before it removes.
 //! 3. Where no other host can take the copy, it stays.
 
@@ -24,12 +25,13 @@ pub(super) fn vacate(draft: &mut Draft<'_>, survey: &Survey<'_>) {
         if !slot.before.iter().chain(&slot.held).chain(&leads).any(leaves) {
             continue;
         }
-        let is_whole = slot.before.iter().all(|host| slot.held.contains(host));
+        let runs_whole = survey.colonies.get(at).is_none_or(|(_, entry)| entry.in_sync.len() == slot.held.len());
+        let may_swap = runs_whole && slot.before.iter().all(|host| slot.held.contains(host));
         let may_inherit = |host: &&usize| !leaves(host) && slot.held.contains(host) && slate.may_lead(**host);
-        let want = if leads.as_ref().is_some_and(leaves) && is_whole && may_inherit(&&first) {
+        let want = if leads.as_ref().is_some_and(leaves) && may_swap && may_inherit(&&first) {
             // The swap is under way: what else there is to do waits for it.
             slot.before.clone()
-        } else if let Some(heir) = slot.want.iter().find(may_inherit).copied().filter(|_| leaves(&first) && is_whole) {
+        } else if let Some(heir) = slot.want.iter().find(may_inherit).copied().filter(|_| leaves(&first) && may_swap) {
             [heir].into_iter().chain(slot.before.iter().copied().filter(|host| *host != heir)).collect()
         } else {
             with_what_stays(slot, leaves, |host| slate.may_lead(host))
