@@ -704,6 +704,22 @@ fn who_may_be_ahead_of_a_colony_does_not_leave() {
     assert_eq!(assert_refused(&mut state, &Command::Leave { start: now }), Refusal::Holds { start: now, colonies: 1 });
 }
 
+/// Bug: a host drained for ever and was said to hold nothing. Cause: it kept a copy that had left the set of a colony
+/// whose last copy was then lost; such a one is kept, for an operator may have to accept it, and it was not counted.
+/// Fix: it is a part in the colony, and nothing that can be moved (C18).
+#[test]
+fn who_keeps_an_older_copy_of_a_lost_colony_is_told_so() {
+    let mut state = group(&[A, B]);
+    let remove = change(&state, None, &[B]);
+    assert_eq!(state.apply(&remove), Outcome::Applied);
+    state.apply(&drain(&[B]));
+    assert!(state.holdings(B).is_empty(), "another copy runs, which holds all that this one does");
+    state.apply(&dead(A));
+    let held = state.holdings(B);
+    assert!(held.len() == 1 && held[0].is_stuck && held[0].is_last(), "{held:?}");
+    assert_eq!(assert_refused(&mut state, &Command::Leave { start: B }), Refusal::Holds { start: B, colonies: 1 });
+}
+
 /// C9: a host that dies while it drains is dead; and who drains inherits only if nobody else can.
 #[test]
 fn those_that_stay_inherit_before_those_that_drain() {

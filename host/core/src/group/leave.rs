@@ -3,7 +3,7 @@
 use colony_wire::{ColonyId, StartId, View};
 
 use super::state::remember;
-use super::{Entry, Member, MemberState, Refusal, State};
+use super::{Entry, Member, MemberState, Refusal, State, Unaccounted};
 
 /// What stands between a host and its leave: one colony that it still has a part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,7 +16,8 @@ pub struct Holding {
     pub copies: usize,
     /// In-sync copies on other hosts that run and stay.
     pub elsewhere: usize,
-    /// Whether nothing more can be moved: every host that stays has a copy already, and still there are too few.
+    /// Whether nothing more can be moved: every host that stays has a copy already, and still there are too few; or
+    /// the colony is lost, and what is kept here may be the best an operator can accept.
     pub is_stuck: bool,
 }
 
@@ -71,7 +72,7 @@ impl State {
     pub fn holdings(&self, start: StartId) -> Vec<Holding> {
         let own = self.starts_of(start);
         let hosts = self.staying().filter(|member| member.start != start).count();
-        let held = self.table.iter().filter(|(_, entry)| has_part(entry, &own));
+        let held = self.table.iter().filter(|(_, entry)| self.has_part(entry, &own));
         let holding = |(colony, entry): (&ColonyId, &Entry)| {
             let others = entry.in_sync.iter().filter(|other| !own.contains(other));
             let copies = self.policy(*colony).map_or(1, |policy| usize::from(policy.copies));
@@ -82,7 +83,8 @@ impl State {
                 serves,
                 copies,
                 elsewhere,
-                is_stuck: elsewhere < copies && elsewhere >= hosts && !(serves && elsewhere > 0),
+                is_stuck: self.is_lost(entry)
+                    || (elsewhere < copies && elsewhere >= hosts && !(serves && elsewhere > 0)),
             }
         };
         held.map(holding).collect()
@@ -129,7 +131,7 @@ impl State {
         }
         let name = member.name.clone();
         let own = self.starts_of(start);
-        let held = self.table.values().filter(|entry| has_part(entry, &own)).count();
+        let held = self.table.values().filter(|entry| self.has_part(entry, &own)).count();
         if held > 0 {
             return Err(Refusal::Holds { start, colonies: u32::try_from(held).unwrap_or(u32::MAX) });
         }
@@ -149,11 +151,16 @@ impl State {
         self.view = View(self.revision.0);
         Ok(())
     }
-}
 
-/// Whether a process with these starts holds a copy that counts: in sync, or kept because it may be ahead of the
-/// colony. One that is only wanted there does not: of a colony that is lost there is nothing to be moved.
-fn has_part(entry: &Entry, starts: &[StartId]) -> bool {
-    let is_ahead = |start: &StartId| entry.unaccounted.iter().any(|one| one.start == *start && one.ahead);
-    starts.iter().any(|start| entry.is_in_sync(*start) || is_ahead(start))
+    /// Whether no copy in sync runs.
+    fn is_lost(&self, entry: &Entry) -> bool {
+        !entry.in_sync.iter().any(|start| self.is_up(*start))
+    }
+
+    /// Whether a process with these starts holds a copy that counts: in sync, or kept because it may be ahead of the
+    /// colony, or because the colony is lost. One that is only wanted there does not: there is nothing to be moved.
+    fn has_part(&self, entry: &Entry, starts: &[StartId]) -> bool {
+        let keeps = |one: &Unaccounted| starts.contains(&one.start) && (one.ahead || self.is_lost(entry));
+        starts.iter().any(|start| entry.is_in_sync(*start)) || entry.unaccounted.iter().any(keeps)
+    }
 }

@@ -99,6 +99,10 @@ fn name_of(state: &State, start: StartId) -> Option<&str> {
 fn stuck(state: &State, held: &Holding) -> String {
     let name = colony_name(state, held.colony);
     let Holding { copies, elsewhere, .. } = held;
+    let is_lost = state.table.get(&held.colony).is_some_and(|entry| entry.primary.is_none());
+    if is_lost && *elsewhere == 0 {
+        return format!("{name}: nobody serves it, and what is kept here may be the best copy there is");
+    }
     format!("{name}: no other host can take its copy, {elsewhere} of {copies} are elsewhere")
 }
 
