@@ -126,7 +126,10 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
         let begin = out.len();
         self.clock.follow(now.mono);
-        self.forgive_after_sleep(now, out);
+        // Who wakes up to hear that it is dead says nothing more under that start.
+        if !matches!(input, Input::Reborn { .. }) {
+            self.forgive_after_sleep(now, out);
+        }
         match input {
             Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
             Input::Request { from, request } => self.request(now, from, request, out),

@@ -23,6 +23,23 @@ fn who_is_told_to_be_dead_serves_nobody_and_keeps_its_copies() {
     assert_eq!(w.hosts[A].shard.kept().map(|(start, _)| start).collect::<Vec<_>>(), [dead]);
 }
 
+/// `PROTOCOL.md` 7; C14.
+///
+/// Bug: a host that slept and was told when it woke that it is dead still asked others to confirm its reign.
+/// Cause: whatever comes first after a sleep makes every reign doubt, and that came before what it was told.
+/// Fix: it hears of its death first.
+#[test]
+fn who_wakes_to_hear_that_it_is_dead_says_nothing_as_the_dead() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    w.tick(A);
+    w.quiet();
+    w.pass(5_000);
+    w.declare_dead(A);
+    let dead = w.reborn(A);
+    assert!(w.take(|envelope| envelope.message.from == dead).is_empty());
+}
+
 /// `PROTOCOL.md` 7: the set went on without it, so nothing it holds beyond the set was acknowledged.
 #[test]
 fn a_discarded_copy_is_dropped_and_a_new_one_is_begun_where_it_is_wanted() {
