@@ -65,7 +65,7 @@ impl Oracle {
                 absent(truth, mutation.key(), seen)
             }
             (ReplyBody::Done(done), RequestBody::Mutate { stamp, mutation: Mutation::Touch { key, ttl }, .. })
-                if truth.effect(stamp.request).is_none() =>
+                if !is_logged_by(truth, replica, stamp.request) =>
             {
                 self.seen.note(Sight::Absorbed);
                 absorbed_truly(truth, key, *ttl, reply, done)
@@ -197,6 +197,13 @@ fn done_truly(truth: &Truth, replica: Option<&Replica>, request: RequestId, done
         format!("it made version {version} of life {life}")
     })?;
     demand(done.copies >= 1, Rule::AtMostOnce, || "held by no copy".into())
+}
+
+/// Whether a request took effect in a reign that this copy knows. A touch may be logged by a new primary and, asked again
+/// of its predecessor, who has not heard of it, be answered there without an op, as a read is.
+fn is_logged_by(truth: &Truth, replica: Option<&Replica>, request: RequestId) -> bool {
+    let op = truth.effect(request).and_then(|(seq, ..)| truth.op(seq));
+    op.is_some_and(|op| replica.is_none_or(|replica| op.position.reign <= replica.reign()))
 }
 
 /// A touch that is not logged is true if the session was there and had this time to live, at a place that is
