@@ -99,11 +99,11 @@ fn candidate(host: &Candidate) -> wit::Candidate {
         load: wit::Load {
             colonies: host.load.colonies,
             primaries: host.load.primaries,
-            // The planner counts copies only.
-            sessions: None,
-            bytes: None,
+            sessions: host.load.sessions,
+            bytes: host.load.bytes,
+            // It follows where colonies are: whoever places by it alone chases them round the cluster.
             cpu_percent: None,
-            memory_percent: None,
+            memory_percent: host.load.memory_percent,
         },
     }
 }

@@ -99,7 +99,8 @@ impl Draft<'_> {
         }
     }
 
-    fn replace(&mut self, at: usize, from: usize, to: usize) {
+    /// `to` takes the place of `from`.
+    pub(super) fn replace(&mut self, at: usize, from: usize, to: usize) {
         let want = self.slots[at].want.iter().map(|host| if *host == from { to } else { *host }).collect();
         self.set(at, want);
     }
@@ -183,11 +184,13 @@ fn fullest(loads: &[usize], is_stuck: &[bool]) -> Option<usize> {
 /// Between which hosts a primary's part can pass: by giver and taker, the colonies.
 struct Ways {
     colonies: BTreeMap<(usize, usize), BTreeSet<usize>>,
+    /// By host: whether a primary's part may pass to it.
+    may_take: Vec<bool>,
 }
 
 impl Ways {
     fn of(draft: &Draft<'_>) -> Self {
-        let mut ways = Self { colonies: BTreeMap::new() };
+        let mut ways = Self { colonies: BTreeMap::new(), may_take: draft.bear_more_primaries() };
         for at in 0..draft.slots.len() {
             ways.add(draft, at);
         }
@@ -224,8 +227,8 @@ impl Ways {
     /// The shortest path from a host to the one with the fewest primaries, if that has at least [`UNEVEN`]
     /// fewer; empty if none leads there, and then all within reach are stuck, as with planned copies.
     fn path(&self, from: usize, primaries: &[usize], is_stuck: &mut [bool]) -> Vec<(usize, usize)> {
-        let free = || (0..primaries.len()).filter(|host| !is_stuck[*host]);
-        let fewest = free().map(|host| primaries[host]).min().unwrap_or_default();
+        let free = || (0..primaries.len()).filter(|host| !is_stuck[*host] && self.may_take[*host]);
+        let fewest = free().map(|host| primaries[host]).min().unwrap_or(usize::MAX - UNEVEN);
         if fewest + UNEVEN > primaries[from] {
             is_stuck.fill(true);
             return Vec::new();
@@ -241,7 +244,7 @@ impl Ways {
                 break;
             }
             for ((_, next), _) in self.colonies.range((host, 0)..(host + 1, 0)) {
-                if !is_stuck[*next] && !came_from.contains_key(next) {
+                if !is_stuck[*next] && self.may_take[*next] && !came_from.contains_key(next) {
                     came_from.insert(*next, host);
                     queue.push_back(*next);
                 }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Role;
+use super::burden::Burden;
 use super::levels::{Levels, Sharing};
+use super::relief::{MAX_MOVES_FOR_LOAD, Relieved};
 use super::slate::{Slate, Slates};
 
 /// The steps of a draft improve each other's ground, so they are repeated until nothing changes. Every change
-/// lowers (missing copies, sharing, tiers, unevenness of copies, of primaries), so they end by themselves;
-/// two or three rounds are usual.
+/// lowers (missing copies, sharing, tiers, what hosts are over their marks, unevenness of copies, of
+/// primaries), so they end by themselves; two or three rounds are usual.
 const MAX_ROUNDS: usize = 16;
 
 /// What may be changed of a colony.
@@ -67,6 +69,15 @@ struct Flaws {
     sharing: Sharing,
 }
 
+/// What a draft found to be done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Copies that were missing, too close, or where they may not be.
+    pub(super) flaws: bool,
+    /// Hosts that the plugin likes better.
+    pub(super) better_hosts: bool,
+}
+
 /// A placement being worked out.
 pub(super) struct Draft<'a> {
     pub(super) levels: &'a Levels,
@@ -76,6 +87,14 @@ pub(super) struct Draft<'a> {
     pub(super) copies: Vec<usize>,
     /// By host: colonies it is to be the primary of.
     pub(super) primaries: Vec<usize>,
+    /// What they weigh; nothing if that is not known.
+    pub(super) burden: Burden,
+    /// Colonies that may still be moved because of load.
+    pub(super) relief_left: usize,
+    /// What was moved because of load: from which host, and of what it has too little.
+    pub(super) relieved: Relieved,
+    /// What else there was to do.
+    pub(super) found: Found,
     /// The fewest flaws possible, by slate and number of copies.
     fewest: BTreeMap<(usize, usize), Flaws>,
 }
@@ -83,11 +102,27 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub(super) fn new(levels: &'a Levels, slates: &'a Slates, slots: Vec<Slot>, hosts: usize) -> Self {
         let (copies, primaries) = (vec![0; hosts], vec![0; hosts]);
-        let mut draft = Self { levels, slates, slots, copies, primaries, fewest: BTreeMap::new() };
+        let mut draft = Self {
+            levels,
+            slates,
+            slots,
+            copies,
+            primaries,
+            burden: Burden::default(),
+            relief_left: MAX_MOVES_FOR_LOAD,
+            relieved: Relieved::new(),
+            found: Found::default(),
+            fewest: BTreeMap::new(),
+        };
         for at in 0..draft.slots.len() {
             draft.count(at);
         }
         draft
+    }
+
+    /// The same with what hosts carry now.
+    pub(super) fn with_burden(self, burden: Burden) -> Self {
+        Self { burden, ..self }
     }
 
     /// Makes the placement as good as it gets: complete, apart, where the plugin likes it, even.
@@ -95,8 +130,11 @@ impl<'a> Draft<'a> {
         for _ in 0..MAX_ROUNDS {
             let mended = (0..self.slots.len()).filter(|at| self.mend(*at)).count();
             let weighed = (0..self.slots.len()).filter(|at| self.weigh(*at)).count();
+            self.found.flaws |= mended > 0;
+            self.found.better_hosts |= weighed > 0;
             let evened = self.even_copies() + self.even_primaries();
-            if mended + weighed + evened == 0 {
+            let relieved = self.relieve();
+            if mended + weighed + evened + relieved == 0 {
                 return;
             }
         }
@@ -108,11 +146,15 @@ impl<'a> Draft<'a> {
 
     /// Puts another set of hosts in place.
     pub(super) fn set(&mut self, at: usize, want: Vec<usize>) {
-        for host in &self.slots[at].want {
+        for (rank, host) in self.slots[at].want.iter().enumerate() {
             self.copies[*host] -= 1;
+            self.burden.take_off(at, *host, rank == 0);
         }
         if let Some(lead) = self.slots[at].want.first() {
             self.primaries[*lead] -= 1;
+        }
+        for (rank, host) in want.iter().enumerate() {
+            self.burden.put_on(at, *host, rank == 0);
         }
         self.slots[at].want = want;
         self.count(at);
@@ -196,7 +238,9 @@ impl<'a> Draft<'a> {
         let preferred = |role: Role, load: &[usize]| {
             let mut pool: Vec<usize> = (0..load.len()).filter(|host| slate.tier(role, *host).is_some()).collect();
             pool.sort_by_cached_key(|host| {
-                (slate.tier(role, *host), !slot.is_known_at(*host), load[*host], scattered(at, *host))
+                let is_known = slot.is_known_at(*host);
+                let is_short = !is_known && !self.burden.has_memory_for(at, *host);
+                (slate.tier(role, *host), is_short, !is_known, load[*host], scattered(at, *host))
             });
             pool
         };
@@ -307,8 +351,13 @@ impl<'a> Draft<'a> {
         swaps.chain(replaced).min().map(|(_, want)| want)
     }
 
-    /// Tiers won if `to` takes the place of `from`; none if it may not.
+    /// Tiers won if `to` takes the place of `from`; none if it may not, or has no memory for it.
     pub(super) fn move_gain(&self, at: usize, from: usize, to: usize) -> Option<i32> {
+        self.standing_gain(at, from, to).filter(|_| self.burden.has_memory_for(at, to))
+    }
+
+    /// The same, whatever memory there is.
+    pub(super) fn standing_gain(&self, at: usize, from: usize, to: usize) -> Option<i32> {
         let (slot, slate) = (&self.slots[at], self.slate(at));
         if slot.want.contains(&to) {
             return None;

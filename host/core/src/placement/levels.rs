@@ -30,6 +30,11 @@ const MAX_SEARCHES: usize = 5_000_000;
 pub(super) struct Sharing([u8; LEVELS.len()]);
 
 impl Sharing {
+    /// Pairs by level, the most important first.
+    pub(super) fn pairs(self) -> [u8; LEVELS.len()] {
+        self.0
+    }
+
     fn plus(self, more: Self) -> Self {
         Self(std::array::from_fn(|level| self.0[level] + more.0[level]))
     }

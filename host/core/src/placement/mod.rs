@@ -4,24 +4,38 @@
 //! role? Hard rules are not its business: the planner and the referee keep them, whatever it says.
 //!
 //! Reading order: `referee` (what is believed), `slate` (opinions), `levels` (anti-affinity), `survey` (what
-//! there is), `draft` and `balance` (the algorithm), `vacate` (hosts that leave), `problems` (what is told),
-//! [`Planner`].
+//! there is), `draft` and `balance` (the algorithm), `load`, `burden` and `relief` (hosts that carry too much),
+//! `vacate` (hosts that leave), `rest` (what is left alone for a while), `problems`, `reason` and `preview` (what is
+//! told), [`Planner`].
 
 mod balance;
+mod burden;
 mod draft;
 mod haste;
 mod levels;
+mod load;
 mod planner;
+mod preview;
 mod problems;
+mod reason;
 mod referee;
+mod relief;
+mod rest;
 mod slate;
 mod survey;
 mod vacate;
 
 use std::collections::BTreeMap;
 
+pub use load::{CopyLoad, HostLoad, Loads};
 pub use planner::{Planner, Proposal, Unplaceable};
+pub use preview::{Change, Preview};
+pub use reason::{Seen, reason};
 pub use referee::judge;
+pub use relief::MAX_MOVES_FOR_LOAD;
+pub use rest::{COOL_DOWN, Rest};
+
+use crate::group::Move;
 
 /// How good hosts are for one colony and role. The group's leader asks before it proposes; the answer is
 /// checked by the referee.
@@ -81,6 +95,12 @@ pub struct Load {
     pub colonies: u32,
     /// Primaries.
     pub primaries: u32,
+    /// Sessions in its copies; none if it was not measured, here and below.
+    pub sessions: Option<u64>,
+    /// Memory that they take, in bytes.
+    pub bytes: Option<u64>,
+    /// Memory used, of what the host may use.
+    pub memory_percent: Option<u32>,
 }
 
 /// An opinion of one host.

@@ -1,13 +1,17 @@
 //! The planner: from the group state and the plugin's opinions to commands.
 
+use std::collections::BTreeSet;
+
 use colony_wire::admin::Policy;
 use colony_wire::{ColonyId, StartId};
+use xxhash_rust::xxh3::Xxh3;
 
+use super::burden::{Burden, Resource};
 use super::draft::{Draft, Freedom};
 use super::slate::Asking;
 use super::survey::{Survey, candidates, hosts};
 use super::vacate::vacate;
-use super::{Placement, Role, Score, problems};
+use super::{Even, Loads, Placement, Preview, Role, Score, preview, problems, reason};
 use crate::group::{Command, Deviation, Entry, Move, State};
 
 /// A plan for the group to commit.
@@ -42,20 +46,40 @@ pub enum Unplaceable {
 /// What counts, in this order: the rules (one copy a host, no vetoed host in a vetoed role); the number of
 /// copies; that no two copies share a machine, a rack, a zone, a region; the plugin's weights, where they
 /// differ by 100 or more from the best; that hosts which could take each other's place hold equally many
-/// copies within one; that they hold as equally many primaries as those copies allow; and that few copies
-/// move for it.
+/// copies within one; that they hold as equally many primaries as those copies allow; that no host carries
+/// much more than the others; and that few copies move for it.
 ///
-/// A plan of what a plan led to is none, as long as the placement's answers do not depend on loads.
+/// A plan of what a plan led to is none, as long as the placement's answers and the loads stay as they were.
 pub struct Planner<'a> {
     state: &'a State,
     placement: &'a dyn Placement,
+    loads: &'a Loads,
+    resting: &'a BTreeSet<ColonyId>,
 }
+
+/// Nothing was measured.
+static NO_LOADS: Loads = Loads::none();
+/// Everything may be moved.
+static NO_REST: BTreeSet<ColonyId> = BTreeSet::new();
 
 impl<'a> Planner<'a> {
     /// A planner for this state.
     #[must_use]
     pub fn new(state: &'a State, placement: &'a dyn Placement) -> Self {
-        Self { state, placement }
+        Self { state, placement, loads: &NO_LOADS, resting: &NO_REST }
+    }
+
+    /// The same with what was measured: hosts that carry too much are relieved.
+    #[must_use]
+    pub fn with_loads(self, loads: &'a Loads) -> Self {
+        Self { loads, ..self }
+    }
+
+    /// The same with colonies that are left alone (see [`super::Rest`]), but for missing copies, and a primary
+    /// that may not be one.
+    #[must_use]
+    pub fn with_rest(self, resting: &'a BTreeSet<ColonyId>) -> Self {
+        Self { resting, ..self }
     }
 
     /// Where the copies of a new namespace are to live: by bucket, the primary first. They are balanced
@@ -64,7 +88,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`Unplaceable`] if not every colony can have a primary.
     pub fn place_namespace(&self, name: &str, policy: &Policy) -> Result<Vec<Vec<StartId>>, Unplaceable> {
-        let survey = Survey::with_new(self.state, self.placement, name, policy);
+        let survey = Survey::with_new(self.state, self.placement, self.loads, name, policy);
         if survey.leaving.iter().all(|is_leaving| *is_leaving) {
             return Err(Unplaceable::NoHost);
         }
@@ -83,10 +107,15 @@ impl<'a> Planner<'a> {
     /// A colony whose last move is under way (not all of its `want` are in sync) gets missing copies only, and
     /// one that no running host holds gets nothing: there is nothing to copy. What stands on a host that is about to
     /// leave is moved away: the primary's part first, which needs no copying.
+    ///
+    /// `cause` is what the caller knows of why there is something to plan, or nothing; the planner adds what it
+    /// finds itself.
     #[must_use]
-    pub fn rebalance(&self, reason: &str) -> Option<Proposal> {
-        let survey = Survey::of(self.state, self.placement);
-        let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len());
+    pub fn rebalance(&self, cause: &str) -> Option<Proposal> {
+        let mut survey = Survey::of(self.state, self.placement, self.loads);
+        survey.let_rest(self.resting);
+        let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len())
+            .with_burden(Burden::of(&survey, self.loads));
         draft.work_out();
         vacate(&mut draft, &survey);
         let changed = draft.slots.iter().zip(&survey.colonies).filter(|(slot, _)| slot.is_changed());
@@ -96,7 +125,7 @@ impl<'a> Planner<'a> {
         if moves.is_empty() {
             return None;
         }
-        let command = Command::Plan { moves, reason: reason.to_owned(), inputs: survey.digest() };
+        let command = Command::Plan { moves, reason: why(cause, &survey, &draft), inputs: self.digest(&survey) };
         // As if the plan were carried out: what is wrong then is what it cannot mend.
         let planned: Vec<_> = draft
             .slots
@@ -112,6 +141,36 @@ impl<'a> Planner<'a> {
         let line = |(colony, text): (ColonyId, String)| format!("{}: {text}", problems::name(self.state, colony));
         let problems = survey.complaints.iter().cloned().chain(lines.into_iter().map(line)).collect();
         Some(Proposal { command, problems })
+    }
+
+    /// Whether the loads alone call for a plan. Asks no placement, so it is cheap.
+    #[must_use]
+    pub fn is_strained(&self) -> bool {
+        if self.loads.is_empty() {
+            return false;
+        }
+        let survey = Survey::of(self.state, &Even, self.loads);
+        Burden::of(&survey, self.loads).is_strained()
+    }
+
+    /// What a proposal would do, for people.
+    #[must_use]
+    pub fn preview(&self, proposal: &Proposal) -> Preview {
+        let moves = match &proposal.command {
+            Command::Plan { moves, .. } => moves.as_slice(),
+            _ => &[],
+        };
+        preview::of(self.state, self.loads, moves)
+    }
+
+    /// Digest of everything a plan depends on.
+    fn digest(&self, survey: &Survey<'_>) -> u64 {
+        let mut digest = Xxh3::new();
+        digest.update(&self.state.view.0.to_le_bytes());
+        digest.update(&self.state.revision.0.to_le_bytes());
+        survey.digest_into(&mut digest);
+        self.loads.digest_into(&mut digest);
+        digest.digest()
     }
 
     /// For the death of a host: the colonies it is primary of whose next primary is not simply the first
@@ -144,13 +203,39 @@ impl<'a> Planner<'a> {
     /// those with too few copies or with copies too close. Asks the placement as often as a plan does.
     #[must_use]
     pub fn problems(&self) -> Vec<(ColonyId, String)> {
-        let survey = Survey::as_it_is(self.state, self.placement);
+        let survey = Survey::as_it_is(self.state, self.placement, self.loads);
         problems::of(self.state, &survey, &survey.slots, &mut self.asking())
     }
 
     fn asking(&self) -> Asking<'a> {
-        Asking::new(self.placement, candidates(self.state, &hosts(self.state)))
+        Asking::new(self.placement, candidates(self.state, &hosts(self.state), self.loads))
     }
+}
+
+/// Why there is a plan: what the caller knows, and what the planner found.
+fn why(cause: &str, survey: &Survey<'_>, draft: &Draft<'_>) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    if !cause.is_empty() {
+        causes.push(cause.to_owned());
+    }
+    causes.extend(draft.relieved.iter().map(|(host, resource)| {
+        let what = match resource {
+            Resource::Work => "load",
+            Resource::Memory => "memory",
+        };
+        format!("{what} of {}", survey.hosts[*host].name)
+    }));
+    if causes.is_empty() {
+        let found = [
+            (draft.found.flaws, "copies are missing, too close or not allowed"),
+            (draft.found.better_hosts, "placement prefers other hosts"),
+        ];
+        causes.extend(found.iter().filter(|(is_so, _)| *is_so).map(|(_, cause)| (*cause).to_owned()));
+    }
+    if causes.is_empty() {
+        causes.push("copies or primaries are uneven".to_owned());
+    }
+    reason(&causes)
 }
 
 /// Who may take over.
@@ -165,7 +250,7 @@ impl<'a> Succession<'a> {
         let state = planner.state;
         let hosts: Vec<_> = hosts(state).into_iter().filter(|member| Some(member.start) != dead).collect();
         let starts = hosts.iter().map(|member| member.start).collect();
-        Self { state, starts, asking: Asking::new(planner.placement, candidates(state, &hosts)) }
+        Self { state, starts, asking: Asking::new(planner.placement, candidates(state, &hosts, planner.loads)) }
     }
 
     /// The running starts in sync, in order of preference.

@@ -1,5 +1,7 @@
 //! What there is to plan with: the hosts that are up, the colonies, and what the plugin says of each.
 
+use std::collections::BTreeSet;
+
 use colony_wire::admin::Policy;
 use colony_wire::{ColonyId, StartId};
 use xxhash_rust::xxh3::Xxh3;
@@ -7,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::draft::{Freedom, Slot};
 use super::levels::Levels;
 use super::slate::{Asking, Slates};
-use super::{Candidate, Load, Placement};
+use super::{Candidate, Load, Loads, Placement};
 use crate::group::{Entry, Member, MemberState, State};
 
 /// All that a plan depends on. Hosts are numbered by name, colonies by id.
@@ -26,19 +28,19 @@ pub(super) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     /// What is there, for a plan: nothing is placed on a host that is about to leave.
-    pub(super) fn of(state: &'a State, placement: &dyn Placement) -> Self {
+    pub(super) fn of(state: &'a State, placement: &dyn Placement, loads: &Loads) -> Self {
         let leaving = leaving(&hosts(state));
-        Self::asked(state, |hosts| Asking::new(placement, hosts).without(leaving))
+        Self::asked(state, loads, |hosts| Asking::new(placement, hosts).without(leaving))
     }
 
     /// What is there, to be judged: what stands on a host that is about to leave stands well.
-    pub(super) fn as_it_is(state: &'a State, placement: &dyn Placement) -> Self {
-        Self::asked(state, |hosts| Asking::new(placement, hosts))
+    pub(super) fn as_it_is(state: &'a State, placement: &dyn Placement, loads: &Loads) -> Self {
+        Self::asked(state, loads, |hosts| Asking::new(placement, hosts))
     }
 
-    fn asked<'p>(state: &'a State, asking: impl FnOnce(Vec<Candidate>) -> Asking<'p>) -> Self {
+    fn asked<'p>(state: &'a State, loads: &Loads, asking: impl FnOnce(Vec<Candidate>) -> Asking<'p>) -> Self {
         let hosts = hosts(state);
-        let mut asking = asking(candidates(state, &hosts));
+        let mut asking = asking(candidates(state, &hosts, loads));
         let mut slates = Slates::default();
         let (mut colonies, mut slots) = (Vec::new(), Vec::new());
         for (id, entry) in &state.table {
@@ -53,10 +55,16 @@ impl<'a> Survey<'a> {
     }
 
     /// Slots for a namespace that is to be, and the existing colonies as they are.
-    pub(super) fn with_new(state: &'a State, placement: &dyn Placement, name: &str, policy: &Policy) -> Self {
+    pub(super) fn with_new(
+        state: &'a State,
+        placement: &dyn Placement,
+        loads: &Loads,
+        name: &str,
+        policy: &Policy,
+    ) -> Self {
         let hosts = hosts(state);
         let leaving = leaving(&hosts);
-        let mut asking = Asking::new(placement, candidates(state, &hosts)).without(leaving.clone());
+        let mut asking = Asking::new(placement, candidates(state, &hosts, loads)).without(leaving.clone());
         let mut slates = Slates::default();
         let mut slots = Vec::new();
         for bucket in 0..policy.buckets {
@@ -77,14 +85,24 @@ impl<'a> Survey<'a> {
         Self { leaving, levels: Levels::of(&hosts), hosts, slates, colonies: Vec::new(), slots, complaints }
     }
 
+    /// Leaves colonies alone, but for missing copies and a primary that may not be one. Those with a copy on a
+    /// host that is not to stay cannot wait.
+    pub(super) fn let_rest(&mut self, resting: &BTreeSet<ColonyId>) {
+        for ((colony, _), slot) in self.colonies.iter().zip(&mut self.slots) {
+            let stays = |host: &usize| self.hosts[*host].state == MemberState::Up;
+            if slot.freedom == Freedom::All && resting.contains(colony) && slot.want.iter().all(stays) {
+                slot.freedom = Freedom::Repair;
+            }
+        }
+    }
+
     /// The hosts of these numbers.
     pub(super) fn starts(&self, hosts: &[usize]) -> Vec<StartId> {
         hosts.iter().map(|host| self.hosts[*host].start).collect()
     }
 
-    /// Digest of everything the plan depends on.
-    pub(super) fn digest(&self) -> u64 {
-        let mut digest = Xxh3::new();
+    /// Into the digest of what was considered: hosts, what the plugin said of them, the table, what rests.
+    pub(super) fn digest_into(&self, digest: &mut Xxh3) {
         let mut text = |text: &str| {
             digest.update(&(text.len() as u64).to_le_bytes());
             digest.update(text.as_bytes());
@@ -101,9 +119,9 @@ impl<'a> Survey<'a> {
         }
         for ((id, entry), slot) in self.colonies.iter().zip(&self.slots) {
             let (cfg, copies, slate) = (entry.cfg, slot.copies, slot.slate);
-            text(&format!("{id} {cfg} {copies} {slate} {:?} {:?}", entry.want, entry.in_sync));
+            let freedom = slot.freedom;
+            text(&format!("{id} {cfg} {copies} {slate} {freedom:?} {:?} {:?}", entry.want, entry.in_sync));
         }
-        digest.digest()
     }
 }
 
@@ -119,7 +137,7 @@ fn leaving(hosts: &[&Member]) -> Vec<bool> {
 }
 
 /// The hosts as the plugin sees them, loaded with what they are to carry.
-pub(super) fn candidates(state: &State, hosts: &[&Member]) -> Vec<Candidate> {
+pub(super) fn candidates(state: &State, hosts: &[&Member], measured: &Loads) -> Vec<Candidate> {
     let mut loads = vec![Load::default(); hosts.len()];
     for entry in state.table.values() {
         for (rank, start) in entry.want.iter().enumerate() {
@@ -129,8 +147,10 @@ pub(super) fn candidates(state: &State, hosts: &[&Member]) -> Vec<Candidate> {
             }
         }
     }
-    let candidate =
-        |(member, load): (&&Member, Load)| Candidate { name: member.name.clone(), labels: member.labels.clone(), load };
+    let candidate = |(member, counted): (&&Member, Load)| {
+        let load = measured.host(member.start).map_or(counted, |load| load.told(counted));
+        Candidate { name: member.name.clone(), labels: member.labels.clone(), load }
+    };
     hosts.iter().zip(loads).map(candidate).collect()
 }
 

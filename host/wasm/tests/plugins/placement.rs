@@ -14,7 +14,7 @@ fn hosts() -> Vec<Candidate> {
     let host = |name: &str, primary: &str, colonies| Candidate {
         name: name.into(),
         labels: [("zone", name), ("primary", primary)].map(|(key, value)| (key.into(), value.into())).into(),
-        load: Load { colonies, primaries: colonies },
+        load: Load { colonies, primaries: colonies, ..Load::default() },
     };
     vec![host("h1", "never", 0), host("h2", "yes", 8), host("h3", "yes", 2)]
 }
