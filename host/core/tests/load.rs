@@ -725,7 +725,7 @@ fn burden(town: &mut Town, seed: u64) {
 proptest! {
     /// C22, C27: whatever the labels and loads, no move for load lowers an anti-affinity level, no plan moves more
     /// than it may, copies are only added before they are given up, and with loads that stay as they are it comes
-    /// to rest; and then no host works more than the most worked one did.
+    /// to rest; and unless memory was short no host works more then than the most worked one did.
     #[test]
     fn relief_lowers_no_level_and_comes_to_rest(
         hosts in prop::collection::vec(any_labels(), 2..8), copies in 1_u8..4, log_buckets in 2_u32..7, seed in any::<u64>(),
@@ -734,6 +734,7 @@ proptest! {
         burden(&mut town, seed);
         let worst = |town: &Town| town.work().into_values().max().unwrap_or(0);
         let (most, mut plans) = (worst(&town), 0);
+        let is_short_of_memory = town.memory_use().into_values().any(|used| used > 850);
         while let Some(proposal) = town.plan(&town.loads()) {
             prop_assert_eq!(town.plan(&town.loads()), Some(proposal.clone()), "the same inputs, the same plan");
             plans += 1;
@@ -749,7 +750,9 @@ proptest! {
                 prop_assert!(town.sharing(colony) <= sharing, "{} was moved closer", colony);
             }
         }
-        prop_assert!(worst(&town) <= most * 11 / 10 + 300, "{} became {}: {:?}", most, worst(&town), town.work());
+        // Memory that runs out goes before work.
+        let is_no_worse = worst(&town) <= most * 11 / 10 + 150;
+        prop_assert!(is_short_of_memory || is_no_worse, "{} became {}: {:?}", most, worst(&town), town.work());
     }
 
     /// A11: whenever the leader's host dies while a plan is carried out, its successor finishes or replaces the plan:

@@ -118,7 +118,8 @@ impl Store {
     }
 
     /// About the bytes that its sessions take in a copy.
-    pub(super) fn bytes(&self) -> u64 {
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
         self.bytes
     }
 

@@ -94,7 +94,7 @@ impl Draft<'_> {
         held.fold(0, |sum, (at, _)| sum.saturating_add(self.burden.weight(Resource::Memory, at, host, false)))
     }
 
-    /// The copy that takes most off a host, and where it may go. The primary of a colony of one copy has no
+    /// The copy that takes most off a host, and where it may go: if it can be, to a host that bears the work. The primary of a colony of one copy has no
     /// secondary to pass its part to, so it is among them.
     fn copy_to_shed(&self, from: usize, too_much: u64) -> Option<(usize, usize)> {
         let copies = self.movable_on(from).filter(|at| {
@@ -106,10 +106,13 @@ impl Draft<'_> {
             let may_take = move |to: &usize| bytes > 0 && self.move_gain(at, from, *to).is_some_and(|gain| gain >= 0);
             let takers = (0..self.copies.len()).filter(may_take);
             takers.map(move |to| {
-                (Reverse(bytes.min(too_much)), self.copies[to], self.burden.use_of(Resource::Memory, to), at, to)
+                let work = self.burden.weight(Resource::Work, at, to, self.slots[at].role(from) == Role::Primary);
+                let is_overworked = !self.burden.bears(Resource::Work, to, work, 0);
+                let used = self.burden.use_of(Resource::Memory, to);
+                ((is_overworked, Reverse(bytes.min(too_much)), self.copies[to], used), at, to)
             })
         });
-        ways.min().map(|(.., at, to)| (at, to))
+        ways.min().map(|(_, at, to)| (at, to))
     }
 
     /// A primary whose part may pass to a secondary, so that its copy may go: the heaviest.
