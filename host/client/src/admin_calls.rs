@@ -75,7 +75,7 @@ impl Engine {
             let pipe = pipe.map_err(|error| PipeError::Ended(error.to_string().into()))?;
             pipe.call(|call| request.to_frame(call), &sent).await
         };
-        let patience = if is_change(request) { deadline } else { deadline.min(Instant::now() + ADMIN_PATIENCE) };
+        let patience = if is_long(request) { deadline } else { deadline.min(Instant::now() + ADMIN_PATIENCE) };
         let asked = time::timeout_at(patience, asking).await;
         let sent = sent.load(Ordering::Relaxed);
         let why = match asked {
@@ -95,6 +95,12 @@ impl Engine {
     }
 }
 
+/// Whether a request may take its time. A plan may be tried with a plugin, which is compiled and asked about every
+/// colony first.
+fn is_long(request: &AdminRequest) -> bool {
+    is_change(request) || matches!(request, AdminRequest::Plan { .. })
+}
+
 /// Whether a request changes the cluster.
 fn is_change(request: &AdminRequest) -> bool {
     match request {
@@ -105,5 +111,6 @@ fn is_change(request: &AdminRequest) -> bool {
         | AdminRequest::Departures { .. }
         | AdminRequest::SafeToStop { .. } => false,
         AdminRequest::CreateNamespace { .. } | AdminRequest::AcceptStale { .. } | AdminRequest::Drain { .. } => true,
+        AdminRequest::Plan { dry_run, .. } => !dry_run,
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
-use crate::limits::{MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES, MAX_PROBLEMS};
+use crate::limits::{
+    MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES, MAX_PLAN_PLUGIN, MAX_PROBLEMS,
+};
+use crate::plan::PlanReport;
 use crate::session::check_ttl;
 
 /// What a namespace's sessions are treated by. Equal on all hosts, kept in the group state.
@@ -157,11 +161,17 @@ pub enum AdminRequest {
         /// Its name.
         host: String,
     },
+    /// Plans at once where copies live, or only says what would be planned. Needs the admin right.
+    Plan {
+        /// Only say it.
+        dry_run: bool,
+        /// The component of a placement plugin to ask instead of the one in use; for a dry run only.
+        plugin: Option<Bytes>,
+    },
 }
 
 impl Message for AdminRequest {
     const KIND: Kind = Kind(0x0401);
-    const MAX_BODY: usize = 4096;
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
@@ -181,6 +191,9 @@ impl Message for AdminRequest {
             Self::AcceptStale { namespace, host, .. } => {
                 within("length of the namespace's name", namespace.len(), MAX_NAME)?;
                 within("length of the host name", host.len(), MAX_NAME)
+            }
+            Self::Plan { plugin, .. } => {
+                within("bytes of the placement plugin", plugin.as_ref().map_or(0, Bytes::len), MAX_PLAN_PLUGIN)
             }
         }
     }
@@ -218,6 +231,8 @@ pub enum AdminReply {
         /// Whether asking again may help.
         retryable: bool,
     },
+    /// What was planned.
+    Plan(PlanReport),
 }
 
 impl Message for AdminReply {
@@ -238,6 +253,7 @@ impl Message for AdminReply {
             }
             Self::Departures(departures) => within("number of hosts", departures.len(), MAX_HOSTS),
             Self::SafeToStop { why_not } => within("number of reasons", why_not.len(), MAX_COLONIES),
+            Self::Plan(report) => report.check(),
             Self::Created { .. } | Self::Refused { .. } => Ok(()),
         }
     }

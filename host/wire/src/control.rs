@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
 use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_RELAYS};
+use crate::load::LoadCounts;
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,6 +113,8 @@ pub enum ControlRequest {
         /// who died.
         anyway: bool,
     },
+    /// What have you used so far? From the leader, which moves copies where there is room (`PROTOCOL.md` 14).
+    Load,
 }
 
 impl Message for ControlRequest {
@@ -197,6 +200,11 @@ pub enum ControlReply {
     },
     /// Not admitted: this start was declared dead or has left, and that is final. The process may ask under another.
     Over,
+    /// What the host has used so far.
+    Load {
+        /// The counts.
+        counts: LoadCounts,
+    },
 }
 
 impl Message for ControlReply {
@@ -208,6 +216,7 @@ impl Message for ControlReply {
             Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
             Self::Copies { copies } => within("number of copies on a host", copies.len(), MAX_EARLIER_STARTS),
+            Self::Load { counts } => counts.check(),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,8 @@
 //! transport. Every message type names its [`Kind`] and the largest body it accepts.
 //!
 //! Reading order: [`id`] (the words), [`session`], [`tag`] and [`op`] (what is replicated), [`peer`] (copies of one
-//! colony talk), [`client`] (applications talk), [`control`] (hosts talk), [`admin`] (people talk).
+//! colony talk), [`client`] (applications talk), [`control`] and [`load`] (hosts talk), [`admin`]
+//! and [`plan`] (people talk).
 
 pub mod admin;
 pub mod client;
@@ -13,8 +14,10 @@ pub mod control;
 mod frame;
 pub mod id;
 pub mod limits;
+pub mod load;
 pub mod op;
 pub mod peer;
+pub mod plan;
 pub mod session;
 pub mod tag;
 pub mod watch;

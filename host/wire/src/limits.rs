@@ -73,3 +73,9 @@ pub const MAX_FEED_BYTES: usize = 256 * 1024;
 /// Most hosts that pass a proposal on after the first one. With it a proposal comes over two others, and further from
 /// the leader nobody is without being declared dead (`PROTOCOL.md` 13).
 pub const MAX_RELAYS: usize = 1;
+/// Most changes in one report of a plan: with names of the greatest length it still fits a frame.
+pub const MAX_PLAN_CHANGES: usize = 1024;
+/// Most problems in one report of a plan.
+pub const MAX_PLAN_PROBLEMS: usize = 64;
+/// Largest placement plugin that a plan may be tried with: it travels in one frame.
+pub const MAX_PLAN_PLUGIN: usize = MAX_FRAME - 4096;

@@ -32,6 +32,8 @@ pub struct Shape {
     pub shards: u16,
     /// The component that every host loads under the name [`MERGE`].
     pub merge: Option<PathBuf>,
+    /// What placement knows of some hosts: a label by the host's name.
+    pub labels: BTreeMap<String, String>,
     /// Whether each host keeps the group's log in a folder, where its next process finds it.
     pub keeps_log: bool,
     /// Further arguments of every host.
@@ -42,7 +44,7 @@ impl Shape {
     /// As many hosts, of one shard each, without plugins, all in memory.
     #[must_use]
     pub fn of(hosts: usize) -> Self {
-        Self { hosts, shards: 1, merge: None, keeps_log: false, more: Vec::new() }
+        Self { hosts, shards: 1, merge: None, labels: BTreeMap::new(), keeps_log: false, more: Vec::new() }
     }
 }
 
@@ -107,6 +109,9 @@ impl Cluster {
         let place: usize = name.trim_start_matches('h').parse().expect("hosts are named h1, h2, ...");
         let address = self.addresses[place - 1];
         let mut arguments = self.arguments();
+        if let Some(label) = self.shape.labels.get(name) {
+            arguments.extend(["--label".into(), label.into()]);
+        }
         if self.shape.keeps_log {
             arguments.extend(["--data-dir".into(), format!("{name}.data").into()]);
         }

@@ -114,6 +114,15 @@ pub(super) enum Command {
         #[arg(long, requires = "host")]
         empty: bool,
     },
+    /// Plan where copies live, and have them moved; needs the admin right
+    Plan {
+        /// Only show what would be moved now, and why
+        #[arg(long)]
+        dry_run: bool,
+        /// The component of a placement plugin to ask instead of the one in use
+        #[arg(long, value_name = "FILE", requires = "dry_run")]
+        plugin: Option<PathBuf>,
+    },
     /// Create or list namespaces
     #[command(subcommand)]
     Namespace(NamespaceCommand),

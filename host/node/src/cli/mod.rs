@@ -14,6 +14,7 @@ mod host;
 mod logging;
 mod namespace;
 mod output;
+mod plan;
 mod session;
 mod sessions;
 mod stale;
@@ -60,6 +61,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         Command::AcceptStale { namespace, bucket, host, empty } => {
             stale::run(&stale::Wanted { namespace, bucket, host, empty }, &common, output)
         }
+        Command::Plan { dry_run, plugin } => plan::run(dry_run, plugin, &common, output),
         Command::Namespace(command) => namespace::run(command, &common, output),
         Command::Session(command) => session::run(command, &common, output),
     }

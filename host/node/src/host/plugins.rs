@@ -94,6 +94,23 @@ fn is_trap(error: &PluginError) -> bool {
     }
 }
 
+/// A placement plugin that somebody sent to see what it would do. It is asked once and forgotten.
+pub(super) struct OnTrial(PlacementPlugin);
+
+impl OnTrial {
+    /// Checks and compiles a component, under the limits of all plugins. Blocks meanwhile.
+    pub(super) fn load(bytes: &[u8]) -> Result<Self, String> {
+        let runtime = Runtime::new(Limits::default()).map_err(|error| error.to_string())?;
+        runtime.load_placement("on-trial", bytes).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl Placement for OnTrial {
+    fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
+        self.0.rank(request)
+    }
+}
+
 /// Placement as the leader asks for it.
 pub(super) struct ByPlugin(pub(super) Arc<Plugins>);
 

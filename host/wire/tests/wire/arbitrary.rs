@@ -11,8 +11,10 @@ use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
+use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView, Ttl,
 };
@@ -359,6 +361,7 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
         any::<u64>().prop_map(|target| ControlRequest::Reach { target: StartId(target) }),
         (blob(), 0..=1_u8).prop_map(|(command, relays)| ControlRequest::Forward { command, relays }),
         any::<(u64, bool)>().prop_map(|(start, anyway)| ControlRequest::Leave { start: StartId(start), anyway }),
+        Just(ControlRequest::Load),
     ]
 }
 
@@ -397,7 +400,46 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| ControlReply::Refused { why, retryable }),
         any::<bool>().prop_map(|answered| ControlReply::Reached { answered }),
         Just(ControlReply::Over),
+        load_counts().prop_map(|counts| ControlReply::Load { counts }),
     ]
+}
+
+fn load_counts() -> impl Strategy<Value = LoadCounts> {
+    let copy = (colony(), any::<[u64; 3]>()).prop_map(|(colony, [sessions, bytes, committed])| CopyCounts {
+        colony,
+        sessions,
+        bytes,
+        committed: Seq(committed),
+    });
+    (any::<[u64; 6]>(), vec(copy, 0..FEW)).prop_map(|([start, at_us, cpu_us, cores, memory, memory_limit], copies)| {
+        LoadCounts { start: StartId(start), at_us, cpu_us, cores, memory, memory_limit, copies }
+    })
+}
+
+fn plan_report() -> impl Strategy<Value = PlanReport> {
+    let names = || vec(NAME, 0..FEW);
+    let change = (NAME, any::<u32>(), names(), names(), any::<Option<u64>>())
+        .prop_map(|(namespace, bucket, before, after, bytes)| PlanChange { namespace, bucket, before, after, bytes });
+    let level =
+        (NAME, any::<u32>(), any::<u32>()).prop_map(|(label, before, after)| PlanLevel { label, before, after });
+    let numbers = any::<(bool, [u64; 3], u32, u32)>();
+    let lists = (vec(change, 0..FEW), vec(level, 0..FEW), vec(TEXT, 0..FEW));
+    (NAME, TEXT, numbers, lists).prop_map(|(planned_by, reason, numbers, (changes, levels, problems))| {
+        let (committed, [revision, view, inputs], measured, more) = numbers;
+        PlanReport {
+            planned_by,
+            committed,
+            revision: Revision(revision),
+            view: View(view),
+            reason,
+            inputs,
+            measured,
+            changes,
+            more,
+            levels,
+            problems,
+        }
+    })
 }
 
 fn stale_copies() -> impl Strategy<Value = StaleCopies> {
@@ -442,6 +484,7 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
         vec(any::<u64>(), 0..FEW)
             .prop_map(|starts| AdminRequest::Departures { starts: starts.into_iter().map(StartId).collect() }),
         NAME.prop_map(|host| AdminRequest::SafeToStop { host }),
+        (any::<bool>(), of(blob())).prop_map(|(dry_run, plugin)| AdminRequest::Plan { dry_run, plugin }),
     ]
 }
 
@@ -530,5 +573,6 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         stale_copies().prop_map(AdminReply::StaleCopies),
         stale_copies().prop_map(AdminReply::Accepted),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| AdminReply::Refused { why, retryable }),
+        plan_report().prop_map(AdminReply::Plan),
     ]
 }

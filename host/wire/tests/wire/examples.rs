@@ -12,8 +12,10 @@ use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
+use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView};
 use colony_wire::tag::{Tag, TagChange, Tags};
 use colony_wire::watch::{WatchEvent, WatchedChange};
@@ -368,6 +370,7 @@ fn control() -> Vec<Example> {
         ("ask-reach", frame(&ControlRequest::Reach { target: StartId(0x52) })),
         ("ask-forward", frame(&ControlRequest::Forward { command: bytes(), relays: 1 })),
         ("ask-leave", frame(&ControlRequest::Leave { start: StartId(0x51), anyway: true })),
+        ("ask-load", frame(&ControlRequest::Load)),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -397,6 +400,7 @@ fn control() -> Vec<Example> {
         ("tell-refused", frame(&ControlReply::Refused { why: "full".to_owned(), retryable: true })),
         ("tell-reached", frame(&ControlReply::Reached { answered: true })),
         ("tell-over", frame(&ControlReply::Over)),
+        ("tell-load", frame(&ControlReply::Load { counts: load_counts() })),
     ]
 }
 
@@ -418,6 +422,7 @@ fn admin() -> Vec<Example> {
             "admin-accept-stale",
             frame(&AdminRequest::AcceptStale { namespace: "cart".to_owned(), bucket: 17, host: "h2".to_owned() }),
         ),
+        ("admin-plan", frame(&AdminRequest::Plan { dry_run: true, plugin: Some(Bytes::from_static(b"wasm")) })),
         ("admin-create-namespace", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: policy() })),
         ("admin-drain", frame(&AdminRequest::Drain { hosts: vec!["h1".to_owned(), "h2".to_owned()], cancel: true })),
         ("admin-departures", frame(&AdminRequest::Departures { starts: vec![StartId(0x51)] })),
@@ -461,7 +466,42 @@ fn admin() -> Vec<Example> {
         ("admin-told-safe-to-stop", frame(&AdminReply::SafeToStop { why_not: vec!["cart/17 is here".to_owned()] })),
         ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
         ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
+        ("admin-planned", frame(&AdminReply::Plan(plan_report()))),
     ]
+}
+
+fn load_counts() -> LoadCounts {
+    LoadCounts {
+        start: StartId(0x51),
+        at_us: 5_000_000,
+        cpu_us: 1_250_000,
+        cores: 4000,
+        memory: 1 << 26,
+        memory_limit: 1 << 31,
+        copies: vec![CopyCounts { colony: COLONY, sessions: 12, bytes: 3400, committed: Seq(567) }],
+    }
+}
+
+fn plan_report() -> PlanReport {
+    PlanReport {
+        planned_by: "h1".to_owned(),
+        committed: true,
+        revision: Revision(12),
+        view: View(9),
+        reason: "h4 joined, load of h1".to_owned(),
+        inputs: 0x0123_4567_89ab_cdef,
+        measured: 3,
+        changes: vec![PlanChange {
+            namespace: "cart".to_owned(),
+            bucket: 17,
+            before: vec!["h1".to_owned(), "h2".to_owned()],
+            after: vec!["h1".to_owned(), "h4".to_owned()],
+            bytes: Some(3400),
+        }],
+        more: 0,
+        levels: vec![PlanLevel { label: "rack".to_owned(), before: 2, after: 1 }],
+        problems: vec!["cart/3: degraded: want 3 copies, have 2".to_owned()],
+    }
 }
 
 fn cluster_status() -> ClusterStatus {
@@ -528,13 +568,13 @@ every_variant! {
     Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
-    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave;
+    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over;
+        Refused Reached Over Load;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
-        SafeToStop;
-    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused;
+        SafeToStop Plan;
+    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
     MergeBy: LastWrite Plugin;

@@ -9,17 +9,19 @@ use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
     MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES,
-    MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES,
-    MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES,
+    MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
 };
+use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
+use colony_wire::plan::{PlanChange, PlanReport};
 use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary};
 use colony_wire::tag::Tag;
 use colony_wire::watch::WatchEvent;
 use colony_wire::{
     ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
-    StartId,
+    Seq, StartId, View,
 };
 use proptest::prelude::*;
 
@@ -104,7 +106,7 @@ fn a_body_cut_at_any_byte_is_refused() {
 #[test]
 fn a_body_over_the_bound_of_its_kind_is_neither_sent_nor_taken() {
     let beacon =
-        Beacon { from: StartId(1), lineage: LineageId(1), view: colony_wire::View(1), nonce: 1, answers: None };
+        Beacon { from: StartId(1), lineage: LineageId(1), view: View(1), nonce: 1, answers: None };
     let mut bytes = beacon.to_frame(0).expect("a beacon is small").to_vec();
     bytes.resize(HEADER_LEN + Beacon::MAX_BODY + 1, 0);
     let expected = DecodeError::TooLarge { len: Beacon::MAX_BODY + 1, limit: Beacon::MAX_BODY };
@@ -281,9 +283,9 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
         say(PeerBody::Append(Append {
             reign: colony_wire::Reign(1),
             cfg: colony_wire::Cfg(1),
-            first: colony_wire::Seq(1),
+            first: Seq(1),
             prev_reign: colony_wire::Reign(1),
-            commit: colony_wire::Seq(0),
+            commit: Seq(0),
             ops: vec![barrier.clone(); len],
         }))
     });
@@ -291,7 +293,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
         say(PeerBody::Mismatch {
             reign: colony_wire::Reign(1),
             begun: colony_wire::Cfg(1),
-            prepared: colony_wire::Seq(1),
+            prepared: Seq(1),
             epochs: vec![Default::default(); len],
         })
     });
@@ -301,7 +303,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
             reign: colony_wire::Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
-            at: colony_wire::Seq(1),
+            at: Seq(1),
             parts: bytes.into_iter().map(name).collect(),
         }))
     };
@@ -345,6 +347,47 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
         earlier: vec![StartId(1); len],
         now: StartId(2),
         colonies: Vec::new(),
+    });
+    let copy = CopyCounts {
+        colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
+        sessions: u64::MAX,
+        bytes: u64::MAX,
+        committed: Seq(u64::MAX),
+    };
+    let counts =
+        |len: usize| ControlReply::Load { counts: LoadCounts { copies: vec![copy; len], ..Default::default() } };
+    limit("copies of a host", MAX_COLONIES, counts);
+    let report = |changes: usize, copies: usize, problems: usize| {
+        let names = vec!["h".repeat(MAX_NAME); copies];
+        let change = PlanChange {
+            namespace: "n".repeat(MAX_NAME),
+            bucket: u32::MAX,
+            before: names.clone(),
+            after: names,
+            bytes: Some(u64::MAX),
+        };
+        AdminReply::Plan(PlanReport {
+            planned_by: "h".repeat(MAX_NAME),
+            committed: true,
+            revision: Revision(1),
+            view: View(1),
+            reason: "r".repeat(200),
+            inputs: u64::MAX,
+            measured: 1,
+            changes: vec![change; changes],
+            more: 0,
+            levels: Vec::new(),
+            problems: vec!["p".repeat(200); problems],
+        })
+    };
+    // Also where the frame is as large as it gets.
+    let copies = usize::from(MAX_COPIES);
+    limit("changes of a plan", MAX_PLAN_CHANGES, |len| report(len, copies, MAX_PLAN_PROBLEMS));
+    limit("copies in a plan", copies, |len| report(1, len, 0));
+    limit("problems of a plan", MAX_PLAN_PROBLEMS, |len| report(0, 0, len));
+    limit("plugin of a plan", MAX_PLAN_PLUGIN, |len| AdminRequest::Plan {
+        dry_run: true,
+        plugin: Some(vec![0; len].into()),
     });
     limit("name in an introduction", MAX_NAME, |len| {
         ControlReply::Introduction(Introduction {

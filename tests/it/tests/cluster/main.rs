@@ -13,6 +13,7 @@ mod misuse;
 mod overload;
 mod seen;
 mod suspicion;
+mod plan;
 mod tags;
 mod undead;
 mod watch;

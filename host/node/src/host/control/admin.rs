@@ -15,7 +15,7 @@ use colony_wire::limits::MAX_PROBLEMS;
 use colony_wire::{ColonyId, StartId};
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, departures, problems, stale};
+use super::{Control, departures, planning, problems, stale};
 use crate::host::plugins::ByPlugin;
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
@@ -72,6 +72,7 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         AdminRequest::Drain { .. } | AdminRequest::Departures { .. } | AdminRequest::SafeToStop { .. } => {
             departures::answer(control, peer, request).await
         }
+        AdminRequest::Plan { .. } => planning::answer(control, peer, request).await,
     }
 }
 

@@ -14,7 +14,7 @@ use colony_wire::{Revision, StartId, View};
 use tokio::time::Instant;
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, lock};
+use super::{Control, loads, lock};
 use crate::host::plugins::ByPlugin;
 
 /// Voters of a cluster that has as many hosts (`PROTOCOL.md` 7).
@@ -29,7 +29,7 @@ const ACCUSE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Leads whenever the group chooses this host.
 pub(super) async fn run(control: Arc<Control>) {
-    tokio::join!(keep_voters(&control), plan(&control));
+    tokio::join!(keep_voters(&control), loads::measure(&control), plan(&control));
 }
 
 async fn keep_voters(control: &Control) {
@@ -71,6 +71,7 @@ async fn plan(control: &Control) {
             plan_once(control, state, &mut planned).await;
         } else {
             planned = Planned::default();
+            control.leave_planning(&changes.borrow_and_update());
         }
         if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
             return;
@@ -86,42 +87,27 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
     let has_settled = planned.view_since.is_some_and(|since| since.elapsed() >= SETTLE);
     let awaits_return = control.awaits_return();
     let is_new = planned.revision != state.revision || (planned.is_put_off && !awaits_return);
-    if !has_settled || !is_new {
+    if !has_settled || !(is_new || control.is_plan_due(&state).await) {
         return;
     }
     planned.revision = state.revision;
     planned.is_put_off = awaits_return;
-    let looked_at = state.clone();
-    let plugins = control.plugins.clone();
-    let decided = tokio::task::spawn_blocking(move || {
-        let placement = ByPlugin(plugins);
-        let planner = Planner::new(&state, &placement);
-        (planner.promotions(), planner.rebalance("the placement is not what it should be"))
-    });
-    let (promotions, proposal) = match decided.await {
-        Ok(decided) => decided,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
-    for command in &promotions {
-        commit(control, command, "promotion").await;
+    let mut decision = control.decide(state.clone(), Box::new(ByPlugin(control.plugins.clone()))).await;
+    if awaits_return {
+        decision.put_off(&state);
     }
-    let proposal = if awaits_return { proposal.and_then(|whole| whole.urgent(&looked_at)) } else { proposal };
-    let Some(Proposal { command, problems }) = proposal else { return };
-    if planned.problems != problems {
-        for problem in &problems {
+    if let Some(Proposal { problems, .. }) = &decision.proposal
+        && planned.problems != *problems
+    {
+        for problem in problems {
             tracing::warn!(%problem, "the plan cannot mend this");
         }
-        planned.problems = problems;
+        planned.problems.clone_from(problems);
     }
-    if let Command::Plan { moves, .. } = &command
-        && !moves.is_empty()
-    {
-        tracing::info!(moves = moves.len(), "a plan");
-        commit(control, &command, "plan").await;
-    }
+    control.carry_out(&decision).await;
 }
 
-async fn commit(control: &Control, command: &Command, what: &str) {
+pub(super) async fn commit(control: &Control, command: &Command, what: &str) {
     match control.group.propose(command, COMMIT_WITHIN).await {
         Ok(Outcome::Refused(why)) => tracing::info!(%why, what, "overtaken by another change"),
         Ok(_) => {}

@@ -9,6 +9,7 @@
 //!   watching.rs   beacons, sentinels, probes, accusations              leader.rs       what the leader does
 //!   sight.rs      what the admin port may look at                      problems.rs     what is wrong, for people
 //!   leaving.rs    this process leaves                                  departures.rs   who leaves, for the leader
+//!   loads.rs      how much hosts have to do                            planning.rs     plans of where copies live
 //! ```
 
 mod admin;
@@ -18,6 +19,8 @@ mod join;
 mod leader;
 mod leaving;
 mod problems;
+mod loads;
+mod planning;
 mod propose;
 mod raft_dialer;
 mod reads;
@@ -72,6 +75,8 @@ pub(super) struct Control {
     /// Where the leader was last said to be.
     leader_hint: Mutex<Option<SocketAddr>>,
     jury: Mutex<Jury>,
+    measures: Mutex<loads::Measures>,
+    remembered: Mutex<planning::Remembered>,
     evidence: mpsc::Sender<watching::Evidence>,
     orders: Vec<mpsc::Sender<Order>>,
     shards: Mutex<Vec<ShardThread>>,
@@ -110,6 +115,8 @@ impl Control {
             view,
             leader_hint: Mutex::new(None),
             jury: Mutex::new(Jury::new(colony_core::watch::Config::default())),
+            measures: Mutex::default(),
+            remembered: Mutex::default(),
             evidence,
             orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
             meters: shards.iter().map(|shard| shard.meters.clone()).collect(),

@@ -151,6 +151,7 @@ impl Control {
                 Ok(_) => refused("this host may not propose this"),
                 Err(error) => refused(format!("the command does not decode: {error}")),
             },
+            ControlRequest::Load => ControlReply::Load { counts: self.load_counts().await },
             ControlRequest::ReadIndex => self.read_index().await,
             ControlRequest::Copies { colony } => ControlReply::Copies { copies: self.held_copies(colony).await },
             ControlRequest::Accuse { observer, accused } => {

@@ -12,6 +12,7 @@ use colony_core::group::State;
 use colony_link::{FrameSender, Transport};
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::HeldCopy;
+use colony_wire::load::CopyCounts;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, Message, NamespaceId, Reign, StartId};
 use tokio::sync::mpsc::error::TrySendError;
@@ -338,6 +339,10 @@ impl Actor {
             Order::Glance { after, limit, answer } => {
                 let _ = answer.send(actor.borrow().glance(after, limit));
             }
+            Order::Count(answer) => {
+                let this = actor.borrow();
+                let _ = answer.send(this.shard.as_ref().map(|(_, shard)| counts(shard)).unwrap_or_default());
+            }
             Order::Fate { colony, dead, fate } => Self::handle(actor, Input::Fate { colony, dead, fate }),
         }
     }
@@ -375,6 +380,17 @@ fn held_copies(shard: &Shard, colony: ColonyId) -> Vec<HeldCopy> {
         sessions: replica.store().len() as u64,
     };
     used.into_iter().chain(kept).map(held).collect()
+}
+
+/// What the copies in use hold and have done.
+fn counts(shard: &Shard) -> Vec<CopyCounts> {
+    let count = |replica: &Replica| CopyCounts {
+        colony: replica.colony(),
+        sessions: replica.store().len() as u64,
+        bytes: replica.store().bytes(),
+        committed: replica.committed(),
+    };
+    shard.replicas().map(count).collect()
 }
 
 /// A stream that takes no more is slow or gone; its client asks again.

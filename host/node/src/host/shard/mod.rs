@@ -20,6 +20,7 @@ use std::task::Poll;
 
 use colony_core::group::{Command, Entry, State};
 use colony_wire::control::{Fate, HeldCopy};
+use colony_wire::load::CopyCounts;
 use colony_wire::{ColonyId, StartId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -56,6 +57,8 @@ pub(super) enum Order {
     Copies(ColonyId, oneshot::Sender<Vec<HeldCopy>>),
     /// How the shard stands: at most `limit` of its copies, those after `after`.
     Glance { after: Option<ColonyId>, limit: usize, answer: oneshot::Sender<Glance> },
+    /// What all copies hold and have done.
+    Count(oneshot::Sender<Vec<CopyCounts>>),
 }
 
 /// A shard wants to know whether its primary still reigns.

@@ -5,6 +5,7 @@
 //! own; all else of the host is the same code.
 
 mod process;
+mod usage;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use super::HostError;
 
 pub use self::process::Process;
+pub use self::usage::Usage;
 pub use super::clock::Clock;
 
 /// A shard's work, to be run on its thread. It is not `Send`: it never leaves that thread.
@@ -59,6 +61,11 @@ pub trait Surroundings: Send + Sync + 'static {
     /// # Errors
     /// [`StorageError`] if the log cannot be had or read.
     fn group_log(&self, folder: Option<&Path>, fresh: RaftId) -> Result<Storage, StorageError>;
+
+    /// What the host has used of its machine. Not known, unless said otherwise.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
 
     /// Runs a shard: calls `begin` where the shard lives, and what it gives to its end.
     ///

@@ -14,7 +14,7 @@ use colony_wire::limits::MAX_FRAME;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{Clock, ShardWork, Surroundings};
+use super::{Clock, ShardWork, Surroundings, Usage};
 use crate::host::HostError;
 
 /// Words to stop that nobody has heeded yet: a second one ends the host, a third changes nothing.
@@ -56,6 +56,10 @@ impl Surroundings for Process {
             Some(folder) => Storage::open(folder, fresh),
             None => Storage::memory(fresh),
         }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of_this_process()
     }
 
     /// On a thread with a single-threaded runtime. The thread ends with the work; a panic in it ends it as well.
