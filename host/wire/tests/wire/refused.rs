@@ -105,8 +105,7 @@ fn a_body_cut_at_any_byte_is_refused() {
 
 #[test]
 fn a_body_over_the_bound_of_its_kind_is_neither_sent_nor_taken() {
-    let beacon =
-        Beacon { from: StartId(1), lineage: LineageId(1), view: View(1), nonce: 1, answers: None };
+    let beacon = Beacon { from: StartId(1), lineage: LineageId(1), view: View(1), nonce: 1, answers: None };
     let mut bytes = beacon.to_frame(0).expect("a beacon is small").to_vec();
     bytes.resize(HEADER_LEN + Beacon::MAX_BODY + 1, 0);
     let expected = DecodeError::TooLarge { len: Beacon::MAX_BODY + 1, limit: Beacon::MAX_BODY };
