@@ -30,6 +30,8 @@ pub const WHOLE_WITHIN: Duration = Duration::from_secs(90);
 const LOOKS: u32 = 4;
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often is looked whether a host that leaves has ended.
+const ENDED_EVERY: Duration = Duration::from_millis(10);
 /// Longest wait for the answer to one look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Longest until the first host listens, on a machine that does much else.
@@ -140,7 +142,38 @@ impl Cluster {
         self.hosts.get_mut(name).expect("a host that is killed was started").kill();
     }
 
-    /// Starts a host that was killed: same name, same address, same folder, another process.
+    /// Drains a host and waits until its process has ended by itself. Says how long that took.
+    ///
+    /// # Errors
+    /// If nobody takes the order, [`Failure::NotWhole`] if it does not end, [`Failure::Ended`] if it ends badly.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub async fn drain(&mut self, name: &str) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        match self.ask(AdminRequest::Drain { hosts: vec![name.to_owned()], cancel: false }).await? {
+            AdminReply::Departures(_) => {}
+            other => return Err(CallError::Protocol { what: format!("{other:?}") }.into()),
+        }
+        let host = self.hosts.get_mut(name).expect("a host that is drained was started");
+        loop {
+            match host.ended() {
+                Some(how) if how.success() => break,
+                Some(how) => {
+                    let said = host.log().lines().next_back().unwrap_or("it said nothing").to_owned();
+                    return Err(Failure::Ended { name: name.to_owned(), how: how.to_string(), said });
+                }
+                None if begun.elapsed() > WHOLE_WITHIN => {
+                    let missing = format!("{name} drains still");
+                    return Err(Failure::NotWhole { within_s: WHOLE_WITHIN.as_secs(), missing });
+                }
+                None => time::sleep(ENDED_EVERY).await,
+            }
+        }
+        Ok(begun.elapsed())
+    }
+
+    /// Starts a host that was killed or has left: same name, same address, same folder, another process.
     ///
     /// # Panics
     /// If it does not start.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use colony_history::rng::Rng;
 use tokio::time;
 
+use crate::book::Micros;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::failure::Failure;
@@ -25,6 +26,8 @@ pub struct Inflicted {
     pub struck: Option<Struck>,
     /// Hosts whose process was ended.
     pub ended: BTreeSet<String>,
+    /// Until when every write of the colonies that were hit is measured, and not the first one only: nobody was gone.
+    pub handed_over_until: Option<Micros>,
     /// In words.
     pub what: String,
 }
@@ -39,11 +42,11 @@ impl Inflicted {
     }
 
     fn harmless(what: String) -> Self {
-        Self { struck: None, ended: BTreeSet::new(), what }
+        Self { struck: None, ended: BTreeSet::new(), handed_over_until: None, what }
     }
 
     fn hit(struck: Struck, what: String) -> Self {
-        Self { struck: Some(struck), ended: BTreeSet::new(), what }
+        Self { struck: Some(struck), ended: BTreeSet::new(), handed_over_until: None, what }
     }
 }
 
@@ -76,6 +79,7 @@ impl Fault<'_> {
                 let leader = self.leader().await?;
                 self.kill(leader).await
             }
+            Row::Drain => self.drain(any).await,
             Row::StopShort | Row::Stop | Row::StopLong => self.stop(any).await,
             Row::Split => self.split(rng).await,
             Row::OneWay => self.one_way(any, rng.chance(500)).await,
@@ -108,6 +112,18 @@ impl Fault<'_> {
         self.cluster.restart(place);
         let what = format!("{name} killed, primary of {} colonies", struck.buckets.len());
         Ok(Inflicted { ended: [name].into(), ..Inflicted::hit(struck, what) })
+    }
+
+    /// Everything moves away, the process ends by itself, and after a while it is started again.
+    async fn drain(&mut self, place: usize) -> Result<Inflicted, Failure> {
+        let name = lab::host(place);
+        let struck = self.strike([name.clone()].into()).await?;
+        let took = self.cluster.drain(&name).await?;
+        let handed_over_until = Some(self.clock.now());
+        time::sleep(self.lasts).await;
+        self.cluster.restart(place);
+        let what = format!("{name} drained in {took:.1?}, was primary of {} colonies", struck.buckets.len());
+        Ok(Inflicted { ended: [name].into(), handed_over_until, ..Inflicted::hit(struck, what) })
     }
 
     async fn stop(&mut self, place: usize) -> Result<Inflicted, Failure> {

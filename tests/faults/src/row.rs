@@ -11,6 +11,8 @@ pub enum Row {
     Kill,
     /// SIGKILL of the host that leads the group
     KillLeader,
+    /// One host is drained, leaves, and is started again
+    Drain,
     /// SIGSTOP of one host for 0.3 s: less than anybody suspects
     #[value(name = "stop-0.3")]
     StopShort,
@@ -41,7 +43,8 @@ pub enum Row {
     Broken,
 }
 
-/// How soon the first write after the fault is to be acknowledged, over the colonies whose primary was hit.
+/// How soon the first write after the fault is to be acknowledged, over the colonies whose primary was hit. Of a drain:
+/// how long the slowest write of each of them may take meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goal {
     /// Half of the colonies.
@@ -54,13 +57,16 @@ pub struct Goal {
 const KILLED: Goal = Goal { p50: Duration::from_millis(150), p99: Duration::from_millis(500) };
 /// A process hangs or is cut off: only its silence tells.
 const SILENT: Goal = Goal { p50: Duration::from_millis(1500), p99: Duration::from_secs(3) };
+/// Nobody is gone: a reign is handed over.
+const PLANNED: Goal = Goal { p50: Duration::from_millis(20), p99: Duration::from_millis(20) };
 
 impl Row {
     /// All rows of the table, in their order. The last one ends the life of its cluster's sessions in other
     /// clusters than its own, so it has its own.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::KillLeader,
+        Self::Drain,
         Self::StopShort,
         Self::Stop,
         Self::StopLong,
@@ -87,6 +93,7 @@ impl Row {
             Self::Split | Self::OneWay | Self::Partial | Self::Loss | Self::Reset | Self::NoLeader => true,
             Self::Kill
             | Self::KillLeader
+            | Self::Drain
             | Self::StopShort
             | Self::Stop
             | Self::StopLong
@@ -115,7 +122,7 @@ impl Row {
         match self {
             Self::StopShort => Duration::from_millis(300),
             Self::Broken => Duration::from_millis(200),
-            Self::Kill | Self::KillLeader | Self::Reset => Duration::from_secs(3),
+            Self::Kill | Self::KillLeader | Self::Drain | Self::Reset => Duration::from_secs(3),
             Self::Stop | Self::Split | Self::OneWay | Self::Partial | Self::FullQueue | Self::KillAllButOne => {
                 Duration::from_secs(5)
             }
@@ -131,6 +138,7 @@ impl Row {
     pub fn goal(self) -> Option<Goal> {
         match self {
             Self::Kill | Self::KillLeader => Some(KILLED),
+            Self::Drain => Some(PLANNED),
             Self::Stop | Self::StopLong | Self::Split | Self::OneWay => Some(SILENT),
             Self::StopShort
             | Self::Partial
@@ -143,10 +151,16 @@ impl Row {
         }
     }
 
+    /// What is timed in each colony whose primary is hit.
+    #[must_use]
+    pub fn measures(self) -> &'static str {
+        if self == Self::Drain { "slowest write" } else { "first acknowledged write" }
+    }
+
     /// Whether no operation may fail meanwhile.
     #[must_use]
     pub fn fails_nothing(self) -> bool {
-        self == Self::NoLeader
+        matches!(self, Self::NoLeader | Self::Drain)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::load::{Load, Shape, read_back};
 use crate::net::Net;
 use crate::row::Row;
 use crate::table::{Outcome, Table};
-use crate::timing::{first_acks, longest_stall};
+use crate::timing::{first_acks, longest_stall, slowest_writes};
 
 /// How long the load runs before a fault.
 const BEFORE: Duration = Duration::from_secs(1);
@@ -120,12 +120,16 @@ impl Run {
         let died = died.filter(|(name, _)| !inflicted.may_die(row, name)).count() as u64;
         read_back(self.clock, &cluster.reader, NAMESPACE, &mut books).await;
         let failed = books.iter().map(|book| book.failures.count()).sum();
+        let times = |struck| match inflicted.handed_over_until {
+            Some(until) => slowest_writes(&books, struck, until),
+            None => first_acks(&books, struck),
+        };
         let outcome = Outcome {
             findings: judge(&books),
             failed,
             died,
             stall: longest_stall(&books, begun, ended),
-            first_acks: inflicted.struck.as_ref().map(|struck| first_acks(&books, struck)).unwrap_or_default(),
+            times: inflicted.struck.as_ref().map(times).unwrap_or_default(),
             whole: Some(whole),
         };
         eprintln!(

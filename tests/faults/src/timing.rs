@@ -44,6 +44,18 @@ pub fn first_acks(books: &[Book], struck: &Struck) -> Vec<Duration> {
     hit.filter_map(|(book, _)| first(book)).map(Duration::from_micros).collect()
 }
 
+/// For each colony that was hit, how long its slowest acknowledged write took of those under way from the fault until
+/// then.
+#[must_use]
+pub fn slowest_writes(books: &[Book], struck: &Struck, until: Micros) -> Vec<Duration> {
+    let hit = books.iter().zip(0..).filter(|(_, bucket)| struck.buckets.contains(bucket));
+    let slowest = |book: &Book| {
+        let meanwhile = book.acks.iter().filter(|ack| ack.at > struck.at && ack.invoked < until);
+        meanwhile.map(|ack| ack.at - ack.invoked).max()
+    };
+    hit.filter_map(|(book, _)| slowest(book)).map(Duration::from_micros).collect()
+}
+
 /// The smallest of these that `per_cent` of them do not exceed.
 #[must_use]
 pub fn percentile(times: &[Duration], per_cent: usize) -> Option<Duration> {
@@ -79,6 +91,15 @@ mod tests {
         let third = book(&[(90, 101, "c")]);
         let micros = Duration::from_micros;
         assert_eq!(first_acks(&[one, other, third], &struck), [micros(80), micros(60)]);
+    }
+
+    #[test]
+    fn the_slowest_write_of_a_handover_is_of_its_time() {
+        let struck = Struck { at: 100, hosts: ["a".to_owned()].into(), buckets: [0, 1].into() };
+        let one = book(&[(10, 99, "a"), (90, 110, "a"), (115, 150, "b"), (201, 300, "b")]);
+        let other = book(&[(10, 50, "a")]);
+        let third = book(&[(110, 190, "c")]);
+        assert_eq!(slowest_writes(&[one, other, third], &struck, 200), [Duration::from_micros(35)]);
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Health {
         self.rise(UNANSWERED);
     }
 
+    /// Nobody had answered this host, and now somebody does.
+    pub(super) fn was_cut_off(&mut self) {
+        self.rise(WORST);
+    }
+
     /// What this host makes of a suspicion: the sicker it is, the longer it waits.
     pub(super) fn stretch(self, suspicious: Duration) -> Duration {
         suspicious * (DOUBLES + self.score) / DOUBLES

@@ -166,6 +166,13 @@ impl Watch {
     }
 
     fn answered(&mut self, now: Time, from: StartId, out: &mut Vec<Output>) {
+        if self.peers.contains_key(&from) && self.is_cut_off(now) {
+            self.health.was_cut_off();
+            for (start, peer) in self.peers.iter_mut().filter(|(start, _)| **start != from) {
+                peer.answered = now;
+                peer.lives(now, *start, out);
+            }
+        }
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.gaps.note(&self.config, now.since(peer.answered));
         peer.answered = now;
@@ -174,6 +181,13 @@ impl Watch {
             out.push(Output::LinkMended { peer: from });
         }
         peer.lives(now, from, out);
+    }
+
+    /// Whether nobody has answered this host for as long as is suspicious of one. Then it knows nothing of the others,
+    /// and accuses none. When one answers it begins anew with all: their links come back one by one.
+    fn is_cut_off(&self, now: Time) -> bool {
+        let is_silent = |peer: &Peer| now.since(peer.answered) >= self.config.suspect_after;
+        self.peers.len() > 1 && self.peers.values().all(is_silent)
     }
 
     fn probe(&mut self, now: Time, start: StartId, out: &mut Vec<Output>) {
@@ -235,7 +249,7 @@ impl Watch {
             }
         }
         // What came in meanwhile is not looked at yet.
-        if late <= self.config.suspect_after / 4 {
+        if late <= self.config.suspect_after / 4 && !self.is_cut_off(now) {
             let all: Vec<StartId> = self.peers.keys().copied().collect();
             all.into_iter().for_each(|start| self.judge(now, start, out));
         }

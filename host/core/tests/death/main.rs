@@ -3,5 +3,6 @@
 
 mod flapping;
 mod graphs;
+mod heals;
 mod pauses;
 mod world;
