@@ -431,9 +431,13 @@ async fn send(engine: &Engine, route: &Route, request: &mut Request, answer_by: 
 async fn moved(engine: &Engine, namespace: &str, place: &Place, lookup: &Lookup) {
     let mut patience = PATIENCE;
     time::sleep(patience).await;
+    let asked = match lookup {
+        Lookup::Found(route) => route.shard.host.as_ref().map(|(start, _)| *start),
+        Lookup::NoPrimary | Lookup::NoNamespace => None,
+    };
     let asking = async {
         loop {
-            engine.router.ask();
+            engine.router.ask_beside(asked);
             patience = (patience * 2).min(PATIENCE_MAX);
             time::sleep(patience).await;
         }

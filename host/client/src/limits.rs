@@ -36,8 +36,9 @@ pub(crate) const CALLS_PER_RETRY: u32 = 10;
 pub(crate) const RETRY_BURST: u32 = 100;
 /// A call without an answer for this long asks whether its colony has moved; the time doubles from one
 /// question to the next. A killed host says nothing at all, so this is what a failover costs a client on top
-/// of what it costs the cluster.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+/// of what it costs the cluster. Above what a call takes where all is well; and below it a question costs little, for
+/// all calls of a client ask as one.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 /// Longest time between two such questions.
 pub(crate) const PATIENCE_MAX: Duration = Duration::from_secs(1);
 
@@ -47,8 +48,9 @@ pub(crate) const REFRESH_INTERVAL_MIN: Duration = Duration::from_millis(4);
 /// After a refresh that took long, because the table is large or hosts are busy, the next one waits so many times as
 /// long: a client spends no more than a fifth of its time on them.
 pub(crate) const REFRESH_SHARE: u32 = 4;
-/// A host that has not sent the table after this long is not waited for alone: another is asked beside it.
-pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(50);
+/// A host that has not sent the table after this long is not waited for alone: another is asked beside it. Some
+/// round trips: a host that has just died is among those that are asked.
+pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(20);
 /// A host that has not sent the table after this long has failed.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Most hosts asked for the table in one refresh.

@@ -37,6 +37,8 @@ struct Wake {
     asked: Notify,
     /// Who is known to have a newer table.
     knows: Mutex<Option<StartId>>,
+    /// Who has left a call without an answer.
+    silent: Mutex<Option<StartId>>,
 }
 
 impl Router {
@@ -60,6 +62,12 @@ impl Router {
     /// As [`ask`](Self::ask), of this process first: it refused a call because of what its table says.
     pub(crate) fn ask_of(&self, start: StartId) {
         *lock(&self.wake.knows) = Some(start);
+        self.ask();
+    }
+
+    /// As [`ask`](Self::ask), of any other process first: this one has left a call without an answer.
+    pub(crate) fn ask_beside(&self, start: Option<StartId>) {
+        *lock(&self.wake.silent) = start;
         self.ask();
     }
 
@@ -94,6 +102,7 @@ async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wa
         if let Some(knows) = lock(&wake.knows).take().and_then(|start| have.control_port_of(start)) {
             refresher.preferred = Some(knows);
         }
+        refresher.silent = lock(&wake.silent).take();
         let begun = Instant::now();
         match refresher.refresh(Some(&have)).await {
             Ok(Some(newer)) => {
@@ -132,11 +141,13 @@ pub(crate) struct Refresher {
     seeds: Vec<String>,
     /// Who answered last, and had news: asked first.
     preferred: Option<Peer>,
+    /// Who is asked last: it may be dead.
+    silent: Option<StartId>,
 }
 
 impl Refresher {
     pub(crate) fn new(links: Arc<Links>, jitter: Arc<Jitter>, seeds: Vec<String>) -> Self {
-        Self { links, jitter, seeds, preferred: None }
+        Self { links, jitter, seeds, preferred: None, silent: None }
     }
 
     /// Asks one host after another, the next one beside the last if that is slow, until one has answered.
@@ -173,7 +184,8 @@ impl Refresher {
         }
     }
 
-    /// Whom to ask, in order: who answered last, then the hosts and at last the seeds, each in random order.
+    /// Whom to ask, in order: who answered last, then the hosts and at last the seeds, each in random order; who is
+    /// silent after all others.
     async fn candidates(&self, have: Option<&RouteTable>) -> (Vec<Peer>, RefreshError) {
         let mut hosts: Vec<_> = have.into_iter().flat_map(RouteTable::control_ports).collect();
         self.jitter.shuffle(&mut hosts);
@@ -187,6 +199,8 @@ impl Refresher {
         let first_seed = (ASKED_MAX - 1).min(candidates.len());
         candidates.splice(first_seed..first_seed, seeds);
         candidates.truncate(ASKED_MAX);
+        let is_silent = |peer: &Peer| peer.host.as_ref().is_some_and(|(start, _)| Some(*start) == self.silent);
+        candidates.sort_by_key(is_silent);
         (candidates, failure)
     }
 
