@@ -3,6 +3,7 @@
 //! It acts only while it knows for sure that it leads (`Leadership::is_confirmed`): a leader that is cut off
 //! decides nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use colony_core::placement::{Planner, Proposal};
 use colony_raft::Reconciled;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{Revision, StartId, View};
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
 use super::propose::COMMIT_WITHIN;
 use super::{Control, loads, lock};
@@ -26,6 +27,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const SETTLE: Duration = Duration::from_millis(200);
 /// Longest wait for the leader to take an accusation.
 const ACCUSE_WITHIN: Duration = Duration::from_millis(500);
+/// One host that is asked to take it answers within this: it commits a death before it does.
+const ACCUSED_WITHIN: Duration = Duration::from_millis(200);
+/// Pause before the next one is asked, while there is no leader: an election takes some round trips.
+const ACCUSE_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Leads whenever the group chooses this host.
 pub(super) async fn run(control: Arc<Control>) {
@@ -45,7 +50,7 @@ async fn keep_voters(control: &Control) {
                 Err(error) => tracing::warn!(%error, "the voters are not as they should be"),
             }
         }
-        if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, state.changed()).await {
+        if let Ok(Err(_)) = time::timeout(LOOK_EVERY, state.changed()).await {
             return;
         }
     }
@@ -73,7 +78,7 @@ async fn plan(control: &Control) {
             planned = Planned::default();
             control.leave_planning(&changes.borrow_and_update());
         }
-        if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, changes.changed()).await {
+        if let Ok(Err(_)) = time::timeout(LOOK_EVERY, changes.changed()).await {
             return;
         }
     }
@@ -129,37 +134,61 @@ impl Control {
         }
     }
 
-    /// This host holds another for dead: the leader hears of it.
+    /// This host holds another for dead: the leader hears of it. If that was the leader itself, whoever leads next does,
+    /// as soon as it does: the voters elect it within milliseconds, and until it is told the colonies of the dead one wait.
     pub(super) async fn tell_leader(&self, observer: StartId, accused: StartId) {
+        let telling = async {
+            while !self.tell_who_leads(observer, accused).await {
+                time::sleep(ACCUSE_AGAIN_AFTER).await;
+            }
+        };
+        // The watch repeats it while it holds.
+        let _ = time::timeout(ACCUSE_WITHIN, telling).await;
+    }
+
+    /// Whether a leader has taken the accusation.
+    async fn tell_who_leads(&self, observer: StartId, accused: StartId) -> bool {
         if self.group.is_leader() {
-            self.accuse(observer, accused).await;
-        } else if let Some(leader) = self.leader_address() {
-            let request = ControlRequest::Accuse { observer, accused };
-            match self.calls.call(leader, &request, ACCUSE_WITHIN).await {
-                Ok(ControlReply::NotLeader { leader }) => {
-                    self.note_leader(leader.and_then(|address| address.parse().ok()));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%leader, %error, "the leader does not take an accusation");
-                    self.note_leader(None);
-                }
+            return self.accuse(observer, accused).await;
+        }
+        let dead = self.state().members.get(&accused).map(|member| member.address);
+        let hint = self.leader_address().filter(|leader| Some(*leader) != dead);
+        let Some(asked) = hint.or_else(|| self.anybody_but(accused)) else { return false };
+        match self.calls.call(asked, &ControlRequest::Accuse { observer, accused }, ACCUSED_WITHIN).await {
+            Ok(ControlReply::Noted) => true,
+            Ok(ControlReply::NotLeader { leader }) => {
+                self.note_leader(leader.and_then(|address| address.parse().ok()));
+                false
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::debug!(leader = %asked, %error, "the leader does not take an accusation");
+                self.note_leader(None);
+                false
             }
         }
     }
 
+    /// Another host that is up, a voter if this one knows them: it leads, or knows who does.
+    fn anybody_but(&self, accused: StartId) -> Option<SocketAddr> {
+        let (state, voters, own) = (self.state(), self.group.voters(), self.start());
+        let others = state.up().filter(|member| member.start != accused && member.start != own);
+        others.max_by_key(|member| voters.contains(&member.raft)).map(|member| member.address)
+    }
+
     /// Takes an accusation, and if enough observers agree has the group declare the accused dead: one entry
-    /// for all its colonies (`PROTOCOL.md` 5.1).
-    pub(super) async fn accuse(&self, observer: StartId, accused: StartId) {
+    /// for all its colonies (`PROTOCOL.md` 5.1). Not taken as long as it is not sure that this host leads.
+    pub(super) async fn accuse(&self, observer: StartId, accused: StartId) -> bool {
         if !self.group.is_confirmed() {
-            return;
+            return false;
         }
         let verdict = lock(&self.jury).accuse(self.clock.now(), observer, accused);
-        let Some(dead) = verdict else { return };
+        let Some(dead) = verdict else { return true };
         let state: Arc<State> = self.group.state().borrow().clone();
         let name = state.members.get(&dead).map_or("?", |member| member.name.as_str());
         tracing::warn!(%name, start = %dead, "held for dead by enough observers");
         let deviations = self.heirs(&state, dead).await;
         commit(self, &Command::Dead { start: dead, deviations }, "death").await;
+        true
     }
 }

@@ -18,9 +18,9 @@ mod departures;
 mod join;
 mod leader;
 mod leaving;
-mod problems;
 mod loads;
 mod planning;
+mod problems;
 mod propose;
 mod raft_dialer;
 mod reads;
@@ -31,6 +31,7 @@ mod undead;
 mod view;
 mod watching;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -78,6 +79,8 @@ pub(super) struct Control {
     measures: Mutex<loads::Measures>,
     remembered: Mutex<planning::Remembered>,
     evidence: mpsc::Sender<watching::Evidence>,
+    /// Members whose process is gone, as a probe of this host's shows: nobody waits for an answer of theirs.
+    gone: watch::Sender<BTreeSet<StartId>>,
     orders: Vec<mpsc::Sender<Order>>,
     shards: Mutex<Vec<ShardThread>>,
     watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
@@ -118,6 +121,7 @@ impl Control {
             measures: Mutex::default(),
             remembered: Mutex::default(),
             evidence,
+            gone: watch::Sender::default(),
             orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
             meters: shards.iter().map(|shard| shard.meters.clone()).collect(),
             journal: Arc::default(),

@@ -109,11 +109,32 @@ impl Control {
         is_watched && !reached.is_empty() && !reached.iter().any(|member| member.address == host)
     }
 
-    /// Where the leader is, as far as this host knows.
+    /// Where the leader is, as far as this host knows. None if its process is gone.
     pub(super) fn leader_address(&self) -> Option<SocketAddr> {
         let own = lock(&self.own).address;
         let by_raft = self.group.leader().filter(|_| self.group.is_told()).map(|peer| peer.address);
-        by_raft.or(*lock(&self.leader_hint)).filter(|address| *address != own || self.group.is_leader())
+        let by_hint = *lock(&self.leader_hint);
+        let is_of_use = |address: &SocketAddr| !self.is_gone(*address) && (*address != own || self.group.is_leader());
+        by_raft.filter(is_of_use).or(by_hint.filter(is_of_use))
+    }
+
+    /// Whether the process that the table has at this address is gone. Once the group has said that it is dead, another
+    /// may be there.
+    pub(super) fn is_gone(&self, address: SocketAddr) -> bool {
+        let (gone, state) = (self.gone.borrow(), self.state());
+        gone.iter()
+            .filter_map(|start| state.members.get(start))
+            .any(|gone| gone.state.is_up() && gone.address == address)
+    }
+
+    /// Resolves once that is so.
+    pub(super) async fn until_gone(&self, address: SocketAddr) {
+        let mut gone = self.gone.subscribe();
+        while !self.is_gone(address) {
+            if gone.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Any other host that is up: it may know the leader.

@@ -158,8 +158,8 @@ impl Control {
                 if !self.group.is_leader() {
                     return self.not_leader();
                 }
-                if self.is_host_of(peer, observer) {
-                    self.accuse(observer, accused).await;
+                if self.is_host_of(peer, observer) && !self.accuse(observer, accused).await {
+                    return self.not_leader();
                 }
                 ControlReply::Noted
             }

@@ -8,11 +8,19 @@ use std::time::Duration;
 use colony_core::group::{Command, Member, State};
 use colony_wire::control::{ControlReply, ControlRequest};
 
+use tokio::task::JoinSet;
+
 use super::{Control, lock};
 
 /// A feed's answer is held back at most this long by the giver; beyond the sum the giver is taken for gone.
 pub(super) const FEED_HOLD: Duration = Duration::from_secs(1);
 const FEED_WITHIN: Duration = Duration::from_millis(1500);
+/// The same for one that does not lead, where no leader is known; doubled from one to the next, up to [`FEED_HOLD`].
+const PATIENCE: Duration = Duration::from_millis(10);
+/// So many hosts are asked at a time who leads.
+const ASKED_FOR_LEADER: usize = 8;
+/// Longest wait for their answers.
+const LEADER_NAMED_WITHIN: Duration = Duration::from_millis(200);
 /// Pause after a giver that gave nothing.
 const ANOTHER_GIVER_AFTER: Duration = Duration::from_millis(50);
 
@@ -40,7 +48,7 @@ fn show(control: &Control, state: Arc<State>) {
 /// While this host's own Raft does not tell it: asks the leader, or any host that is up, for what was committed.
 pub(super) async fn follow_feed(control: Arc<Control>) {
     let mut view = control.view.subscribe();
-    let mut turn = 0_usize;
+    let (mut turn, mut patience) = (0_usize, PATIENCE);
     loop {
         let state = view.borrow_and_update().clone();
         if !state.has_begun() {
@@ -61,19 +69,27 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
         }
         turn += 1;
         let reached = control.reached().await;
-        let Some(giver) = giver(&control, &state, turn, &reached) else {
+        let leader = match control.leader_of_use(&reached) {
+            Some(leader) => Some(leader),
+            None => find_leader(&control, &reached).await,
+        };
+        let Some(giver) = leader.or_else(|| other(&control, &state, turn)) else {
             // There is nobody else.
             if view.changed().await.is_err() {
                 return;
             }
             continue;
         };
-        if control.leader_address().is_none() {
-            ask_for_leader(&control, giver).await;
-        }
-        if let Err(why) = fetch(&control, giver).await {
+        // Without a leader whoever is asked may know no more than this host: soon it looks for one again.
+        patience = if leader.is_some() { PATIENCE } else { (patience * 2).min(FEED_HOLD) };
+        let within = if leader.is_some() { FEED_WITHIN } else { patience };
+        let fetched = tokio::select! {
+            fetched = tokio::time::timeout(within, fetch(&control, giver)) => fetched,
+            () = control.until_gone(giver) => continue,
+        };
+        if let Ok(Err(why)) = fetched {
             tracing::debug!(%giver, %why, "no feed from this host");
-            if control.leader_address() == Some(giver) {
+            if leader == Some(giver) {
                 control.note_leader(None);
             }
             tokio::time::sleep(ANOTHER_GIVER_AFTER).await;
@@ -81,22 +97,44 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
     }
 }
 
-/// A host that does not vote hears of elections from others only.
-async fn ask_for_leader(control: &Control, of: SocketAddr) {
-    let introduce = ControlRequest::Introduce { start: control.start() };
-    if let Ok(ControlReply::Introduction(found)) = control.calls.call(of, &introduce, FEED_WITHIN).await {
-        control.note_leader(found.leader.and_then(|address| address.parse().ok()));
+impl Control {
+    /// The leader, if this host knows and reaches it.
+    fn leader_of_use(&self, reached: &[Member]) -> Option<SocketAddr> {
+        let own = lock(&self.own).address;
+        self.leader_address().filter(|leader| *leader != own && !self.is_cut_off(*leader, reached))
     }
 }
 
-/// The leader, or when none is known, or it does not answer, one host after the other.
-fn giver(control: &Control, state: &State, turn: usize, reached: &[Member]) -> Option<SocketAddr> {
+/// A host that does not vote hears of elections from others only: of the first that names a leader.
+async fn find_leader(control: &Arc<Control>, reached: &[Member]) -> Option<SocketAddr> {
+    let mut asked = JoinSet::new();
+    for member in reached.iter().filter(|member| !control.is_gone(member.address)).take(ASKED_FOR_LEADER) {
+        let (control, address) = (control.clone(), member.address);
+        asked.spawn(async move {
+            let introduce = ControlRequest::Introduce { start: control.start() };
+            match control.calls.call(address, &introduce, LEADER_NAMED_WITHIN).await {
+                Ok(ControlReply::Introduction(found)) => found.leader?.parse().ok(),
+                _ => None,
+            }
+        });
+    }
+    while let Some(named) = asked.join_next().await {
+        if let Ok(Some(leader)) = named
+            && !control.is_gone(leader)
+        {
+            control.note_leader(Some(leader));
+            return control.leader_of_use(reached);
+        }
+    }
+    None
+}
+
+/// One host after the other.
+fn other(control: &Control, state: &State, turn: usize) -> Option<SocketAddr> {
     let own = lock(&control.own).address;
-    let is_of_use = |leader: &SocketAddr| *leader != own && !control.is_cut_off(*leader, reached);
-    control.leader_address().filter(is_of_use).or_else(|| {
-        let others: Vec<SocketAddr> = state.up().map(|member| member.address).filter(|to| *to != own).collect();
-        others.get(turn % others.len().max(1)).copied()
-    })
+    let others = state.up().map(|member| member.address).filter(|to| *to != own && !control.is_gone(*to));
+    let others: Vec<SocketAddr> = others.collect();
+    others.get(turn % others.len().max(1)).copied()
 }
 
 /// Fetches once what this host lacks. Waits at the giver until there is something, or for a while.

@@ -100,7 +100,10 @@ impl Watcher {
                 biased;
                 () = tokio::time::sleep(until_tick) => Some(Input::Tick),
                 Some(noticed) = evidence.recv() => self.input(noticed),
-                Some(datagram) = datagrams.recv() => answer(datagram).map(|from| Input::BeaconAnswered { from }),
+                Some(datagram) = datagrams.recv() => answer(datagram).map(|from| {
+                    self.control.gone.send_if_modified(|gone| gone.remove(&from));
+                    Input::BeaconAnswered { from }
+                }),
                 changed = view.changed() => {
                     if changed.is_err() {
                         return;
@@ -119,6 +122,7 @@ impl Watcher {
         match noticed {
             Evidence::Probed { peer, answered, refused } => {
                 if refused && !answered {
+                    self.control.gone.send_if_modified(|gone| gone.insert(peer));
                     self.succeed(peer);
                 }
                 Some(Input::ProbeResult { peer, answered, refused })
@@ -139,6 +143,10 @@ impl Watcher {
     /// without waiting for its lease. One that is mistaken costs a change of leader and nothing else.
     fn succeed(&self, gone: StartId) {
         let Some(leader) = self.state.members.get(&gone).filter(|gone| self.control.leads(gone)) else { return };
+        if !self.control.group.is_told() {
+            // It voted once, and its own log does not tell it who votes now: it would only be in the way.
+            return;
+        }
         let voters = self.control.group.voters();
         let mut candidates: Vec<SocketAddr> =
             self.state.up().filter(|member| voters.contains(&member.raft)).map(|member| member.address).collect();
@@ -248,6 +256,11 @@ impl Watcher {
                 task.abort();
             }
             stays
+        });
+        self.control.gone.send_if_modified(|gone| {
+            let known = gone.len();
+            gone.retain(|start| state.is_up(*start));
+            gone.len() < known
         });
         // One connection for each pair: the lower name dials.
         for member in state.up().filter(|member| own.name < member.name) {
