@@ -212,6 +212,7 @@ impl Replica {
             is_serving: self.is_serving(),
             reign: self.entry.reign,
             sessions: self.store().len() as u64,
+            bytes: self.store().bytes(),
             uncommitted: self.prepared().0.saturating_sub(self.committed().0),
             lag,
             catching_up,

@@ -16,6 +16,8 @@ pub struct Standing {
     pub reign: Reign,
     /// Sessions in its committed state.
     pub sessions: u64,
+    /// About the bytes that these take.
+    pub bytes: u64,
     /// Ops it holds that are not committed, as far as it knows.
     pub uncommitted: u64,
     /// At the primary: how far the slowest in-sync peer is behind. None if there is no such peer.

@@ -58,6 +58,8 @@ pub(super) struct Sums {
     pub(super) kept: u64,
     /// In the colonies it is primary of.
     pub(super) sessions: u64,
+    /// Of these sessions.
+    pub(super) bytes: u64,
     pub(super) uncommitted: u64,
     pub(super) most_ops_behind: u64,
     pub(super) most_bytes_behind: u64,
@@ -70,6 +72,7 @@ impl Sums {
             Part::Primary => {
                 self.primaries += 1;
                 self.sessions += standing.sessions;
+                self.bytes += standing.bytes;
                 self.uncommitted += standing.uncommitted;
             }
             Part::Secondary => self.secondaries += 1,

@@ -152,6 +152,7 @@ impl Picture {
         page.gauge("copies_serving", "Copies on this host that answer clients", sums.serving)?;
         page.gauge("copies_unlisted", "Copies on this host without series of their own", self.unlisted as u64)?;
         page.gauge("sessions", "Sessions of the colonies this host is primary of", sums.sessions)?;
+        page.gauge("session_bytes", "About the bytes that these sessions take in a copy", sums.bytes)?;
         page.gauge("uncommitted_ops", "Ops of those colonies that are not committed", sums.uncommitted)?;
         page.gauge("lag_ops", "Ops that the slowest in-sync peer of any of them is behind", sums.most_ops_behind)?;
         page.gauge("lag_bytes", "Bytes of ops that the slowest in-sync peer is behind", sums.most_bytes_behind)?;
@@ -312,6 +313,7 @@ mod tests {
             is_serving: true,
             reign: Reign(4),
             sessions: 10,
+            bytes: 1000,
             uncommitted: 3,
             lag: Some(lag),
             catching_up: None,
