@@ -1,10 +1,13 @@
 //! What each row does to the cluster, and how it is undone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use colony_history::rng::Rng;
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use crate::book::Micros;
 use crate::clock::Clock;
@@ -18,6 +21,40 @@ use crate::timing::Struck;
 
 /// Of a thousand packets, how many are lost in [`Row::Loss`].
 const LOST_PER_MILLE: u32 = 50;
+
+/// How long a host stands still in [`Row::Pauses`].
+const PAUSE: Duration = Duration::from_millis(300);
+/// Longest time between two pauses of one host; the mean is half of it.
+const GAP_MAX_MS: u64 = 2000;
+
+/// Threads that do nothing as fast as they can, one for each processor, until it is dropped.
+struct Burners {
+    is_over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Burners {
+    fn start() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let burn = |_| {
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        };
+        let threads = (0..thread::available_parallelism().map_or(1, usize::from)).map(burn).collect();
+        Self { is_over, threads }
+    }
+}
+
+impl Drop for Burners {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
 
 /// What was done.
 #[derive(Clone, Debug)]
@@ -81,6 +118,7 @@ impl Fault<'_> {
             }
             Row::Drain => self.drain(any).await,
             Row::StopShort | Row::Stop | Row::StopLong => self.stop(any).await,
+            Row::Pauses => self.pauses(rng).await,
             Row::Split => self.split(rng).await,
             Row::OneWay => self.one_way(any, rng.chance(500)).await,
             Row::Partial => self.partial(any, rng).await,
@@ -134,6 +172,33 @@ impl Fault<'_> {
         self.cluster.resume(&name);
         let what = format!("{name} stopped for {:?}, primary of {} colonies", self.lasts, struck.buckets.len());
         Ok(Inflicted::hit(struck, what))
+    }
+
+    /// Nobody is dead, and everybody is late.
+    async fn pauses(&mut self, rng: &mut Rng) -> Result<Inflicted, Failure> {
+        let burners = Burners::start();
+        let ends = Instant::now() + self.lasts;
+        let mut pauses = 0;
+        // By host: when it is stopped, or goes on, next.
+        let mut turns: Vec<(Instant, bool)> = (0..HOSTS).map(|_| (Instant::now() + gap(rng), false)).collect();
+        while let Some((place, (at, is_stopped))) = turns.iter().copied().enumerate().min_by_key(|(_, turn)| *turn)
+            && (at < ends || turns.iter().any(|(_, is_stopped)| *is_stopped))
+        {
+            time::sleep_until(at).await;
+            let name = lab::host(place);
+            turns[place] = if is_stopped {
+                self.cluster.resume(&name);
+                (Instant::now() + gap(rng), false)
+            } else if at < ends {
+                self.cluster.pause(&name);
+                pauses += 1;
+                (Instant::now() + PAUSE, true)
+            } else {
+                (ends + self.lasts, false)
+            };
+        }
+        drop(burners);
+        Ok(Inflicted::harmless(format!("{pauses} pauses of {PAUSE:?} in {:?}, all processors busy", self.lasts)))
     }
 
     /// Two hosts, of which one votes at most, are cut from the others: those can decide, and every colony has a copy
@@ -253,6 +318,10 @@ impl Fault<'_> {
     fn net(&self) -> Net {
         self.cluster.net().expect("a row that needs a network has one").clone()
     }
+}
+
+fn gap(rng: &mut Rng) -> Duration {
+    Duration::from_millis(rng.below(GAP_MAX_MS))
 }
 
 fn below(rng: &mut Rng, bound: usize) -> usize {

@@ -22,6 +22,8 @@ pub enum Row {
     /// SIGSTOP of one host for 30 s: longer than connections live
     #[value(name = "stop-30")]
     StopLong,
+    /// Every processor is busy, and every host is stopped for 0.3 s at random, about every second
+    Pauses,
     /// Two hosts and three do not hear each other
     Split,
     /// One host hears the others and is not heard, or the other way round
@@ -63,13 +65,14 @@ const PLANNED: Goal = Goal { p50: Duration::from_millis(20), p99: Duration::from
 impl Row {
     /// All rows of the table, in their order. The last one ends the life of its cluster's sessions in other
     /// clusters than its own, so it has its own.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Kill,
         Self::KillLeader,
         Self::Drain,
         Self::StopShort,
         Self::Stop,
         Self::StopLong,
+        Self::Pauses,
         Self::Split,
         Self::OneWay,
         Self::Partial,
@@ -97,6 +100,7 @@ impl Row {
             | Self::StopShort
             | Self::Stop
             | Self::StopLong
+            | Self::Pauses
             | Self::FullQueue
             | Self::KillAllButOne
             | Self::Broken => false,
@@ -116,7 +120,8 @@ impl Row {
         if self == Self::KillAllButOne { 5 } else { 3 }
     }
 
-    /// How long the fault lasts. A run of a few minutes has not the time for a minute without a leader.
+    /// How long the fault lasts. A run of a few minutes has not the time for a minute without a leader, or for ten of
+    /// pauses.
     #[must_use]
     pub fn lasts(self, minutes: u64) -> Duration {
         match self {
@@ -128,6 +133,8 @@ impl Row {
             }
             Self::Loss => Duration::from_secs(10),
             Self::StopLong => Duration::from_secs(30),
+            Self::Pauses if minutes < 10 => Duration::from_secs(20),
+            Self::Pauses => Duration::from_secs(600),
             Self::NoLeader if minutes < 3 => Duration::from_secs(20),
             Self::NoLeader => Duration::from_secs(60),
         }
@@ -141,6 +148,7 @@ impl Row {
             Self::Drain => Some(PLANNED),
             Self::Stop | Self::StopLong | Self::Split | Self::OneWay => Some(SILENT),
             Self::StopShort
+            | Self::Pauses
             | Self::Partial
             | Self::Loss
             | Self::Reset
