@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use crate::failure::Failure;
-use crate::places::Places;
+use crate::places::{Places, Profile};
 use crate::{plugins, tool};
 
 /// Builds the plugins and the program, then becomes `colony demo` with the arguments given here. Everything
@@ -20,7 +20,13 @@ pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Fai
 
 /// Builds the program `colony` in the dev profile, the one profile that serves tests, simulator and demo.
 pub(crate) fn build(places: &Places) -> Result<(), Failure> {
-    tool::run(&mut tool::cargo(places, &["build", "-p", "colony-node", "--bin", "colony"]))
+    build_in(places, Profile::Dev)
+}
+
+/// Builds the program `colony`.
+pub(crate) fn build_in(places: &Places, profile: Profile) -> Result<(), Failure> {
+    let what = ["build", "--profile", profile.name(), "-p", "colony-node", "--bin", "colony"];
+    tool::run(&mut tool::cargo(places, &what))
 }
 
 /// Puts the program in our place: its exit code is ours, and a signal to us reaches it.

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::failure::Failure;
-use crate::places::Places;
+use crate::places::{Places, Profile};
 use crate::{demo, tool};
 
 /// The package that has the program.
@@ -13,12 +13,12 @@ const PROGRAM: &str = "colony-overload";
 /// Where it finds the program under test.
 const PROGRAM_VARIABLE: &str = "COLONY_BIN";
 
-/// Builds the program under test and the one that loads it, and runs the latter with the arguments given.
+/// Builds the program under test and the one that loads it as users would run them, and runs the latter with the arguments given.
 pub(crate) fn run(places: &Places, arguments: &[String]) -> Result<ExitCode, Failure> {
-    demo::build(places)?;
-    tool::run(&mut tool::cargo(places, &["build", "-p", PACKAGE, "--bin", PROGRAM]))?;
-    let mut command = Command::new(places.program(PROGRAM));
-    command.args(arguments).env(PROGRAM_VARIABLE, places.program("colony"));
+    demo::build_in(places, Profile::Release)?;
+    tool::run(&mut tool::cargo(places, &["build", "--profile", "release", "-p", PACKAGE, "--bin", PROGRAM]))?;
+    let mut command = Command::new(places.program_in(Profile::Release, PROGRAM));
+    command.args(arguments).env(PROGRAM_VARIABLE, places.program_in(Profile::Release, "colony"));
     tool::run(&mut command)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,33 @@ pub(crate) const TARGET_VARIABLE: &str = "CARGO_TARGET_DIR";
 /// Where the plugins are built.
 pub(crate) const PLUGINS_VARIABLE: &str = "COLONY_PLUGINS_TARGET";
 
+/// How the main workspace is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Soon: the one that serves tests, simulator and demo.
+    Dev,
+    /// As users run it: for what is measured.
+    Release,
+}
+
+impl Profile {
+    /// Cargo's word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
+    /// Where cargo puts what it builds.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// The folders every verb works with. All absolute.
 #[derive(Debug)]
 pub(crate) struct Places {
@@ -55,8 +82,13 @@ impl Places {
 
     /// A program of the main workspace, as built in the dev profile.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.program_in(Profile::Dev, name)
+    }
+
+    /// A program of the main workspace.
+    pub(crate) fn program_in(&self, profile: Profile, name: &str) -> PathBuf {
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.target.join("debug").join(file)
+        self.target.join(profile.folder()).join(file)
     }
 
     /// The workspace of the plugins.
