@@ -1,6 +1,7 @@
 //! What the clients were told, and whether it holds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a session may hold: the number that was written, or nothing.
 pub(crate) type Held = Option<u64>;
@@ -11,6 +12,8 @@ pub(crate) struct Ledger {
     sessions: BTreeMap<String, Entry>,
     /// Changes that were acknowledged.
     pub(crate) acknowledged: u64,
+    /// The longest that one of them took.
+    pub(crate) slowest: Duration,
     /// What does not hold, in words.
     pub(crate) lost: Vec<String>,
     pub(crate) phantom: Vec<String>,

@@ -20,6 +20,8 @@ pub struct Report {
     pub stops: u64,
     /// Changes that were acknowledged.
     pub acknowledged: u64,
+    /// The longest that one of them took.
+    pub slowest: Duration,
     /// Acknowledged changes that were not there when they were looked for, in words.
     pub lost: Vec<String>,
     /// What was there and nobody had written.
@@ -53,6 +55,7 @@ impl Report {
         self.cuts += other.cuts;
         self.stops += other.stops;
         self.acknowledged += other.acknowledged;
+        self.slowest = self.slowest.max(other.slowest);
         self.lost.extend(other.lost);
         self.phantom.extend(other.phantom);
         self.doubled.extend(other.doubled);
@@ -64,7 +67,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seeds {} hosts_hours {:.2} kills {} cuts {} stops {} acked {} lost {} phantom {} doubled {} violations {} whole_after_ms {}",
+            "seeds {} hosts_hours {:.2} kills {} cuts {} stops {} acked {} lost {} phantom {} doubled {} violations {} whole_after_ms {} slowest_write_ms {}",
             self.seeds,
             self.ran.as_secs_f64() / 3600.0,
             self.kills,
@@ -75,7 +78,8 @@ impl fmt::Display for Report {
             self.phantom.len(),
             self.doubled.len(),
             self.violations.len(),
-            self.longest.as_millis()
+            self.longest.as_millis(),
+            self.slowest.as_millis()
         )
     }
 }

@@ -90,6 +90,7 @@ pub fn run_plan(seed: u64, plan: &Plan, habits: Habits) -> Report {
         cuts: plan.count(|step| matches!(step, Step::Cut(..))),
         stops: plan.count(|step| matches!(step, Step::Stop(_))),
         acknowledged: ledger.acknowledged,
+        slowest: ledger.slowest,
         lost: ledger.lost,
         phantom: ledger.phantom,
         doubled: ledger.doubled,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_client::{Ack, CallError, Client, Content, Key, Namespace, Options, Position, Precondition, Refusal, Ttl};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
 use crate::ledger::{Held, Ledger};
@@ -89,7 +89,12 @@ impl Writer {
     async fn write(&mut self, key: &str, only_if: Precondition) -> Option<Position> {
         self.written += 1;
         let held = Some(self.written);
+        let begun = Instant::now();
         let saved = self.namespace.put(&named(key), content(self.written), Ttl::Never, only_if).await;
+        if saved.is_ok() {
+            let mut ledger = self.desk.ledger.borrow_mut();
+            ledger.slowest = ledger.slowest.max(begun.elapsed());
+        }
         let version = saved.as_ref().ok().map(|saved| saved.version);
         self.note(key, held, saved.map(drop));
         version
