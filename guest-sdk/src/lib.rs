@@ -1,45 +1,51 @@
 //! Write Colony merge and placement plugins.
 //!
-//! A plugin is a plain Rust type with one trait, and one line that exports it as a WebAssembly component:
+//! Many plugins are a list of which attribute is what ([`ready`]):
 //!
 //! ```
-//! use colony_guest::merge::{Conflict, Merge, Resolution};
+//! use colony_guest::ready::{Merges, counter, quantity, set_union};
 //!
-//! /// Visits counted on both sides of a split are added up.
-//! struct Visits;
+//! colony_guest::export_merge!(
+//!     Merges::new().attribute("visits", counter()).prefix("item:", quantity()).attribute("tags", set_union())
+//! );
+//! ```
 //!
-//! impl Merge for Visits {
+//! Any other is a plain Rust type with one trait, and one line that exports it as a WebAssembly component:
+//!
+//! ```
+//! use colony_guest::merge::{Choice, Conflict, Merge, Resolution};
+//!
+//! /// The name that is spelled out stays.
+//! struct Longest;
+//!
+//! impl Merge for Longest {
 //!     fn attribute(&self, conflict: &Conflict) -> Resolution {
-//!         let count = |value: Option<&[u8]>| -> Option<u64> {
-//!             std::str::from_utf8(value?).ok()?.parse().ok()
-//!         };
-//!         let base = conflict.base.as_ref().and_then(|base| count(base.value()));
-//!         match (base, count(conflict.ours.value()), count(conflict.theirs.value())) {
-//!             (Some(base), Some(ours), Some(theirs)) => {
-//!                 let visits = (ours + theirs).saturating_sub(base);
-//!                 Resolution::Value(visits.to_string().into_bytes())
-//!             }
+//!         match (conflict.ours.text(), conflict.theirs.text()) {
+//!             (Some(ours), Some(theirs)) if ours.len() > theirs.len() => Resolution::Keep(Choice::Ours),
+//!             (Some(ours), Some(theirs)) if ours.len() < theirs.len() => Resolution::Keep(Choice::Theirs),
 //!             _ => Resolution::Keep(conflict.later()),
 //!         }
 //!     }
 //! }
 //!
-//! colony_guest::export_merge!(Visits);
+//! colony_guest::export_merge!(Longest);
 //!
 //! // The traits are plain Rust, so `cargo test` runs a plugin natively:
 //! use colony_guest::merge::{Side, resolve};
-//! let conflict = Conflict::new("visits", Some(Side::of(b"10")), Side::of(b"12"), Side::of(b"11"));
-//! assert_eq!(resolve(&Visits, &conflict), Resolution::Value(b"13".to_vec()));
+//! let conflict = Conflict::new("name", Some(Side::of("A. L.")), Side::of("Ada Lovelace"), Side::of("Ada L."));
+//! assert_eq!(resolve(&Longest, &conflict), Resolution::Keep(Choice::Ours));
 //! ```
 //!
 //! # Building one
+//!
+//! `colony plugin new merge DIR` writes all of this:
 //!
 //! ```toml
 //! # Cargo.toml
 //! [lib]
 //! crate-type = ["cdylib", "rlib"]
 //! [dependencies]
-//! colony-guest = "0.1"
+//! colony-guest = { path = "/where/colony/is/guest-sdk" }
 //! [profile.release]
 //! panic = "abort"
 //! strip = true
@@ -64,6 +70,7 @@
 mod log;
 pub mod merge;
 pub mod placement;
+pub mod ready;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod wasm;

@@ -3,7 +3,8 @@
 //! It happens when two islands meet after a split of the network, and when two clients save a session both
 //! from the same version. What only one side changed is merged without asking; a plugin sees the rest.
 //!
-//! Most plugins implement [`Merge::attribute`] and no more: it is asked one attribute at a time. One that
+//! Many plugins need no code: [`crate::ready`] has merges for counters, sets, numbers and JSON, to be combined attribute
+//! by attribute. Most others implement [`Merge::attribute`] and no more: it is asked one attribute at a time. One that
 //! must see the session as a whole, say because two attributes belong together, implements
 //! [`Merge::session`].
 //!
@@ -17,9 +18,11 @@
 //! - bounded: what grows at every merge outgrows its session.
 
 mod session;
+mod typed;
 mod value;
 
 pub use session::{Outcome, SessionConflict, Snapshot, State};
+pub use typed::{Read, Typed};
 pub use value::{Conflict, Resolution, Side};
 
 /// A merge plugin. Export it with [`export_merge!`](crate::export_merge!).

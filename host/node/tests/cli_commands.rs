@@ -258,3 +258,33 @@ mod without_a_cluster {
         assert_eq!(output.status.code(), Some(1));
     }
 }
+
+/// Merges that are built in are named when one is misspelled, and an attribute has one.
+#[test]
+fn a_wrong_built_in_merge_is_wrong_usage() {
+    let folder = folder();
+    for (merge, said) in [
+        ("builtin:sum", "no merge named \"sum\" is built in; there are last-write, max, min, counter"),
+        ("builtin:n=counter,n=max", "\"n\" has two rules"),
+        ("builtin:n=counter,max", "\"max\" is not ATTRIBUTE=RULE, as in count=counter"),
+    ] {
+        let output = run(folder.path(), &["namespace", "create", "cart", "--merge", merge]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+/// A plugin is begun in a folder that holds nothing, under a name that a crate may have.
+#[test]
+fn a_plugin_is_begun_in_an_empty_folder_only() {
+    let folder = folder();
+    let begun = run(folder.path(), &["plugin", "new", "merge", "mine", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&begun)).expect("one document");
+    assert_eq!((&answer["name"], &answer["world"]), (&"mine".into(), &"merge".into()));
+    let again = run(folder.path(), &["plugin", "new", "placement", "mine"]);
+    assert_refused(&again, 1, "mine is there already and not an empty folder");
+    assert_refused(&run(folder.path(), &["plugin", "new", "merge", "Mine"]), 1, "\"Mine\" cannot be the name");
+    let elsewhere = ["plugin", "new", "merge", "other", "--sdk", "mine"];
+    assert_refused(&run(folder.path(), &elsewhere), 1, "there is no guest SDK at mine");
+    assert!(!folder.path().join("other").exists(), "what is refused leaves nothing");
+}

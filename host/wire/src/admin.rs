@@ -1,6 +1,6 @@
 //! What people ask of a cluster: who is there, where everything lives, what is degraded and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{
-    MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_NAME, MAX_NAMESPACES, MAX_PLAN_PLUGIN, MAX_PROBLEMS,
+    MAX_ATTRIBUTE_NAME, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_MERGE_RULES, MAX_NAME, MAX_NAMESPACES,
+    MAX_PLAN_PLUGIN, MAX_PROBLEMS,
 };
 use crate::plan::PlanReport;
 use crate::session::check_ttl;
@@ -77,9 +78,7 @@ impl Policy {
                 limit: MAX_BUCKETS as usize,
             });
         }
-        if let MergeBy::Plugin(name) = &self.merge {
-            within("length of the plugin's name", name.len(), MAX_NAME)?;
-        }
+        self.merge.check()?;
         check_ttl(self.ttl_ms)
     }
 }
@@ -105,6 +104,74 @@ pub enum MergeBy {
     LastWrite,
     /// The merge plugin of this name.
     Plugin(String),
+    /// Built in: attribute by attribute. An attribute's own rule goes first, then that of the longest prefix its name
+    /// begins with; what no rule is for keeps the later change. A blob is an attribute without a name, which the empty
+    /// prefix fits.
+    Rules(Vec<MergeRule>),
+}
+
+impl MergeBy {
+    fn check(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::LastWrite => Ok(()),
+            Self::Plugin(name) => within("length of the plugin's name", name.len(), MAX_NAME),
+            Self::Rules(rules) => {
+                within("number of merge rules", rules.len(), MAX_MERGE_RULES)?;
+                let mut named = BTreeSet::new();
+                for MergeRule { of, .. } in rules {
+                    let (AttributeNames::One(name) | AttributeNames::Prefix(name)) = of;
+                    within("length of an attribute's name in a merge rule", name.len(), MAX_ATTRIBUTE_NAME)?;
+                    if !named.insert(of) {
+                        return Err(DecodeError::Limit {
+                            what: "number of merge rules for the same attributes",
+                            len: 2,
+                            limit: 1,
+                        });
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// By which rule some attributes are merged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MergeRule {
+    /// Which attributes.
+    pub of: AttributeNames,
+    /// The rule.
+    pub rule: BuiltIn,
+}
+
+/// Attributes by their names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AttributeNames {
+    /// The one of this name.
+    One(String),
+    /// All whose names begin with this.
+    Prefix(String),
+}
+
+/// A merge of one attribute that every host knows. What each reads and makes of it is in the crate `colony-merges`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BuiltIn {
+    /// The later change.
+    LastWrite,
+    /// The larger number.
+    Max,
+    /// The smaller number.
+    Min,
+    /// Both sides' changes of a whole number.
+    Counter,
+    /// The same of a number of things, which is never below zero.
+    Quantity,
+    /// What either side added, without what either side removed.
+    SetUnion,
+    /// JSON objects key by key.
+    Json,
+    /// None: the second save is refused with the current version.
+    Reject,
 }
 
 /// A person asks a host's control port.

@@ -51,6 +51,8 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(30);
 pub const MAX_BUCKETS: u32 = 16 * 1024;
 /// Most copies of one colony.
 pub const MAX_COPIES: u8 = 7;
+/// Most rules by which one namespace merges. People type them, and every conflict is looked at by each.
+pub const MAX_MERGE_RULES: usize = 64;
 /// Most labels of one host.
 pub const MAX_LABELS: usize = 32;
 /// Most hosts of one cluster.

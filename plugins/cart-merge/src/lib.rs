@@ -4,7 +4,8 @@
 //! both sides changed a quantity, their differences from the base add up: 2, then 5 here and 3 there, is 6.
 //! For every other attribute, and for an item that is not a number, the later write is kept.
 
-use colony_guest::merge::{Conflict, Merge, Resolution, Side};
+use colony_guest::merge::{Conflict, Merge, Resolution};
+use colony_guest::ready::quantity;
 
 /// Attributes with this prefix are quantities.
 pub const ITEM: &str = "item:";
@@ -14,56 +15,19 @@ pub struct Cart;
 
 impl Merge for Cart {
     fn attribute(&self, conflict: &Conflict) -> Resolution {
-        if !conflict.name.starts_with(ITEM) {
-            return Resolution::Keep(conflict.later());
-        }
-        match merged_quantity(conflict) {
-            Some(Some(quantity)) => Resolution::Value(quantity.to_string().into_bytes()),
-            Some(None) => Resolution::Absent,
-            None => Resolution::Keep(conflict.later()),
+        if conflict.name.starts_with(ITEM) {
+            conflict.merge_by(&quantity())
+        } else {
+            Resolution::Keep(conflict.later())
         }
     }
 }
 
 colony_guest::export_merge!(Cart);
 
-/// How many of the article are in the cart; `Some(None)` if it was taken out, `None` if a side holds
-/// something else than a number.
-fn merged_quantity(conflict: &Conflict) -> Option<Option<u64>> {
-    let base = match &conflict.base {
-        Some(base) => Some(quantity(base)?),
-        None => None,
-    };
-    Some(match (base, quantity(&conflict.ours)?, quantity(&conflict.theirs)?) {
-        // Without a base nobody can tell what was added: the larger quantity loses no article, and unlike
-        // the sum it does not count one twice that was there before.
-        (None, ours, theirs) => ours.max(theirs),
-        (Some(_), None, None) => None,
-        (Some(base), Some(ours), Some(theirs)) => Some(add_up(base.unwrap_or(0), ours, theirs)),
-        // Taken out on one side: what the other side added meanwhile stays, if it added anything.
-        (Some(base), Some(kept), None) | (Some(base), None, Some(kept)) => {
-            kept.checked_sub(base.unwrap_or(0)).filter(|&added| added > 0)
-        }
-    })
-}
-
-/// The base and what each side did to it; never below zero.
-fn add_up(base: u64, ours: u64, theirs: u64) -> u64 {
-    let sum = i128::from(ours) + i128::from(theirs) - i128::from(base);
-    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
-}
-
-/// The quantity on this side, `Some(None)` if the article is not in the cart.
-fn quantity(side: &Side) -> Option<Option<u64>> {
-    match side.value() {
-        None => Some(None),
-        Some(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok().map(Some),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use colony_guest::merge::{Choice, resolve};
+    use colony_guest::merge::{Choice, Read, Side, resolve};
 
     use super::*;
 
@@ -141,8 +105,8 @@ mod tests {
     #[test]
     fn a_merged_cart_never_holds_more_than_was_put_in() {
         for conflict in every_conflict() {
-            let count = |side: &Side| quantity(side).flatten().map_or(0, u128::from);
-            let number = |side: &Side| quantity(side).is_some();
+            let count = |side: &Side| u128::from(side.read::<u64>().or(0));
+            let number = |side: &Side| side.read::<u64>() != Read::Unreadable;
             if number(&conflict.ours) && number(&conflict.theirs) {
                 let held = merged(&conflict).map_or(0, |held| held.parse().expect("numbers give a number"));
                 assert!(held <= count(&conflict.ours) + count(&conflict.theirs), "{conflict:?}");

@@ -254,6 +254,9 @@ impl World {
             Output::ExpiryHeld { colony, held } => {
                 self.trace.words(at, format_args!("h{host}.{shard} holds {held} sessions of {colony}"));
             }
+            Output::Decided { colony, unread } => {
+                self.trace.words(at, format_args!("h{host}.{shard} decides a conflict of {colony}, unread {unread:?}"));
+            }
             Output::FellBack { ticket, why } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);

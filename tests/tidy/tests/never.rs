@@ -99,7 +99,7 @@ fn wire_stands_alone_and_is_pure() {
 /// Never 2. What the crate's own `clippy.toml` bans is a lint error; here is what it may reach at all.
 #[test]
 fn core_reaches_wire_and_nothing_impure() {
-    assert_pure("colony-core", &["colony-wire"]);
+    assert_pure("colony-core", &["colony-wire", "colony-merges"]);
     let bans = checkout::text("host/core/clippy.toml").expect("the core has its own bans");
     for banned in ["Instant::now", "SystemTime::now", "thread::spawn", "HashMap", "HashSet"] {
         assert!(bans.contains(banned), "{banned} is no longer banned in the core");
@@ -164,8 +164,15 @@ fn wasm_never_reaches_network_or_consensus_or_wasi() {
 
 /// Never 7.
 #[test]
-fn guest_sdk_imports_nothing_of_ours() {
-    assert_ours(Tree::of("colony-guest"), "colony-guest", &[]);
+fn guest_sdk_imports_the_ready_made_merges_only() {
+    assert_ours(Tree::of("colony-guest"), "colony-guest", &["colony-merges"]);
+}
+
+/// Never 7: what every plugin and the core take in depends on nothing.
+#[test]
+fn the_ready_made_merges_stand_alone() {
+    assert_pure("colony-merges", &[]);
+    assert_ours(Tree::of("colony-merges"), "colony-merges", &[]);
 }
 
 /// Never 7: as they are compiled, for WebAssembly.
@@ -177,8 +184,11 @@ fn plugins_import_the_guest_sdk_only() {
         let package = checkout::package_name(&folder).expect("a package has a name");
         let tree = Tree::of(&package).in_workspace("plugins").with(&["--target", "wasm32-unknown-unknown"]);
         // Those that misbehave on purpose share a crate of their own for what they do not do wrong.
-        let allowed: &[&str] =
-            if folder.starts_with("plugins/hostile") { &["colony-guest", "hostile"] } else { &["colony-guest"] };
+        let allowed: &[&str] = if folder.starts_with("plugins/hostile") {
+            &["colony-guest", "colony-merges", "hostile"]
+        } else {
+            &["colony-guest", "colony-merges"]
+        };
         assert_ours(tree, &package, allowed);
     }
 }

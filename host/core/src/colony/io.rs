@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use colony_wire::admin::{MergeBy, Policy};
+use colony_wire::admin::Policy;
 use colony_wire::client::{Reply, Request};
 use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
@@ -102,16 +102,23 @@ pub enum Output {
     },
     /// Propose a command to the group. May be lost, may be carried out late or twice.
     Propose(Command),
-    /// Decide a conflict; hand the answer back as [`Input::Merged`].
+    /// Have a plugin decide a conflict; hand the answer back as [`Input::Merged`].
     Merge {
         /// Names the question.
         ticket: Ticket,
         /// Whose session it is about.
         colony: ColonyId,
-        /// Who decides.
-        by: MergeBy,
+        /// Name of the plugin.
+        by: String,
         /// The question.
         conflict: Conflict,
+    },
+    /// A conflict was decided here, by what is built in: for logs and metrics.
+    Decided {
+        /// Whose session it was about.
+        colony: ColonyId,
+        /// What could not be read or was too large, if so: there the later write was kept.
+        unread: Option<String>,
     },
     /// A merge gave no usable answer and the built-in decided in its place: for logs and metrics.
     FellBack {

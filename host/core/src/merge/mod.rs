@@ -1,16 +1,18 @@
 //! Two versions of one session (`PROTOCOL.md` 10).
 //!
 //! Attributes that only one side changed merge by themselves; what both changed to different bytes is a
-//! [`Conflict`], and whoever the namespace names decides it: a plugin, or the built-in. The answer is a
-//! [`Resolution`]; [`settle`] checks it before anything is believed and turns it into the change that is
-//! replicated.
+//! [`Conflict`], and whoever the namespace names decides it: a plugin, or [rules](by_rules) that are built in. The
+//! answer is a [`Resolution`]; [`settle`] checks it before anything is believed and turns it into the change that is
+//! replicated. Where a plugin gives no usable answer, [`built_in`] decides.
 
+mod rules;
 mod settle;
 
 use bytes::Bytes;
 use colony_wire::Position;
 use colony_wire::session::{AttributeChange, Content};
 
+pub use rules::{Decided, by_rules, need_base};
 pub use settle::{DecidedBy, Settled, Settlement, built_in, settle};
 
 /// Two versions of one session that no rule can join.

@@ -17,6 +17,7 @@ mod minimum;
 mod once;
 mod promotion;
 mod reads;
+mod rules;
 mod slow;
 mod soup;
 mod stale;

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) proposals: Vec<Command>,
     /// Questions to whoever merges, each with the host that asks.
     pub(crate) merges: Vec<(usize, Ticket, Conflict)>,
+    /// What could not be read, of each conflict that was decided without a question.
+    pub(crate) decided: Vec<Option<String>>,
     /// Hosts that asked for a linearizable read of the table, and their nonces.
     pub(crate) group_reads: Vec<(usize, u64)>,
     /// States that were reported as too large to be copied: by whom, their size, and the limit.
@@ -96,6 +98,7 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         bag: Vec::new(),
         proposals: Vec::new(),
         merges: Vec::new(),
+        decided: Vec::new(),
         held: Vec::new(),
         group_reads: Vec::new(),
         too_large: Vec::new(),
@@ -236,6 +239,7 @@ impl World {
                 Output::Merge { ticket, conflict, .. } => self.merges.push((host, ticket, conflict)),
                 Output::TooLarge { bytes, limit, .. } => self.too_large.push((host, bytes, limit)),
                 Output::ExpiryHeld { held, .. } => self.held.push(held),
+                Output::Decided { unread, .. } => self.decided.push(unread),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
             }
         }

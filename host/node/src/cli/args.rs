@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use colony_client::admin::{MergeBy, OnConflict};
 use colony_client::{Ack, Position, Read, Ttl};
 
-use super::text;
+use super::plugin::PluginCommand;
+use super::{merge, text};
 use crate::config;
 use crate::demo::DemoOptions;
 
@@ -129,6 +130,9 @@ pub(super) enum Command {
     /// Read and change sessions
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Begin a plugin
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// The whole story in under a minute, on real processes of this machine
     Demo(DemoArgs),
 }
@@ -267,9 +271,11 @@ pub(super) enum NamespaceCommand {
         /// What a save does that meets a change made since its base
         #[arg(long, value_enum, default_value_t = Conflict::Merge)]
         on_conflict: Conflict,
-        /// Who merges: the name of a plugin, or builtin:last-write
-        #[arg(long, value_name = "PLUGIN|builtin:last-write", default_value = text::BUILTIN_LAST_WRITE,
-              value_parser = text::merge_by)]
+        /// Who merges: a plugin by its name, or rules that are built in, one for all attributes or one for each, such
+        /// as builtin:counter or "builtin:count=counter,item:*=quantity,*=last-write". There are last-write, max, min,
+        /// counter, quantity, set-union, json, reject
+        #[arg(long, value_name = "PLUGIN|builtin:RULES", default_value = merge::BUILTIN_LAST_WRITE,
+              value_parser = merge::parse)]
         merge: MergeBy,
     },
     /// All namespaces

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use colony_client::{CallError, ConnectError, Refusal};
 use colony_link::tls::TlsError;
 
+use super::plugin::NewError;
 use crate::config::ConfigError;
 use crate::demo::DemoError;
 use crate::host::HostError;
@@ -69,6 +70,9 @@ pub(super) enum Failure {
     /// The machine gave no threads or timers.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    /// A plugin was not begun.
+    #[error(transparent)]
+    NewPlugin(#[from] NewError),
     /// Hosts have not left, or cannot be stopped.
     #[error("{0}")]
     NotLeft(String),

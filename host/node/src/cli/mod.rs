@@ -12,9 +12,11 @@ mod drain;
 mod failure;
 mod host;
 mod logging;
+mod merge;
 mod namespace;
 mod output;
 mod plan;
+mod plugin;
 mod session;
 mod sessions;
 mod stale;
@@ -63,6 +65,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         }
         Command::Plan { dry_run, plugin } => plan::run(dry_run, plugin, &common, output),
         Command::Namespace(command) => namespace::run(command, &common, output),
+        Command::Plugin(command) => plugin::run(command, output),
         Command::Session(command) => session::run(command, &common, output),
     }
 }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::args::{Common, NamespaceCommand};
 use super::connect::{ask, with_client};
 use super::failure::Failure;
+use super::merge;
 use super::output::Output;
 use super::table::Table;
-use super::text::{duration, merge_name, printable};
+use super::text::{duration, printable};
 
 pub(super) fn run(command: NamespaceCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
@@ -63,7 +64,7 @@ fn to_json(namespace: &NamespaceStatus) -> Value {
         "buckets": policy.buckets,
         "ttl_ms": policy.ttl_ms,
         "on_conflict": on_conflict(policy.on_conflict),
-        "merge": merge_name(&policy.merge),
+        "merge": merge::text(&policy.merge),
     })
 }
 
@@ -78,7 +79,7 @@ fn to_text(namespaces: &[NamespaceStatus]) -> String {
             policy.buckets.to_string(),
             policy.ttl_ms.map_or_else(|| "never".to_owned(), duration),
             on_conflict(policy.on_conflict).to_owned(),
-            printable(merge_name(&policy.merge)),
+            printable(&merge::text(&policy.merge)),
         ]);
     }
     table.text()

@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use colony_client::admin::MergeBy;
 use colony_client::{Position, Ttl};
 use colony_wire::{LineageId, Reign, Seq};
 use serde_json::{Value, json};
 
-use crate::config::{self, ValueError};
-
-/// The built-in merge, as it is typed.
-pub(super) const BUILTIN_LAST_WRITE: &str = "builtin:last-write";
-/// What begins the name of a built-in merge, and never that of a plugin.
-const BUILTIN: &str = "builtin:";
+use crate::config::ValueError;
 
 /// Units of a duration, the longest first, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -45,23 +39,6 @@ pub(super) fn duration(millis: u64) -> String {
         rest %= size;
     }
     if words.is_empty() { "0ms".to_owned() } else { words.join(" ") }
-}
-
-/// Who merges: the name of a plugin, or what is built in.
-pub(super) fn merge_by(text: &str) -> Result<MergeBy, String> {
-    match text.strip_prefix(BUILTIN) {
-        None => config::name(text).map(MergeBy::Plugin).map_err(|error| error.to_string()),
-        Some("last-write") => Ok(MergeBy::LastWrite),
-        Some(_) => Err(format!("the only merge built in is {BUILTIN_LAST_WRITE}")),
-    }
-}
-
-/// Who merges, as [`merge_by`] reads it.
-pub(super) fn merge_name(merge: &MergeBy) -> &str {
-    match merge {
-        MergeBy::LastWrite => BUILTIN_LAST_WRITE,
-        MergeBy::Plugin(name) => name,
-    }
 }
 
 /// An attribute, `NAME=VALUE`; the value may be empty.
@@ -166,15 +143,6 @@ mod tests {
         for bad in ["", "1-2-3", &zeros, &format!("{zeros}-1"), &format!("{zeros}-1-2-3"), &format!("{zeros}-x-2")] {
             assert!(parse_version(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn who_merges_reads_back() {
-        for name in ["cart-merge", BUILTIN_LAST_WRITE] {
-            assert_eq!(merge_name(&merge_by(name).unwrap()), name);
-        }
-        assert!(merge_by("builtin:magic").is_err());
-        assert!(merge_by("Not A Name").is_err());
     }
 
     #[test]

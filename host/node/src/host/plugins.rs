@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use colony_core::merge::{Conflict, Resolution, built_in};
+use colony_core::merge::{Conflict, Resolution};
 use colony_core::placement::{Even, Placement, Request, Score, Silent};
 use colony_wasm::{Limits, MergePlugin, PlacementPlugin, PluginError, Runtime};
-use colony_wire::admin::MergeBy;
 
 use super::HostError;
 use super::seen::PluginMeters;
@@ -61,20 +60,17 @@ impl Plugins {
         self.merge.get(name).map(|(_, meters)| meters)
     }
 
-    /// Decides a conflict. Blocks while a plugin runs.
-    pub(super) fn merge(&self, by: &MergeBy, conflict: &Conflict) -> Result<Resolution, String> {
-        match by {
-            MergeBy::LastWrite => Ok(built_in(conflict)),
-            MergeBy::Plugin(name) => match self.merge.get(name) {
-                Some((plugin, meters)) => {
-                    meters.calls.inc();
-                    plugin.merge(conflict).map_err(|error| {
-                        if is_trap(&error) { &meters.traps } else { &meters.refusals }.inc();
-                        error.to_string()
-                    })
-                }
-                None => Err(format!("merge plugin {name} is not loaded on this host")),
-            },
+    /// Has the plugin of this name decide a conflict. Blocks while it runs.
+    pub(super) fn merge(&self, name: &str, conflict: &Conflict) -> Result<Resolution, String> {
+        match self.merge.get(name) {
+            Some((plugin, meters)) => {
+                meters.calls.inc();
+                plugin.merge(conflict).map_err(|error| {
+                    if is_trap(&error) { &meters.traps } else { &meters.refusals }.inc();
+                    error.to_string()
+                })
+            }
+            None => Err(format!("merge plugin {name} is not loaded on this host")),
         }
     }
 }

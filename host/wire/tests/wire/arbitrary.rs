@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, Departure, DepartureStage, HostStatus, MergeBy,
-    NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -452,9 +452,28 @@ fn stale_copies() -> impl Strategy<Value = StaleCopies> {
     })
 }
 
+/// Rules for attributes of different names.
+fn merge_rules() -> impl Strategy<Value = MergeBy> {
+    let names = (any::<bool>(), "[a-z:]{0,9}");
+    let names =
+        names.prop_map(|(one, name)| if one { AttributeNames::One(name) } else { AttributeNames::Prefix(name) });
+    let rule = proptest::sample::select(vec![
+        BuiltIn::LastWrite,
+        BuiltIn::Max,
+        BuiltIn::Min,
+        BuiltIn::Counter,
+        BuiltIn::Quantity,
+        BuiltIn::SetUnion,
+        BuiltIn::Json,
+        BuiltIn::Reject,
+    ]);
+    let rules = btree_map(names, rule, 0..FEW);
+    rules.prop_map(|rules| MergeBy::Rules(rules.into_iter().map(|(of, rule)| MergeRule { of, rule }).collect()))
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
-    let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin)];
+    let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin), merge_rules()];
     let counts = (1..=7_u8).prop_flat_map(|copies| (Just(copies), 1..=copies));
     (counts, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
         |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge)| Policy {

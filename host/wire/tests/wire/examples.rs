@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{
-    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, Departure, DepartureStage, HostStatus, MergeBy,
-    NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -413,6 +413,21 @@ fn admin() -> Vec<Example> {
         on_conflict: OnConflict::Reject,
         merge: MergeBy::Plugin("cart-merge".to_owned()),
     };
+    let rule = |of, rule| MergeRule { of, rule };
+    let (one, prefix) =
+        (|name: &str| AttributeNames::One(name.to_owned()), |name: &str| AttributeNames::Prefix(name.to_owned()));
+    // Each rule once: its number is fixed.
+    let rules = vec![
+        rule(prefix(""), BuiltIn::LastWrite),
+        rule(one("a"), BuiltIn::Max),
+        rule(one("b"), BuiltIn::Min),
+        rule(one("count"), BuiltIn::Counter),
+        rule(prefix("item:"), BuiltIn::Quantity),
+        rule(one("c"), BuiltIn::SetUnion),
+        rule(one("d"), BuiltIn::Json),
+        rule(one("e"), BuiltIn::Reject),
+    ];
+    let by_rules = Policy { merge: MergeBy::Rules(rules), ..Policy::default() };
     vec![
         ("admin-status", frame(&AdminRequest::Status)),
         ("admin-colonies", frame(&AdminRequest::Colonies { of: Some("h1".to_owned()) })),
@@ -424,6 +439,7 @@ fn admin() -> Vec<Example> {
         ),
         ("admin-plan", frame(&AdminRequest::Plan { dry_run: true, plugin: Some(Bytes::from_static(b"wasm")) })),
         ("admin-create-namespace", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: policy() })),
+        ("admin-create-by-rules", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: by_rules })),
         ("admin-drain", frame(&AdminRequest::Drain { hosts: vec!["h1".to_owned(), "h2".to_owned()], cancel: true })),
         ("admin-departures", frame(&AdminRequest::Departures { starts: vec![StartId(0x51)] })),
         ("admin-safe-to-stop", frame(&AdminRequest::SafeToStop { host: "h1".to_owned() })),
@@ -577,5 +593,7 @@ every_variant! {
     AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
-    MergeBy: LastWrite Plugin;
+    MergeBy: LastWrite Plugin Rules;
+    AttributeNames: One Prefix;
+    BuiltIn: LastWrite Max Min Counter Quantity SetUnion Json Reject;
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::admin::{AdminReply, AdminRequest, MergeBy, Policy};
+use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, Policy};
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
     MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
-    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_NAME, MAX_NAMESPACES,
-    MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES,
-    MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES, MAX_NAME,
+    MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES,
+    MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAGGED, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TTL, SNAPSHOT_CHUNK,
 };
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
@@ -421,13 +421,17 @@ fn a_policy_outside_its_bounds_is_refused() {
         Frame::parse(frame).expect("it parses").decode::<AdminRequest>().map(drop)
     };
     assert_eq!(create(&|_| ()), Ok(()));
-    let outside: [&dyn Fn(&mut Policy); 6] = [
+    let rule = |name: String| MergeRule { of: AttributeNames::One(name), rule: BuiltIn::Max };
+    let outside: [&dyn Fn(&mut Policy); 9] = [
         &|policy| policy.copies = 0,
         &|policy| policy.copies = MAX_COPIES + 1,
         &|policy| policy.buckets = 0,
         &|policy| policy.buckets = 63,
         &|policy| policy.buckets = MAX_BUCKETS * 2,
         &|policy| policy.merge = MergeBy::Plugin("p".repeat(MAX_NAME + 1)),
+        &|policy| policy.merge = MergeBy::Rules(vec![rule("a".repeat(MAX_ATTRIBUTE_NAME + 1))]),
+        &|policy| policy.merge = MergeBy::Rules((0..=MAX_MERGE_RULES).map(|it| rule(it.to_string())).collect()),
+        &|policy| policy.merge = MergeBy::Rules(vec![rule("a".to_owned()), rule("a".to_owned())]),
     ];
     for change in outside {
         assert!(matches!(create(change), Err(DecodeError::Limit { .. })));

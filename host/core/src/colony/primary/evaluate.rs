@@ -1,7 +1,7 @@
 //! What a mutation comes to, judged against one session (`PROTOCOL.md` 3.2). No state is changed here.
 
 use bytes::Bytes;
-use colony_wire::admin::{MergeBy, OnConflict};
+use colony_wire::admin::{MergeBy, MergeRule, OnConflict};
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::limits::{MAX_ATTRIBUTES, MAX_SESSION, MAX_TAGS};
 use colony_wire::op::Change;
@@ -15,7 +15,7 @@ use super::super::io::Space;
 use super::super::session::{Session, Stored};
 use super::super::settings::Settings;
 use crate::Now;
-use crate::merge::{Conflict, Occasion, Side};
+use crate::merge::{Conflict, Occasion, Settlement, Side, by_rules, need_base, settle};
 
 /// What is to happen.
 pub(super) enum Verdict {
@@ -25,21 +25,41 @@ pub(super) enum Verdict {
     PutOff,
     /// Answer at once; nothing changes.
     Answer(ReplyBody),
-    /// Ask whoever merges.
-    Merge(Box<Asked>),
+    /// Ask the plugin of this name.
+    Merge(String, Box<Contested>),
+    /// Log this change, to which a conflict came by what is built in; say what that could not read.
+    Decided(Change, Option<String>),
 }
 
-/// A save that waits for a merge.
-pub(super) struct Asked {
-    pub(super) by: MergeBy,
-    /// The life that the save changes.
+/// A save of what somebody else changed since its base.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Contested {
+    pub(super) key: Key,
+    /// The life that the save changes. It may end while the save waits: by a tag of the session.
     pub(super) life: Position,
     pub(super) conflict: Conflict,
     /// The save's changes that are not in conflict.
-    pub(super) others: Vec<AttributeChange>,
+    others: Vec<AttributeChange>,
     /// What the save does to tags, which are never in conflict.
-    pub(super) tags: Vec<TagChange>,
-    pub(super) ttl: Option<Ttl>,
+    tags: Vec<TagChange>,
+    ttl: Option<Ttl>,
+}
+
+impl Contested {
+    /// The op that a settled conflict and the rest of the save come to.
+    pub(super) fn change(&self, settlement: Settlement) -> Change {
+        let key = self.key.clone();
+        let changes = match settlement {
+            Settlement::Delete => return Change::End { key, kind: EndKind::Logout },
+            Settlement::Change(changes @ Changes::Blob(_)) => changes,
+            Settlement::Change(Changes::Attributes(decided)) => {
+                Changes::Attributes(self.others.iter().cloned().chain(decided).collect())
+            }
+            // An op there must be, for the request to be done once; on a blob it changes nothing.
+            Settlement::Keep => Changes::Attributes(self.others.clone()),
+        };
+        Change::Update { key, changes, tags: self.tags.clone(), ttl: self.ttl, merged: true }
+    }
 }
 
 /// A save as it was asked for.
@@ -155,17 +175,22 @@ impl Bench<'_> {
                 check_room(session, &save.changes)?;
                 Ok(Verdict::Log(save.change()))
             }
-            // The built-in decides by time alone: it needs no base.
-            (OnConflict::Merge, MergeBy::LastWrite, values) => {
+            (OnConflict::Merge, by, values) => {
                 let base_side = values.and_then(|values| self.base_side(&in_conflict, base.version, values));
-                Ok(self.ask(session, base_side, in_conflict, save))
-            }
-            (OnConflict::Merge, MergeBy::Plugin(_), values) => {
-                let base_side = values.and_then(|values| self.base_side(&in_conflict, base.version, values));
-                if base_side.is_none() {
+                let needs_base = match by {
+                    MergeBy::LastWrite => false,
+                    MergeBy::Plugin(_) => true,
+                    MergeBy::Rules(rules) => need_base(rules, &in_conflict),
+                };
+                if base_side.is_none() && needs_base {
                     return Ok(Verdict::Answer(ReplyBody::NeedBase { attributes: in_conflict }));
                 }
-                Ok(self.ask(session, base_side, in_conflict, save))
+                let contested = self.contested(session, base_side, in_conflict, save);
+                match by {
+                    MergeBy::Plugin(name) => Ok(Verdict::Merge(name.clone(), Box::new(contested))),
+                    MergeBy::LastWrite => decide(&[], session, &contested),
+                    MergeBy::Rules(rules) => decide(rules, session, &contested),
+                }
             }
         }
     }
@@ -204,8 +229,8 @@ impl Bench<'_> {
         Some(Side { content: content_of(pairs?), version, written_at: 0, expires_in: None })
     }
 
-    fn ask(&self, session: &Session, base_side: Option<Side>, in_conflict: Vec<String>, save: Save) -> Verdict {
-        let Save { base, changes, tags, ttl, .. } = save;
+    fn contested(&self, session: &Session, base_side: Option<Side>, in_conflict: Vec<String>, save: Save) -> Contested {
+        let Save { key, base, changes, tags, ttl } = save;
         let ours = match &session.stored {
             Stored::Blob(bytes) => Content::Blob(bytes.clone()),
             stored @ Stored::Attributes { .. } => {
@@ -237,9 +262,19 @@ impl Bench<'_> {
                 expires_in: ttl.unwrap_or(session.ttl),
             },
         };
-        let by = self.space.policy.merge.clone();
-        Verdict::Merge(Box::new(Asked { by, life: session.life, conflict, others, tags, ttl }))
+        Contested { key, life: session.life, conflict, others, tags, ttl }
     }
+}
+
+/// Decides by what is built in; refuses if a rule says so.
+fn decide(rules: &[MergeRule], session: &Session, contested: &Contested) -> Result<Verdict, Refusal> {
+    let decided = by_rules(rules, &contested.conflict).ok_or(Refusal::Changed { version: session.version })?;
+    let settled = settle(&contested.conflict, Ok(decided.resolution));
+    let change = contested.change(settled.changes);
+    if let Change::Update { changes, .. } = &change {
+        check_room(session, changes)?;
+    }
+    Ok(Verdict::Decided(change, decided.unread.or(settled.complaint)))
 }
 
 /// Refuses changes that would make the session exceed its limits.

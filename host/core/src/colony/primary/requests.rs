@@ -5,32 +5,25 @@ use std::time::Duration;
 
 use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Change;
-use colony_wire::session::{AttributeChange, Changes, EndKind, Key, Mutation, Ttl};
-use colony_wire::tag::TagChange;
+use colony_wire::session::{EndKind, Key, Mutation};
 use colony_wire::{Position, RequestId};
 
-use super::evaluate::{Asked, Bench, Verdict, check_room, check_tags};
+use super::evaluate::{Bench, Contested, Verdict, check_room, check_tags};
 use super::membership::Handover;
 use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
 use crate::colony::records::Known;
 use crate::colony::store::answer;
-use crate::merge::{Conflict, Resolution, Settlement, Ticket, settle};
+use crate::merge::{Resolution, Ticket, settle};
 
 /// A save that waits for a merge, and what came for the same session meanwhile. The session waits, not the
 /// colony (`PROTOCOL.md` 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parked {
-    key: Key,
     asker: Asker,
     deadline: Time,
-    /// The life it changes. It may end while the save waits: by a tag of the session.
-    life: Position,
-    conflict: Conflict,
-    others: Vec<AttributeChange>,
-    tags: Vec<TagChange>,
-    ttl: Option<Ttl>,
+    contested: Contested,
     queue: VecDeque<Queued>,
 }
 
@@ -59,21 +52,6 @@ impl Queued {
 }
 
 impl Parked {
-    /// The op that a settled conflict and the rest of the save come to.
-    fn change(&self, settlement: Settlement) -> Change {
-        let key = self.key.clone();
-        let changes = match settlement {
-            Settlement::Delete => return Change::End { key, kind: EndKind::Logout },
-            Settlement::Change(changes @ Changes::Blob(_)) => changes,
-            Settlement::Change(Changes::Attributes(decided)) => {
-                Changes::Attributes(self.others.iter().cloned().chain(decided).collect())
-            }
-            // An op there must be, for the request to be done once; on a blob it changes nothing.
-            Settlement::Keep => Changes::Attributes(self.others.clone()),
-        };
-        Change::Update { key, changes, tags: self.tags.clone(), ttl: self.ttl, merged: true }
-    }
-
     /// Who waits here for the answer to this request.
     fn caller_of(&mut self, request: RequestId) -> Option<&mut Caller> {
         let askers = std::iter::once(&mut self.asker).chain(self.queue.iter_mut().map(|queued| &mut queued.asker));
@@ -194,8 +172,12 @@ impl Primary {
                 let Asker { caller, stamp, .. } = asked.asker;
                 self.answer(desk, &key, Deferred { caller, request: stamp.request, body });
             }
-            Verdict::Merge(question) => {
-                self.park(desk, key, asked.asker, asked.deadline, *question);
+            Verdict::Merge(by, contested) => {
+                self.park(desk, asked.asker, asked.deadline, by, *contested);
+            }
+            Verdict::Decided(change, unread) => {
+                desk.out.push(Output::Decided { colony: desk.colony, unread });
+                self.append(desk, change, Some(asked.asker));
             }
         }
     }
@@ -307,18 +289,15 @@ impl Primary {
         }
     }
 
-    fn park(&mut self, desk: &mut Desk<'_>, key: Key, asker: Asker, deadline: Time, question: Asked) {
+    fn park(&mut self, desk: &mut Desk<'_>, asker: Asker, deadline: Time, by: String, contested: Contested) {
         if self.parked.len() >= desk.settings.max_parked {
             desk.reply(asker.caller, ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
             return;
         }
         let ticket = Ticket(desk.next_serial());
-        let Asked { by, life, conflict, others, tags, ttl } = question;
-        desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: conflict.clone() });
-        self.parked_keys.insert(key.clone(), ticket);
-        let queue = VecDeque::new();
-        let parked = Parked { key, asker, deadline, life, conflict, others, tags, ttl, queue };
-        self.parked.insert(ticket, parked);
+        desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: contested.conflict.clone() });
+        self.parked_keys.insert(contested.key.clone(), ticket);
+        self.parked.insert(ticket, Parked { asker, deadline, contested, queue: VecDeque::new() });
     }
 
     /// A merge was decided, or failed: the referee has the last word, then the save is logged.
@@ -329,15 +308,16 @@ impl Primary {
         answer: Result<Resolution, String>,
     ) {
         let Some(parked) = self.parked.remove(&ticket) else { return };
-        self.parked_keys.remove(&parked.key);
-        let settled = settle(&parked.conflict, answer);
+        let Contested { key, life, conflict, .. } = &parked.contested;
+        self.parked_keys.remove(key);
+        let settled = settle(conflict, answer);
         if let Some(why) = settled.complaint {
             desk.out.push(Output::FellBack { ticket, why });
         }
-        let change = parked.change(settled.changes);
-        let fits = match (&change, self.current(desk, &parked.key)) {
-            (_, session) if session.is_none_or(|session| session.life != parked.life) => {
-                Err(Refusal::Gone { ended: self.how_ended(desk, &parked.key, parked.life) })
+        let change = parked.contested.change(settled.changes);
+        let fits = match (&change, self.current(desk, key)) {
+            (_, session) if session.is_none_or(|session| session.life != *life) => {
+                Err(Refusal::Gone { ended: self.how_ended(desk, key, *life) })
             }
             (Change::Update { changes, tags, .. }, Some(session)) => {
                 check_room(session, changes).and_then(|()| check_tags(Some(session), tags))
@@ -352,7 +332,7 @@ impl Primary {
             }
             Err(refusal) => {
                 let (caller, request) = (parked.asker.caller, parked.asker.stamp.request);
-                self.answer(desk, &parked.key, Deferred { caller, request, body: ReplyBody::Refused(refusal) });
+                self.answer(desk, key, Deferred { caller, request, body: ReplyBody::Refused(refusal) });
             }
         }
         for queued in parked.queue {
@@ -374,7 +354,7 @@ impl Primary {
         let given_up: Vec<Ticket> = self.parked.iter().filter(is_late).map(|(ticket, _)| *ticket).collect();
         for ticket in given_up {
             let Some(parked) = self.parked.remove(&ticket) else { continue };
-            self.parked_keys.remove(&parked.key);
+            self.parked_keys.remove(&parked.contested.key);
             desk.reply(parked.asker.caller, ReplyBody::Refused(Refusal::Late));
             for queued in parked.queue {
                 self.mutate(desk, queued);

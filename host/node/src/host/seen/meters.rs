@@ -193,7 +193,7 @@ pub(in crate::host) struct ShardMeters {
     pub(in crate::host) transfers_finished: Counter,
     /// Bytes of states, sent again or not.
     pub(in crate::host) transfer_bytes: Counter,
-    /// Questions to whoever merges.
+    /// Conflicts that were decided by what is built in, or put to a plugin.
     pub(in crate::host) merges: Counter,
     /// Questions that the built-in decided because whoever was asked gave no usable answer.
     pub(in crate::host) fallbacks: Counter,

@@ -113,7 +113,12 @@ impl Picture {
         page.counter_sum(self, "transfers_begun", "States that began to be sent to a peer", |of| &of.transfers_begun)?;
         page.counter_sum(self, "transfers_finished", "States that a peer has whole", |of| &of.transfers_finished)?;
         page.counter_sum(self, "transfer_bytes", "Bytes of states sent to peers", |of| &of.transfer_bytes)?;
-        page.counter_sum(self, "merges", "Conflicts that whoever merges was asked about", |of| &of.merges)?;
+        page.counter_sum(
+            self,
+            "merges",
+            "Conflicts that were decided by what is built in, or put to a plugin",
+            |of| &of.merges,
+        )?;
         page.counter_sum(self, "merge_fallbacks", "Conflicts that the built-in decided in place of a plugin", |of| {
             &of.fallbacks
         })?;

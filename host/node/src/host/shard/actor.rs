@@ -175,6 +175,13 @@ impl Actor {
                 let reign = self.reign(colony);
                 tracing::warn!(%colony, %reign, held, "sessions came due while nobody could use them; they end little by little");
             }
+            Output::Decided { colony, unread } => {
+                let reign = self.reign(colony);
+                match unread {
+                    None => tracing::debug!(%colony, %reign, "a merge was decided by what is built in"),
+                    Some(why) => tracing::warn!(%colony, %reign, %why, "a built-in merge kept the later write"),
+                }
+            }
             Output::FellBack { ticket, why } => {
                 let (colony, reign) = (about, about.map(|colony| self.reign(colony)));
                 tracing::warn!(?colony, ?reign, ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");

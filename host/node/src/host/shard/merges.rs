@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use colony_core::merge::{Conflict, Resolution, Ticket};
-use colony_wire::admin::MergeBy;
 use tokio::sync::mpsc;
 
 use crate::host::plugins::Plugins;
@@ -15,7 +14,8 @@ const QUESTIONS: usize = 4096;
 /// A conflict to be decided.
 pub(super) struct Question {
     pub(super) ticket: Ticket,
-    pub(super) by: MergeBy,
+    /// Name of the plugin.
+    pub(super) by: String,
     pub(super) conflict: Conflict,
 }
 

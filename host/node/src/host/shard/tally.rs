@@ -7,7 +7,6 @@ use std::sync::Arc;
 use colony_core::Time;
 use colony_core::colony::{Input, Output, Part, Shard};
 use colony_core::merge::Ticket;
-use colony_wire::admin::MergeBy;
 use colony_wire::client::{Refusal, Reply, ReplyBody};
 use colony_wire::peer::PeerBody;
 use colony_wire::{ColonyId, Reign, StartId};
@@ -28,7 +27,7 @@ pub(super) struct Tally {
     commits: Commits,
     transfers: Transfers,
     /// Merges under way: about which colony, and which plugin was asked.
-    asked: BTreeMap<Ticket, (ColonyId, Option<String>)>,
+    asked: BTreeMap<Ticket, (ColonyId, String)>,
 }
 
 /// What an input is about.
@@ -68,7 +67,7 @@ impl Tally {
                 Concern { colony: Some(*colony), reigned: reigned(shard, *colony), ..Concern::default() }
             }
             Input::Merged { ticket, .. } => match self.asked.remove(ticket) {
-                Some((colony, plugin)) => Concern { colony: Some(colony), plugin, ..Concern::default() },
+                Some((colony, plugin)) => Concern { colony: Some(colony), plugin: Some(plugin), ..Concern::default() },
                 None => plain(None),
             },
             Input::Fate { colony, .. } | Input::GroupRead { colony, .. } => plain(Some(*colony)),
@@ -89,13 +88,15 @@ impl Tally {
             Output::Propose(command) => meters.proposed(command),
             Output::Merge { ticket, colony, by, .. } => {
                 meters.merges.inc();
-                let plugin = match by {
-                    MergeBy::Plugin(name) => Some(name.clone()),
-                    MergeBy::LastWrite => None,
-                };
-                self.asked.insert(*ticket, (*colony, plugin));
+                self.asked.insert(*ticket, (*colony, by.clone()));
                 if self.asked.len() > ASKED {
                     self.asked.pop_first();
+                }
+            }
+            Output::Decided { unread, .. } => {
+                meters.merges.inc();
+                if unread.is_some() {
+                    meters.fallbacks.inc();
                 }
             }
             Output::FellBack { .. } => {
