@@ -107,8 +107,18 @@ pub(super) fn by_value<M: Merge + ?Sized>(plugin: &M, mut conflict: SessionConfl
         (State::Attributes(_), State::Attributes(_)) => attributes(plugin, conflict),
         (State::Blob(_), State::Blob(_)) => blob(plugin, conflict),
         (State::Blob(_), State::Attributes(_)) | (State::Attributes(_), State::Blob(_)) => {
-            Outcome::Keep(question(&mut conflict, None).later())
+            Outcome::Keep(changed_alone(&conflict).unwrap_or_else(|| question(&mut conflict, None).later()))
         }
+    }
+}
+
+/// The side to keep where the other one is as the base was.
+fn changed_alone(conflict: &SessionConflict) -> Option<Choice> {
+    let base = &conflict.base.as_ref()?.state;
+    match (*base == conflict.ours.state, *base == conflict.theirs.state) {
+        (true, false) => Some(Choice::Theirs),
+        (false, true) => Some(Choice::Ours),
+        _ => None,
     }
 }
 
@@ -223,6 +233,20 @@ mod tests {
         let deleted = || Snapshot::of(State::Deleted);
         assert_eq!(merged(deleted(), blob_of("y").written_at(9), &[]), Outcome::Delete);
         assert_eq!(merged(attributes_of(&[]).written_at(9), deleted(), &[]), Outcome::Delete);
+    }
+
+    /// Bug: a side that changed nothing won against one that made a blob of the session's attributes, if it was later.
+    /// Cause: only single values were compared with the base. Fix: so are sessions of two kinds.
+    #[test]
+    fn between_a_blob_and_attributes_a_side_that_changed_nothing_gives_way() {
+        let (base, blob) = (attributes_of(&[("a", "1")]), blob_of("x").written_at(1));
+        let late = base.clone().written_at(2);
+        let merge = |ours: &Snapshot, theirs: &Snapshot| {
+            let conflict = SessionConflict::new(Some(base.clone()), ours.clone(), theirs.clone(), &[]);
+            Join.session(conflict).expect("`Join` always answers")
+        };
+        assert_eq!(merge(&late, &blob), Outcome::Keep(Choice::Theirs));
+        assert_eq!(merge(&blob, &late), Outcome::Keep(Choice::Ours));
     }
 
     #[test]

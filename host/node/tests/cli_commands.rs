@@ -288,3 +288,98 @@ fn a_plugin_is_begun_in_an_empty_folder_only() {
     assert_refused(&run(folder.path(), &elsewhere), 1, "there is no guest SDK at mine");
     assert!(!folder.path().join("other").exists(), "what is refused leaves nothing");
 }
+
+/// Plugins are checked and measured without a cluster.
+mod plugin {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The smallest merge plugin: ours stays. It is symmetric to nobody.
+    const EMPTY: &[u8] = &include!("../src/cli/plugin/empty.in");
+    /// A component that asks for a clock: `(component (import "wall-now" (func)))`.
+    const CLOCK: &[u8] =
+        b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0a\x0d\x01\0\x08wall-now\x01\0";
+    /// A component of no world: `(component)`.
+    const NOTHING: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// A folder with this component in it, as `it.wasm`.
+    fn with(bytes: &[u8]) -> TempDir {
+        let folder = folder();
+        fs::write(folder.path().join("it.wasm"), bytes).expect("the folder can be written to");
+        folder
+    }
+
+    #[test]
+    fn a_plugin_that_breaks_a_law_is_refused_with_a_line_for_each_law_and_a_counter_example() {
+        let folder = with(EMPTY);
+        let output = run(folder.path(), &["plugin", "check", "it.wasm", "--cases", "60"]);
+        let text = stdout(&output);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), String::new()), "{text}");
+        let lines: Vec<_> =
+            text.lines().take(8).map(|line| line.split_whitespace().take(2).collect::<Vec<_>>()).collect();
+        assert_eq!(lines[0], ["loads", "holds"], "{text}");
+        assert!(lines.contains(&vec!["symmetric", "BROKEN"]) && lines.contains(&vec!["total", "holds"]), "{text}");
+        assert!(text.contains("asked with the sides exchanged: "), "{text}");
+        assert!(text.lines().last().is_some_and(|line| line.starts_with("refused: it@")), "{text}");
+    }
+
+    #[test]
+    fn what_a_check_found_is_one_document_and_can_be_given_back_as_a_sample() {
+        let folder = with(EMPTY);
+        let output = run(folder.path(), &["plugin", "check", "it.wasm", "--cases", "60", "--json"]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(1), String::new()));
+        let found: Value = serde_json::from_str(&stdout(&output)).expect("one JSON document");
+        let law = |found: &Value, name: &str| {
+            let mut laws = found["laws"].as_array().expect("the laws").iter();
+            laws.find(|law| law["law"] == name).cloned().expect("every law is told")
+        };
+        assert_eq!((&found["ok"], &found["world"]), (&Value::from(false), &Value::from("merge")));
+        let sample = law(&found, "symmetric")["counterexample"][0]["question"].clone();
+        fs::write(folder.path().join("samples.json"), sample.to_string()).expect("the folder can be written to");
+        let words = ["plugin", "check", "it.wasm", "--cases", "1", "--samples", "samples.json", "--json"];
+        let again: Value = serde_json::from_str(&stdout(&run(folder.path(), &words))).expect("one JSON document");
+        assert_eq!(law(&again, "symmetric")["origin"], "sample 1", "{again}");
+    }
+
+    #[test]
+    fn what_no_host_would_load_is_refused_by_name() {
+        for (bytes, why) in [(CLOCK, "imports wall-now"), (NOTHING, "exports neither")] {
+            let folder = with(bytes);
+            let output = run(folder.path(), &["plugin", "check", "it.wasm"]);
+            let said = stdout(&output);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.starts_with("loads          BROKEN      ") && said.contains(why), "{said}");
+            assert_refused(&run(folder.path(), &["plugin", "bench", "it.wasm"]), 1, why);
+        }
+        let folder = folder();
+        fs::write(folder.path().join("it.wasm"), vec![0; (4 << 20) + 1]).expect("the folder can be written to");
+        let output = run(folder.path(), &["plugin", "check", "it.wasm"]);
+        assert!(stdout(&output).contains("larger than 4194304 bytes"), "{}", stdout(&output));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_and_wrong_words_are_told_on_the_error_stream() {
+        let folder = with(EMPTY);
+        assert_refused(&run(folder.path(), &["plugin", "check", "missing.wasm"]), 1, "cannot read missing.wasm");
+        let output = run(folder.path(), &["plugin", "check", "it.wasm", "--cases", "0"]);
+        assert_eq!(output.status.code(), Some(2));
+        fs::write(folder.path().join("samples.json"), "[{}]").expect("the folder can be written to");
+        let words = ["plugin", "check", "it.wasm", "--samples", "samples.json"];
+        assert_refused(&run(folder.path(), &words), 2, "sample 1: ");
+    }
+
+    #[test]
+    fn a_bench_has_a_row_for_each_size_with_what_asking_costs() {
+        let folder = with(EMPTY);
+        let output = run(folder.path(), &["plugin", "bench", "it.wasm", "--json"]);
+        let found: Value = serde_json::from_str(&stdout(&output)).expect("one JSON document");
+        let rows = found["rows"].as_array().expect("the rows");
+        assert_eq!(rows.iter().map(|row| row["bytes"].as_u64()).collect::<Vec<_>>(), [64, 1024, 16384].map(Some));
+        for row in rows {
+            for column in ["plugin", "empty", "native"] {
+                assert!(row[column]["us_per_call"].as_f64().is_some_and(|micros| micros > 0.0), "{found}");
+            }
+        }
+    }
+}

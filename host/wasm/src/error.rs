@@ -51,6 +51,12 @@ pub enum LoadError {
         /// What it exports.
         found: String,
     },
+    /// Of no world that hosts know, or of another version of one.
+    #[error("no plugin: exports neither colony:plugin/merger@0.1.0 nor colony:plugin/ranker@0.1.0, only {found}")]
+    NoWorld {
+        /// What it exports.
+        found: String,
+    },
     /// The right names with other types behind them.
     #[error("its types are not those of the contract: {reason}")]
     WrongTypes {

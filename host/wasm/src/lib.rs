@@ -41,10 +41,12 @@ mod runtime;
 mod sandbox;
 mod text;
 mod ticker;
+mod trial;
 
 pub use error::{LoadError, PluginError};
 pub use identity::Identity;
 pub use limits::Limits;
 pub use merge::MergePlugin;
 pub use placement::PlacementPlugin;
-pub use runtime::Runtime;
+pub use runtime::{Plugin, Runtime};
+pub use trial::{MergeTrial, PlacementTrial};

@@ -25,6 +25,10 @@ impl MergePlugin {
         Self { pool }
     }
 
+    pub(crate) fn pool(&self) -> &Pool<Merge> {
+        &self.pool
+    }
+
     /// Which plugin this is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -115,7 +119,7 @@ fn version(position: Position) -> wit::Version {
     }
 }
 
-fn answer_bytes(answer: &wit::Resolution) -> usize {
+pub(crate) fn answer_bytes(answer: &wit::Resolution) -> usize {
     match answer {
         wit::Resolution::Attributes(changes) => {
             changes.iter().map(|change| change.name.len() + change.value.as_ref().map_or(0, Vec::len)).sum()

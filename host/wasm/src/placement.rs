@@ -22,6 +22,10 @@ impl PlacementPlugin {
         Self { pool }
     }
 
+    pub(crate) fn pool(&self) -> &Pool<Placement> {
+        &self.pool
+    }
+
     /// Which plugin this is.
     #[must_use]
     pub fn identity(&self) -> &Identity {

@@ -76,27 +76,37 @@ impl<W: World> Pool<W> {
         namespace: &str,
         question: impl FnOnce(&W, &mut Store<Sandbox>) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
-        let answer = self.answer(namespace, question);
+        let (answer, _) = self.trial(namespace, question);
         if let Err(error) = &answer {
             tracing::warn!(plugin = %self.identity, %error, "plugin call failed");
         }
         answer
     }
 
-    fn answer<R>(
+    /// As [`call`](Self::call), with the fuel that the call took, and without a line in the log: whoever tries a plugin
+    /// out tells what came of it.
+    pub(crate) fn trial<R>(
         &self,
         namespace: &str,
         question: impl FnOnce(&W, &mut Store<Sandbox>) -> wasmtime::Result<R>,
-    ) -> Result<R, PluginError> {
-        let mut instance = match self.take(namespace) {
-            Some(instance) => instance,
-            None => self.start(namespace)?,
+    ) -> (Result<R, PluginError>, u64) {
+        let mut instance = match self.take(namespace).map_or_else(|| self.start(namespace), Ok) {
+            Ok(instance) => instance,
+            Err(error) => return (Err(error), 0),
         };
         let Instance { world, store, .. } = &mut instance;
-        let answer = self.under_limits(store, |store| question(world, store))?;
-        instance.calls += 1;
-        self.keep(instance);
-        Ok(answer)
+        let answer = self.under_limits(store, |store| question(world, store));
+        let fuel = self.shared.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        if answer.is_ok() {
+            instance.calls += 1;
+            self.keep(instance);
+        }
+        (answer, fuel)
+    }
+
+    /// Drops every instance: the next question meets one that was asked nothing before.
+    pub(crate) fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn start(&self, namespace: &str) -> Result<Instance<W>, PluginError> {

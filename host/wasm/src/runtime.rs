@@ -25,6 +25,14 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
 }
 
+/// A plugin of either world.
+pub enum Plugin {
+    /// It merges sessions.
+    Merge(MergePlugin),
+    /// It ranks hosts.
+    Placement(PlacementPlugin),
+}
+
 /// What all plugins of a runtime have in common.
 pub(crate) struct Shared {
     // The clock's thread ends before the engine it drives.
@@ -52,6 +60,12 @@ impl Runtime {
             compiling: Mutex::new(()),
         };
         Ok(Self { shared: Arc::new(shared), linker })
+    }
+
+    /// The limits of every plugin of this runtime.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
     }
 
     /// Loads a merge plugin under this name. Blocks while it is compiled.
@@ -86,6 +100,24 @@ impl Runtime {
     pub fn load_placement_file(&self, path: impl AsRef<Path>) -> Result<PlacementPlugin, LoadError> {
         let path = path.as_ref();
         self.load_placement(&name_of(path), &self.read(path)?)
+    }
+
+    /// Loads a plugin of whichever world it is, named after its file.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or what is wrong with its bytes.
+    pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Plugin, LoadError> {
+        let path = path.as_ref();
+        let (name, bytes) = (name_of(path), self.read(path)?);
+        match self.load_merge(&name, &bytes) {
+            Ok(plugin) => Ok(Plugin::Merge(plugin)),
+            Err(LoadError::MissingExport { .. }) => match self.load_placement(&name, &bytes) {
+                Ok(plugin) => Ok(Plugin::Placement(plugin)),
+                Err(LoadError::MissingExport { found, .. }) => Err(LoadError::NoWorld { found }),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {

@@ -115,6 +115,11 @@ mod tests {
     }
 
     #[test]
+    fn the_cart_keeps_the_laws() {
+        colony_laws::assert_lawful(&Cart);
+    }
+
+    #[test]
     fn other_attributes_keep_the_later_write() {
         let (ours, theirs) = (Side::of("red").written_at(2), Side::of("blue").written_at(1));
         let conflict = Conflict::new("colour", None, ours, theirs);

@@ -130,4 +130,9 @@ mod tests {
         hosts[0].load.memory_percent = Some(u32::MAX);
         assert_eq!(order(Role::Secondary, hosts), ["h2", "h1"]);
     }
+
+    #[test]
+    fn the_spread_keeps_the_laws() {
+        colony_laws::assert_lawful_placement(&SpreadZones);
+    }
 }

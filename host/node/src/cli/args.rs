@@ -130,7 +130,7 @@ pub(super) enum Command {
     /// Read and change sessions
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Begin a plugin
+    /// Begin, check and measure plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// The whole story in under a minute, on real processes of this machine

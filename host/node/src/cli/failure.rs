@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use colony_client::{CallError, ConnectError, Refusal};
 use colony_link::tls::TlsError;
+use colony_wasm::LoadError;
 
 use super::plugin::NewError;
 use crate::config::ConfigError;
@@ -58,6 +59,17 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file is no plugin.
+    #[error("cannot load {}: {source}", file.display())]
+    Plugin {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: LoadError,
+    },
+    /// A plugin that was to be measured gave no answer.
+    #[error("the plugin gave no answer: {0}")]
+    NoAnswer(String),
     /// What was checked is not as it should be; the answer has said what.
     #[error("not healthy")]
     Checked {
@@ -123,6 +135,7 @@ impl Failure {
                 Some("take a certificate of this cluster's authority with --certs")
             }
             Self::Call { source, .. } => call_advice(source),
+            Self::Plugin { .. } | Self::NoAnswer(_) => Some("see `colony plugin check`"),
             _ => None,
         }
     }
