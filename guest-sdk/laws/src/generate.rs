@@ -10,7 +10,19 @@ use crate::value::Shape;
 
 /// Names of attributes: those that applications choose, and those that nobody would.
 const NAMES: [&str; 14] = [
-    "item:tea", "item:milk", "cart", "visits", "count", "tags", "user", "colour", "last_page", "a", "b", "Ä/€", " ",
+    "item:tea",
+    "item:milk",
+    "cart",
+    "visits",
+    "count",
+    "tags",
+    "user",
+    "colour",
+    "last_page",
+    "a",
+    "b",
+    "Ä/€",
+    " ",
     "x=1,y:2",
 ];
 /// Draws until there is a conflict; sides that change at random rarely need more than one.
@@ -46,10 +58,12 @@ fn draw(rng: &mut Rng, large: bool) -> Case {
         _ => mixed(rng),
     };
     // Only islands meet with ended sessions or with another kind of content.
-    let same = matches!((&ours, &theirs), (State::Attributes(_), State::Attributes(_)) | (State::Blob(_), State::Blob(_)));
+    let same =
+        matches!((&ours, &theirs), (State::Attributes(_), State::Attributes(_)) | (State::Blob(_), State::Blob(_)));
     let occasion = if same && rng.percent(60) { Occasion::ConcurrentSave } else { Occasion::Heal };
     let written_at = SOME_TIME + rng.below(1_000) as u64;
-    let version = Version { lineage: u128::from(rng.next()), reign: 1 + rng.below(4) as u64, seq: rng.below(90) as u64 };
+    let version =
+        Version { lineage: u128::from(rng.next()), reign: 1 + rng.below(4) as u64, seq: rng.below(90) as u64 };
     let base = base.map(|state| {
         let mut base = Snapshot::of(state).written_at(written_at);
         base.version = version;

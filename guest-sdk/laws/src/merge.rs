@@ -40,12 +40,15 @@ pub fn check(one: &mut dyn Subject, other: &mut dyn Subject, effort: &Effort, sa
         let most = |count: u64| 2 * count > cases.len() as u64;
         if matches!(report.verdict, Verdict::Holds) {
             let overdone = match law {
-                Law::Total if most(set_aside) => quarantine.map(|at| (at, "set aside", set_aside, quarantined as Finds)),
+                Law::Total if most(set_aside) => {
+                    quarantine.map(|at| (at, "set aside", set_aside, quarantined as Finds))
+                }
                 Law::Keeps if most(ended) => ending.map(|at| (at, "ended", ended, self::ended as Finds)),
                 _ => None,
             };
             if let Some((at, what, times, finds)) = overdone {
-                let why = format!("{times} of {} sessions {what}: the odd one may be, most are not merged", cases.len());
+                let why =
+                    format!("{times} of {} sessions {what}: the odd one may be, most are not merged", cases.len());
                 report.verdict = shrunk(&mut one, &cases[at], origin(at), finds, Some(why));
             }
         }

@@ -49,8 +49,7 @@ fn candidates<B>(case: &Case, visit: Visit<'_, B>) -> ControlFlow<B> {
 
 /// The snapshots of a case, by how they are reached.
 type Part = fn(&mut Case) -> Option<&mut Snapshot>;
-const PARTS: [Part; 3] =
-    [|case| case.base.as_mut(), |case| Some(&mut case.ours), |case| Some(&mut case.theirs)];
+const PARTS: [Part; 3] = [|case| case.base.as_mut(), |case| Some(&mut case.ours), |case| Some(&mut case.theirs)];
 
 fn names(case: &Case) -> Vec<String> {
     let mut case = case.clone();
@@ -184,7 +183,9 @@ mod tests {
     #[test]
     fn the_smallest_case_has_nothing_that_does_not_matter() {
         let shows = |case: &Case| match &case.ours.state {
-            State::Attributes(attributes) => attributes.values().any(|value| value.contains(&b'x')).then_some(case.clone()),
+            State::Attributes(attributes) => {
+                attributes.values().any(|value| value.contains(&b'x')).then_some(case.clone())
+            }
             _ => None,
         };
         let large = generate::case(1, 49);

@@ -150,9 +150,8 @@ fn a_users_own_case_is_tried() {
 
 #[test]
 fn the_referee_takes_what_names_conflicts_and_nothing_else() {
-    let case = colony_laws::cases(&Effort::DEFAULT).find(|case| {
-        case.conflict().is_some_and(|question| question.conflicting.len() == 1)
-    });
+    let case = colony_laws::cases(&Effort::DEFAULT)
+        .find(|case| case.conflict().is_some_and(|question| question.conflicting.len() == 1));
     let question = case.and_then(|case| case.conflict()).expect("most are like that");
     let settled = |outcome| settle(&question, Ok(outcome));
     assert_eq!(settled(Outcome::Keep(Choice::Theirs)), Settled::Holds(question.theirs.state.clone()));

@@ -109,8 +109,15 @@ fn is_change(request: &AdminRequest) -> bool {
         | AdminRequest::Namespaces
         | AdminRequest::StaleCopies { .. }
         | AdminRequest::Departures { .. }
-        | AdminRequest::SafeToStop { .. } => false,
-        AdminRequest::CreateNamespace { .. } | AdminRequest::AcceptStale { .. } | AdminRequest::Drain { .. } => true,
+        | AdminRequest::SafeToStop { .. }
+        | AdminRequest::Plugins => false,
+        AdminRequest::CreateNamespace { .. }
+        | AdminRequest::AcceptStale { .. }
+        | AdminRequest::Drain { .. }
+        | AdminRequest::InstallPlugin { .. }
+        | AdminRequest::UsePlugin { .. }
+        | AdminRequest::RollBackPlugin { .. }
+        | AdminRequest::UninstallPlugin { .. } => true,
         AdminRequest::Plan { dry_run, .. } => !dry_run,
     }
 }

@@ -6,6 +6,7 @@ use colony_link::quic::QuicTransport;
 use colony_link::tls::Identity;
 use colony_link::{LinkConfig, Transport};
 use colony_wire::admin::{AdminReply, AdminRequest};
+use colony_wire::plugin::ContentId;
 
 use crate::engine::Engine;
 use crate::error::{CallError, ConnectError};
@@ -95,6 +96,16 @@ impl Client {
     /// As [`admin`](Self::admin).
     pub async fn admin_with(&self, request: AdminRequest, options: Options) -> Result<AdminReply, CallError> {
         self.engine.admin(&request, options).await
+    }
+
+    /// Sends a plugin's bytes to a host of the cluster, over a stream of their own, so that the plugin can be installed
+    /// with [`AdminRequest::InstallPlugin`]. A host that fails is done without; a piece that is sent twice counts once.
+    ///
+    /// # Errors
+    /// [`CallError::Declined`] if a host refuses, [`CallError::Unreachable`] if none takes them before the deadline.
+    /// Nothing is installed in any case.
+    pub async fn send_plugin(&self, content: ContentId, bytes: &[u8], options: Options) -> Result<(), CallError> {
+        self.engine.send_plugin(content, bytes, options).await
     }
 
     /// Closes every connection and waits until the hosts know. Calls under way fail, those of other clones

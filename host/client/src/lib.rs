@@ -49,6 +49,7 @@ mod namespace;
 mod options;
 mod outcome;
 pub mod pipe;
+mod plugin_upload;
 mod request_ids;
 mod router;
 mod routes;

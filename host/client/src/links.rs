@@ -21,6 +21,8 @@ pub(crate) enum Lane {
     Calls,
     /// Calls that wait for something to happen.
     Watches,
+    /// Plugins on their way in: a piece is larger than many calls.
+    Uploads,
 }
 
 /// Opens a stream to each port and for each lane once, however many calls ask for it at the same time.

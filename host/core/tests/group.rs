@@ -37,7 +37,7 @@ fn genesis() -> Command {
 }
 
 fn join(start: StartId, name: &str) -> Command {
-    Command::Join { member: member(start, name), deviations: Vec::new() }
+    Command::Join { member: member(start, name), deviations: Vec::new(), plugins: Vec::new() }
 }
 
 fn dead(start: StartId) -> Command {
@@ -149,7 +149,7 @@ fn a_malformed_member_is_not_admitted() {
     let admit = |change: &dyn Fn(&mut Member)| {
         let mut member = member(StartId(9), "d");
         change(&mut member);
-        Command::Join { member, deviations: Vec::new() }
+        Command::Join { member, deviations: Vec::new(), plugins: Vec::new() }
     };
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let cases = [
@@ -370,7 +370,11 @@ fn a_dead_start_stays_when_no_fewer_are_allowed() {
     state.apply(&dead(A));
     assert_eq!((cart(&state).primary, &cart(&state).in_sync), (Some(B), &vec![B, A]));
     assert_eq!(cart(&state).dead, [A]);
-    state.apply(&Command::Join { member: Member { earlier: vec![A], ..member(A_AGAIN, "a") }, deviations: Vec::new() });
+    state.apply(&Command::Join {
+        member: Member { earlier: vec![A], ..member(A_AGAIN, "a") },
+        deviations: Vec::new(),
+        plugins: Vec::new(),
+    });
     assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Restore);
     let restore = state.restoration(CART, &[A], A_AGAIN).expect("it is in the set");
     let reign = cart(&state).reign;
@@ -404,7 +408,7 @@ fn a_copy_that_left_is_unaccounted_for_until_it_is_known_to_be_gone() {
     assert_eq!(unaccounted(&state), [C]);
     let c_again = StartId(0xc2);
     let reborn = Member { earlier: vec![C], ..member(c_again, "c") };
-    state.apply(&Command::Join { member: reborn, deviations: Vec::new() });
+    state.apply(&Command::Join { member: reborn, deviations: Vec::new(), plugins: Vec::new() });
     assert_eq!(unaccounted(&state), [C], "the same process");
     assert!(state.members.contains_key(&C), "and it is remembered");
     state.apply(&join(StartId(0xc3), "c"));
@@ -435,7 +439,7 @@ fn a_stale_copy_is_accepted_by_an_operator_only() {
     let ahead = |start| Unaccounted { start, ahead: true };
     assert_eq!(entry.unaccounted, [ahead(B), ahead(A)]);
     let reborn = Member { earlier: vec![A], ..member(A_AGAIN, "a") };
-    state.apply(&Command::Join { member: reborn, deviations: Vec::new() });
+    state.apply(&Command::Join { member: reborn, deviations: Vec::new(), plugins: Vec::new() });
     assert_eq!(state.fate(CART, &[A], A_AGAIN), Fate::Wait, "it may be ahead");
 }
 
@@ -608,7 +612,7 @@ fn foreign_bytes_are_no_command() {
     assert_eq!(Command::decode(&[]), Err(CodecError::Empty));
     let mut other_version = encoded.to_vec();
     other_version[0] = 9;
-    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 3 }));
+    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 4 }));
     let mut longer = encoded.to_vec();
     longer.push(0);
     assert_eq!(Command::decode(&longer), Err(CodecError::Trailing(1)));
@@ -696,7 +700,7 @@ fn who_may_be_ahead_of_a_colony_does_not_leave() {
     state.apply(&dead(B));
     let now = StartId(0xb2);
     let back = Member { earlier: vec![B], ..member(now, "b") };
-    state.apply(&Command::Join { member: back, deviations: Vec::new() });
+    state.apply(&Command::Join { member: back, deviations: Vec::new(), plugins: Vec::new() });
     let accept = Command::AcceptStale { colony: CART, cfg: cart(&state).cfg, to: C, lineage: LineageId(8) };
     assert_eq!(state.apply(&accept), Outcome::Applied);
     assert!(cart(&state).unaccounted.contains(&Unaccounted { start: B, ahead: true }));
@@ -774,8 +778,8 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
     let deviations = if z % 3 == 0 { vec![Deviation { colony, primary: pick(&starts, y) }] } else { Vec::new() };
     let fresh = StartId(1000 + state.revision.0);
     match kind % 17 {
-        0 => Command::Join { member: member(fresh, &format!("h{}", x % 6)), deviations },
-        1 => Command::Join { member: member(start(x), &format!("h{}", y % 6)), deviations },
+        0 => Command::Join { member: member(fresh, &format!("h{}", x % 6)), deviations, plugins: Vec::new() },
+        1 => Command::Join { member: member(start(x), &format!("h{}", y % 6)), deviations, plugins: Vec::new() },
         2 => Command::Dead { start: start(y), deviations },
         3 => {
             let copies = 1 + u8::try_from(x % 3).unwrap_or_default();

@@ -79,7 +79,7 @@ impl Town {
             state: MemberState::Up,
         };
         let command = if self.state.has_begun() {
-            Command::Join { member, deviations: Vec::new() }
+            Command::Join { member, deviations: Vec::new(), plugins: Vec::new() }
         } else {
             Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member }
         };

@@ -70,6 +70,11 @@ mod usage {
             &["session", "put", "--namespace", "cart", "alice", "--attr", "a=1", "--blob-file", "-"],
             &["session", "patch", "--namespace", "cart", "alice"],
             &["session", "delete", "--namespace", "cart", "alice", "--if-version", "7"],
+            &["plugin", "install", "Cart!", "cart.wasm"],
+            &["plugin", "install", "cart"],
+            &["plugin", "install", "cart", "cart.wasm", "--kind", "magic"],
+            &["plugin", "use"],
+            &["plugin", "rollback"],
             &["demo", "--hosts", "2"],
         ];
         for words in wrong {
@@ -92,7 +97,7 @@ mod usage {
     fn help_is_an_answer() {
         let output = run(folder().path(), &["--help"]);
         assert_eq!(output.status.code(), Some(0));
-        for command in ["cert", "host", "status", "hosts", "colonies", "namespace", "session", "demo"] {
+        for command in ["cert", "host", "status", "hosts", "colonies", "namespace", "session", "plugin", "demo"] {
             assert!(stdout(&output).contains(&format!("\n  {command} ")), "{command}");
         }
     }
@@ -298,8 +303,7 @@ mod plugin {
     /// The smallest merge plugin: ours stays. It is symmetric to nobody.
     const EMPTY: &[u8] = &include!("../src/cli/plugin/empty.in");
     /// A component that asks for a clock: `(component (import "wall-now" (func)))`.
-    const CLOCK: &[u8] =
-        b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0a\x0d\x01\0\x08wall-now\x01\0";
+    const CLOCK: &[u8] = b"\0asm\x0d\0\x01\0\x07\x05\x01\x40\0\x01\0\x0a\x0d\x01\0\x08wall-now\x01\0";
     /// A component of no world: `(component)`.
     const NOTHING: &[u8] = b"\0asm\x0d\0\x01\0";
 

@@ -257,7 +257,9 @@ async fn a_host_that_moved_is_found_where_the_state_says() {
     let mut moved = two.member.clone();
     moved.start.0 += 100;
     moved.address.set_port(8002);
-    one.propose(&Command::Join { member: moved.clone(), deviations: Vec::new() }).await.expect("commits");
+    one.propose(&Command::Join { member: moved.clone(), deviations: Vec::new(), plugins: Vec::new() })
+        .await
+        .expect("commits");
     assert_eq!(one.group.reconcile_voters(VOTERS).await, Ok(colony_raft::Reconciled::Settled));
     // Its log votes on, so it may lead, and is named with the address it has now.
     let state = one.group.state().borrow().clone();

@@ -3,12 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use colony_wire::plugin::ContentId;
+
 /// Which plugin this is: the name it was installed under, and the blake3 hash of its bytes. Two plugins with
 /// the same hash are the same plugin.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     name: Arc<str>,
     content: blake3::Hash,
+}
+
+/// The content id of these bytes.
+#[must_use]
+pub fn content_id(bytes: &[u8]) -> ContentId {
+    ContentId(*blake3::hash(bytes).as_bytes())
 }
 
 impl Identity {
@@ -24,8 +32,8 @@ impl Identity {
 
     /// The blake3 hash of the component's bytes; its `Display` is hexadecimal.
     #[must_use]
-    pub fn content_id(&self) -> [u8; 32] {
-        *self.content.as_bytes()
+    pub fn content_id(&self) -> ContentId {
+        ContentId(*self.content.as_bytes())
     }
 
     /// The content id in hexadecimal, 64 characters.

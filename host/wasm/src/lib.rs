@@ -44,7 +44,7 @@ mod ticker;
 mod trial;
 
 pub use error::{LoadError, PluginError};
-pub use identity::Identity;
+pub use identity::{Identity, content_id};
 pub use limits::Limits;
 pub use merge::MergePlugin;
 pub use placement::PlacementPlugin;

@@ -34,12 +34,11 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
     read().map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
 }
 
-/// Compiles and checks a component of the world `W`.
-pub(crate) fn compile<W: World>(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Component, LoadError> {
+/// Compiles a component and checks that it asks for no more than it may.
+pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Component, LoadError> {
     check_header(bytes, shared.limits.component_bytes)?;
     let component = compile_aside(shared, bytes.to_vec())?;
     check_imports(&shared.engine, &component)?;
-    check_export::<W>(&shared.engine, &component)?;
     Ok(component)
 }
 
@@ -94,11 +93,17 @@ fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadError
     }
 }
 
-fn check_export<W: World>(engine: &Engine, component: &Component) -> Result<(), LoadError> {
-    let component = component.component_type();
-    if component.get_export(engine, W::EXPORT).is_some() {
+/// Whether the component is one of the world `W`, by what it exports.
+pub(crate) fn is_of<W: World>(engine: &Engine, component: &Component) -> bool {
+    component.component_type().get_export(engine, W::EXPORT).is_some()
+}
+
+/// Refuses a component of another world than `W`.
+pub(crate) fn check_export<W: World>(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    if is_of::<W>(engine, component) {
         return Ok(());
     }
+    let component = component.component_type();
     let names: Vec<&str> = component.exports(engine).map(|(name, _)| name).collect();
     let found = match names.as_slice() {
         [] => "nothing".to_owned(),

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use colony_wire::plugin::PluginKind;
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 
 use crate::bindings::log;
+use crate::bindings::placement::Placement;
 use crate::engine::engine;
 use crate::error::LoadError;
 use crate::identity::Identity;
@@ -25,12 +27,32 @@ pub struct Runtime {
     linker: Linker<Sandbox>,
 }
 
-/// A plugin of either world.
+/// A loaded plugin of either kind.
 pub enum Plugin {
     /// It merges sessions.
     Merge(MergePlugin),
-    /// It ranks hosts.
+    /// It places colonies.
     Placement(PlacementPlugin),
+}
+
+impl Plugin {
+    /// Which plugin this is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        match self {
+            Self::Merge(plugin) => plugin.identity(),
+            Self::Placement(plugin) => plugin.identity(),
+        }
+    }
+
+    /// What people call a plugin of its kind.
+    #[must_use]
+    pub fn kind(&self) -> PluginKind {
+        match self {
+            Self::Merge(_) => PluginKind::Merge,
+            Self::Placement(_) => PluginKind::Placement,
+        }
+    }
 }
 
 /// What all plugins of a runtime have in common.
@@ -73,7 +95,7 @@ impl Runtime {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn load_merge(&self, name: &str, bytes: &[u8]) -> Result<MergePlugin, LoadError> {
-        self.load(name, bytes).map(MergePlugin::new)
+        self.load_as(name, bytes).map(MergePlugin::new)
     }
 
     /// Loads a placement plugin under this name. Blocks while it is compiled.
@@ -81,7 +103,7 @@ impl Runtime {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn load_placement(&self, name: &str, bytes: &[u8]) -> Result<PlacementPlugin, LoadError> {
-        self.load(name, bytes).map(PlacementPlugin::new)
+        self.load_as(name, bytes).map(PlacementPlugin::new)
     }
 
     /// Loads a merge plugin from a file, named after the file.
@@ -120,15 +142,32 @@ impl Runtime {
         }
     }
 
+    /// Loads a plugin under this name, whichever kind it is of. Blocks while it is compiled.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes. One that is of no kind is told what a merge plugin would export.
+    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let component = load::compile(&self.shared, bytes)?;
+        Ok(if load::is_of::<Placement>(&self.shared.engine, &component) {
+            Plugin::Placement(PlacementPlugin::new(self.pool(name, bytes, &component)?))
+        } else {
+            Plugin::Merge(MergePlugin::new(self.pool(name, bytes, &component)?))
+        })
+    }
+
     fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
         load::read(path, self.shared.limits.component_bytes)
     }
 
-    fn load<W: World>(&self, name: &str, bytes: &[u8]) -> Result<Pool<W>, LoadError> {
-        let component = load::compile::<W>(&self.shared, bytes)?;
+    fn load_as<W: World>(&self, name: &str, bytes: &[u8]) -> Result<Pool<W>, LoadError> {
+        self.pool(name, bytes, &load::compile(&self.shared, bytes)?)
+    }
+
+    fn pool<W: World>(&self, name: &str, bytes: &[u8], component: &Component) -> Result<Pool<W>, LoadError> {
+        load::check_export::<W>(&self.shared.engine, component)?;
         let linked = self
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| LoadError::WrongTypes { reason: crate::text::reason(&format!("{error:#}")) })?;
         let pool = Pool::new(Identity::of(name, bytes), Arc::clone(&self.shared), linked)?;
         tracing::info!(plugin = %pool.identity(), kind = W::KIND, bytes = bytes.len(), "plugin loaded");

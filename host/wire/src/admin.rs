@@ -9,10 +9,14 @@ use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{
     MAX_ATTRIBUTE_NAME, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_MERGE_RULES, MAX_NAME, MAX_NAMESPACES,
-    MAX_PLAN_PLUGIN, MAX_PROBLEMS,
+    MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS, MAX_PROBLEMS,
 };
 use crate::plan::PlanReport;
+use crate::plugin::{ContentId, PluginKind, PluginStatus};
 use crate::session::check_ttl;
+
+/// Digits of a whole content id.
+const CONTENT_DIGITS: usize = 64;
 
 /// What a namespace's sessions are treated by. Equal on all hosts, kept in the group state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -235,6 +239,44 @@ pub enum AdminRequest {
         /// The component of a placement plugin to ask instead of the one in use; for a dry run only.
         plugin: Option<Bytes>,
     },
+    /// The installed plugins.
+    Plugins,
+    /// Makes a plugin, or one more version of it, known to the group, which keeps its bytes. They were sent before
+    /// ([`PluginPart`](crate::plugin::PluginPart)). Needs the admin right. To be asked again while it is
+    /// [`PluginPending`](AdminReply::PluginPending): asking twice does no more than asking once.
+    InstallPlugin {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        kind: PluginKind,
+        /// Identity of its bytes.
+        content: ContentId,
+        /// How many bytes.
+        size: u32,
+        /// Whether whoever installs it overrode the check.
+        forced: bool,
+    },
+    /// Lets a version decide from now on, once every host that is up can run it. Needs the admin right. To be asked
+    /// again while it is pending.
+    UsePlugin {
+        /// The plugin's name.
+        name: String,
+        /// The first digits of the version's content id; the newest one if there are none.
+        content: Option<String>,
+    },
+    /// Lets the version decide that did before the active one. Needs the admin right. To be asked again while it is
+    /// pending, with the same `from`.
+    RollBackPlugin {
+        /// The plugin's name.
+        name: String,
+        /// The version that decides no more.
+        from: ContentId,
+    },
+    /// Forgets a plugin with all its versions. Needs the admin right.
+    UninstallPlugin {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Message for AdminRequest {
@@ -242,7 +284,18 @@ impl Message for AdminRequest {
 
     fn check(&self) -> Result<(), DecodeError> {
         match self {
-            Self::Status | Self::Namespaces => Ok(()),
+            Self::Status | Self::Namespaces | Self::Plugins => Ok(()),
+            Self::InstallPlugin { name, size, .. } => {
+                within("length of the plugin's name", name.len(), MAX_NAME)?;
+                within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES)
+            }
+            Self::UsePlugin { name, content } => {
+                within("length of the plugin's name", name.len(), MAX_NAME)?;
+                within("digits of a content id", content.as_ref().map_or(0, String::len), CONTENT_DIGITS)
+            }
+            Self::RollBackPlugin { name, .. } | Self::UninstallPlugin { name } => {
+                within("length of the plugin's name", name.len(), MAX_NAME)
+            }
             Self::Colonies { of } => within("length of the host name", of.as_ref().map_or(0, String::len), MAX_NAME),
             Self::CreateNamespace { name, policy } => {
                 within("length of the namespace's name", name.len(), MAX_NAME)?;
@@ -300,6 +353,32 @@ pub enum AdminReply {
     },
     /// What was planned.
     Plan(PlanReport),
+    /// The installed plugins.
+    Plugins(Vec<PluginStatus>),
+    /// The host holds the beginning of a plugin, or all of it.
+    PluginHeld {
+        /// So many bytes.
+        have: u32,
+    },
+    /// The version is installed.
+    PluginInstalled {
+        /// The version of the plugin that decides now, if one does.
+        active: Option<ContentId>,
+    },
+    /// The version decides from now on.
+    PluginUsed {
+        /// Which.
+        content: ContentId,
+        /// The one that did before, if one did.
+        before: Option<ContentId>,
+    },
+    /// Not done yet.
+    PluginPending {
+        /// Names of the hosts that are waited for.
+        hosts: Vec<String>,
+    },
+    /// The plugin is forgotten.
+    PluginUninstalled,
 }
 
 impl Message for AdminReply {
@@ -321,7 +400,17 @@ impl Message for AdminReply {
             Self::Departures(departures) => within("number of hosts", departures.len(), MAX_HOSTS),
             Self::SafeToStop { why_not } => within("number of reasons", why_not.len(), MAX_COLONIES),
             Self::Plan(report) => report.check(),
-            Self::Created { .. } | Self::Refused { .. } => Ok(()),
+            Self::Plugins(plugins) => {
+                within("number of plugins", plugins.len(), MAX_PLUGINS)?;
+                plugins.iter().try_for_each(PluginStatus::check)
+            }
+            Self::PluginPending { hosts } => within("number of hosts", hosts.len(), MAX_HOSTS),
+            Self::PluginHeld { .. }
+            | Self::PluginInstalled { .. }
+            | Self::PluginUsed { .. }
+            | Self::PluginUninstalled
+            | Self::Created { .. }
+            | Self::Refused { .. } => Ok(()),
         }
     }
 }

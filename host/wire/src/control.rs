@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
-use crate::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_RELAYS};
+use crate::limits::{
+    MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_PLUGIN_BYTES, MAX_RELAYS, PLUGIN_CHUNK,
+};
 use crate::load::LoadCounts;
+use crate::plugin::{ContentId, PluginReport};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,6 +118,24 @@ pub enum ControlRequest {
     },
     /// What have you used so far? From the leader, which moves copies where there is room (`PROTOCOL.md` 14).
     Load,
+    /// What has the asked host to do with plugins?
+    Plugins,
+    /// The bytes of a plugin from here on, one piece of them. Asked on a stream of its own.
+    PluginPart {
+        /// Which plugin.
+        content: ContentId,
+        /// Where the piece begins.
+        offset: u32,
+    },
+    /// Fetch a plugin's bytes and hold them: the leader has a quorum of voters do so before a plugin is installed.
+    HoldPlugin {
+        /// Which plugin.
+        content: ContentId,
+        /// Its size in bytes.
+        size: u32,
+        /// Address of the control port of a host that holds it.
+        from: String,
+    },
 }
 
 impl Message for ControlRequest {
@@ -127,6 +148,7 @@ impl Message for ControlRequest {
                 within("number of colonies", colonies.len(), MAX_COLONIES)
             }
             Self::Forward { relays, .. } => within("number of relays", usize::from(*relays), MAX_RELAYS),
+            Self::HoldPlugin { size, .. } => within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES),
             _ => Ok(()),
         }
     }
@@ -205,6 +227,17 @@ pub enum ControlReply {
         /// The counts.
         counts: LoadCounts,
     },
+    /// What the host has to do with plugins.
+    Plugins(PluginReport),
+    /// A piece of a plugin.
+    PluginPart {
+        /// Bytes of the whole.
+        size: u32,
+        /// The piece; empty beyond the end.
+        bytes: Bytes,
+    },
+    /// The host does not hold that plugin.
+    NoPlugin,
 }
 
 impl Message for ControlReply {
@@ -215,6 +248,11 @@ impl Message for ControlReply {
             Self::Introduction(introduction) => introduction.check(),
             Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
+            Self::Plugins(report) => report.check(),
+            Self::PluginPart { size, bytes } => {
+                within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES)?;
+                within("bytes of a plugin's piece", bytes.len(), PLUGIN_CHUNK)
+            }
             Self::Copies { copies } => within("number of copies on a host", copies.len(), MAX_EARLIER_STARTS),
             Self::Load { counts } => counts.check(),
             _ => Ok(()),

@@ -5,8 +5,8 @@
 //! transport. Every message type names its [`Kind`] and the largest body it accepts.
 //!
 //! Reading order: [`id`] (the words), [`session`], [`tag`] and [`op`] (what is replicated), [`peer`] (copies of one
-//! colony talk), [`client`] (applications talk), [`control`] and [`load`] (hosts talk), [`admin`]
-//! and [`plan`] (people talk).
+//! colony talk), [`client`] (applications talk), [`control`] and [`load`] (hosts talk), [`admin`] and [`plan`] (people
+//! talk), [`plugin`] (what hosts and people say of plugins).
 
 pub mod admin;
 pub mod client;
@@ -18,6 +18,7 @@ pub mod load;
 pub mod op;
 pub mod peer;
 pub mod plan;
+pub mod plugin;
 pub mod session;
 pub mod tag;
 pub mod watch;

@@ -81,3 +81,15 @@ pub const MAX_PLAN_CHANGES: usize = 1024;
 pub const MAX_PLAN_PROBLEMS: usize = 64;
 /// Largest placement plugin that a plan may be tried with: it travels in one frame.
 pub const MAX_PLAN_PLUGIN: usize = MAX_FRAME - 4096;
+/// Largest plugin in bytes. A stripped one takes 50 KiB; the bytes travel to every host.
+pub const MAX_PLUGIN_BYTES: usize = 4 << 20;
+/// Bytes of a plugin in one piece.
+pub const PLUGIN_CHUNK: usize = 256 * 1024;
+/// Most plugins of one cluster: every host holds and compiles all their versions.
+pub const MAX_PLUGINS: usize = 32;
+/// Most versions kept of one plugin: the active one, what a rollback may bring back, and one that is to be tried.
+pub const MAX_PLUGIN_VERSIONS: usize = 4;
+/// Most bytes of all versions of all plugins: every host holds them in memory.
+pub const MAX_PLUGINS_BYTES: u64 = 64 << 20;
+/// Longest reason, for people, of one failure in a list of many, in bytes.
+pub const MAX_REASON: usize = 1024;

@@ -101,7 +101,9 @@ fn work_out(before: &Hashed<Shard>, clock: u8, event: Event) -> Option<Reaction>
             }
             // Hosts hear the table whenever they like.
             Output::FetchTable { .. } => {}
-            Output::Merge { .. } | Output::Decided { .. } | Output::FellBack { .. } => unreachable!("a put is never merged"),
+            Output::Merge { .. } | Output::Decided { .. } | Output::FellBack { .. } => {
+                unreachable!("a put is never merged")
+            }
             Output::ReadGroup { .. } => unreachable!("nobody asks for a linearizable read"),
             Output::TooLarge { .. } | Output::ExpiryHeld { .. } => unreachable!("one small session, without end"),
         }

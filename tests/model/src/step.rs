@@ -248,7 +248,7 @@ impl World {
     /// A process that has not joined does nothing that shows, so starting and joining are one step. The process
     /// before it is thereby attested to be gone.
     fn admit(&mut self, host: usize, heir: Option<StartId>) {
-        self.decide(&Command::Join { member: self.member(host), deviations: deviations(heir) });
+        self.decide(&Command::Join { member: self.member(host), deviations: deviations(heir), plugins: Vec::new() });
         // What a joining process is told of the table is at least as new as its admission.
         let cfg = self.entry().cfg;
         if let Some(process) = &mut self.hosts[host].process {

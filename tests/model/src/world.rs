@@ -112,7 +112,7 @@ impl World {
         }
         world.decide(&Command::Genesis { cluster: ClusterId(1), lineage: LINEAGE, member: world.member(0) });
         for index in 1..HOSTS {
-            world.decide(&Command::Join { member: world.member(index), deviations: Vec::new() });
+            world.decide(&Command::Join { member: world.member(index), deviations: Vec::new(), plugins: Vec::new() });
         }
         let holders = (0..scope.copies).map(|index| world.hosts[index].start(index)).collect();
         let policy = policy();

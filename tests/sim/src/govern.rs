@@ -88,7 +88,7 @@ impl World {
             // Some join at once, some ask for long.
             if self.dice.group.chance(500) {
                 let member = self.member(host, start);
-                self.propose(host, Command::Join { member, deviations: Vec::new() });
+                self.propose(host, Command::Join { member, deviations: Vec::new(), plugins: Vec::new() });
             }
         } else if !self.group.state.is_up(start) && self.dice.group.chance(500) {
             let after = self.dice.group.around(self.mix.group.tell);

@@ -148,7 +148,7 @@ impl World {
             let command = if host == 0 {
                 Command::Genesis { cluster: ClusterId(1), lineage: LINEAGE, member }
             } else {
-                Command::Join { member, deviations: Vec::new() }
+                Command::Join { member, deviations: Vec::new(), plugins: Vec::new() }
             };
             self.commit(&command)?;
         }

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use colony_wire::admin::Policy;
+use colony_wire::plugin::{ContentId, PluginKind};
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, StartId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Member;
+use super::{Member, PluginVersion};
 
 /// A decision for the group to commit. Variants are only ever appended: they stand in logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub enum Command {
         member: Member,
         /// As in [`Command::Dead`], for the earlier process of that name, if there is one.
         deviations: Vec<Deviation>,
+        /// The plugins it has compiled: all that are active must be among them.
+        plugins: Vec<ContentId>,
     },
     /// Declares a process dead and promotes for all its colonies at once (`PROTOCOL.md` 5.1).
     Dead {
@@ -136,6 +139,40 @@ pub enum Command {
         /// The start.
         start: StartId,
     },
+    /// One version more of a plugin, or its first one. A quorum of the voters holds its bytes. It decides nothing yet.
+    InstallPlugin {
+        /// The plugin's name.
+        name: String,
+        /// What it decides.
+        kind: PluginKind,
+        /// The version.
+        version: PluginVersion,
+    },
+    /// Lets a version of a plugin decide from now on.
+    UsePlugin {
+        /// The plugin's name.
+        name: String,
+        /// Which version.
+        content: ContentId,
+        /// Who has compiled it: every start that is up must be among them.
+        compiled: Vec<StartId>,
+    },
+    /// Lets the version decide that did before the active one.
+    RollBackPlugin {
+        /// The plugin's name.
+        name: String,
+        /// The active version: if it is another by now, nothing changes.
+        from: ContentId,
+        /// The version that decided before it.
+        to: ContentId,
+        /// As in [`Command::UsePlugin`].
+        compiled: Vec<StartId>,
+    },
+    /// Forgets a plugin that no namespace merges by.
+    UninstallPlugin {
+        /// The plugin's name.
+        name: String,
+    },
 }
 
 /// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
@@ -244,6 +281,58 @@ pub enum Refusal {
         /// How many colonies.
         colonies: u32,
     },
+    /// There is no such plugin.
+    #[error("no plugin named {name} is installed")]
+    NoPlugin {
+        /// The name.
+        name: String,
+    },
+    /// There is no such version of the plugin.
+    #[error("{} is no version of plugin {name}", content.short())]
+    NoVersion {
+        /// The plugin's name.
+        name: String,
+        /// The version.
+        content: ContentId,
+    },
+    /// The name is taken by a plugin that decides something else.
+    #[error("{name} is a {kind} plugin")]
+    OtherKind {
+        /// The plugin's name.
+        name: String,
+        /// What it decides.
+        kind: PluginKind,
+    },
+    /// The same bytes are installed under another name.
+    #[error("{} is installed already, as {name}", content.short())]
+    InstalledAs {
+        /// The bytes.
+        content: ContentId,
+        /// The name they are installed under.
+        name: String,
+    },
+    /// Somebody who is up, or asks to be, cannot run the plugin.
+    #[error("start {start} has not compiled plugin {name}")]
+    NotCompiled {
+        /// The plugin's name.
+        name: String,
+        /// The start.
+        start: StartId,
+    },
+    /// Another version decides by now.
+    #[error("another version of plugin {name} is active by now, or none was before it")]
+    PluginChanged {
+        /// The plugin's name.
+        name: String,
+    },
+    /// A namespace merges by it.
+    #[error("namespace {namespace} merges by plugin {name}")]
+    PluginInUse {
+        /// The plugin's name.
+        name: String,
+        /// The namespace's name.
+        namespace: String,
+    },
 }
 
 /// Bytes that hold no command, outcome or state of this version.
@@ -269,7 +358,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 3;
+const ENCODING: u8 = 4;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

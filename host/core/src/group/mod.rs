@@ -14,10 +14,12 @@ mod entry;
 mod fate;
 mod leave;
 mod member;
+mod plugins;
 mod state;
 
 pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
 pub use entry::{Entry, Unaccounted};
 pub use leave::Holding;
 pub use member::{Member, MemberState};
+pub use plugins::{Plugin, PluginVersion};
 pub use state::{Namespace, State};

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use colony_wire::admin::Policy;
 use colony_wire::limits::{MAX_COLONIES, MAX_EARLIER_STARTS, MAX_HOSTS, MAX_LABELS, MAX_NAME, MAX_NAMESPACES};
+use colony_wire::plugin::ContentId;
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal};
+use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Plugin, Refusal};
 
 /// What the hosts of one lineage agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub struct State {
     pub namespaces: BTreeMap<NamespaceId, Namespace>,
     /// The table.
     pub table: BTreeMap<ColonyId, Entry>,
+    /// The plugins that the group keeps, by name.
+    pub plugins: BTreeMap<String, Plugin>,
 }
 
 /// Most starts remembered by themselves that are over, of each kind.
@@ -57,7 +60,7 @@ impl State {
     fn carry_out(&mut self, command: &Command) -> Outcome {
         let result = match command {
             Command::Genesis { cluster, lineage, member } => self.genesis(*cluster, *lineage, member),
-            Command::Join { member, deviations } => self.join(member, deviations),
+            Command::Join { member, deviations, plugins } => self.join(member, deviations, plugins),
             Command::Dead { start, deviations } => self.dead(*start, deviations),
             Command::CreateNamespace { name, policy, placement } => {
                 return self.create_namespace(name, policy, placement).map_or_else(Outcome::Refused, Outcome::Created);
@@ -79,6 +82,10 @@ impl State {
             Command::Drain { starts } => self.drain(starts),
             Command::CancelDrain { starts } => self.cancel_drain(starts),
             Command::Leave { start } => self.leave(*start),
+            Command::InstallPlugin { name, kind, version } => self.install_plugin(name, *kind, *version),
+            Command::UsePlugin { name, content, compiled } => self.use_plugin(name, *content, compiled),
+            Command::RollBackPlugin { name, from, to, compiled } => self.roll_back_plugin(name, *from, *to, compiled),
+            Command::UninstallPlugin { name } => self.uninstall_plugin(name),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
     }
@@ -129,7 +136,7 @@ impl State {
         Ok(())
     }
 
-    fn join(&mut self, member: &Member, deviations: &[Deviation]) -> Result<(), Refusal> {
+    fn join(&mut self, member: &Member, deviations: &[Deviation], plugins: &[ContentId]) -> Result<(), Refusal> {
         if !self.has_begun() {
             return Err(Refusal::NotAtBeginning);
         }
@@ -141,6 +148,7 @@ impl State {
             None if self.is_over(member.start) => return Err(Refusal::Dead(member.start)),
             None => {}
         }
+        self.check_joiner(plugins, member.start)?;
         let stays = |start: StartId| {
             let is_earlier = member.earlier.contains(&start) && self.is_waited_for(start);
             is_earlier || self.table.iter().any(|(id, entry)| entry.is_in_sync(start) && self.is_at_least(*id, entry))
@@ -402,7 +410,7 @@ pub(super) fn remember<T>(starts: &mut VecDeque<T>, start: T) {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(fits) {
         return Err(Refusal::Malformed(format!("name {name:?} is not 1 to {MAX_NAME} of a-z, 0-9, - and _")));

@@ -223,7 +223,7 @@ fn a_late_join_never_revives_a_dead_start() {
     let old = w.member(A);
     w.declare_dead(A);
     w.reborn(A);
-    let late = w.apply(&Command::Join { member: old.clone(), deviations: Vec::new() });
+    let late = w.apply(&Command::Join { member: old.clone(), deviations: Vec::new(), plugins: Vec::new() });
     assert_eq!(late, Outcome::Refused(GroupRefusal::Dead(old.start)));
     assert!(w.group.is_up(w.start(A)));
 }

@@ -174,7 +174,10 @@ impl World {
 
     pub(crate) fn join(&mut self, host: usize) {
         let member = self.member(host);
-        assert_eq!(self.apply(&Command::Join { member, deviations: Vec::new() }), Outcome::Applied);
+        assert_eq!(
+            self.apply(&Command::Join { member, deviations: Vec::new(), plugins: Vec::new() }),
+            Outcome::Applied
+        );
     }
 
     /// The group declares a host's present start dead.

@@ -130,7 +130,7 @@ pub(super) enum Command {
     /// Read and change sessions
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Begin, check and measure plugins
+    /// Begin, check, measure and install plugins, and choose which version decides
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// The whole story in under a minute, on real processes of this machine

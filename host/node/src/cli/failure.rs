@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use colony_client::{CallError, ConnectError, Refusal};
 use colony_link::tls::TlsError;
-use colony_wasm::LoadError;
 
 use super::plugin::NewError;
 use crate::config::ConfigError;
@@ -59,14 +58,6 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
-    /// A file is no plugin.
-    #[error("cannot load {}: {source}", file.display())]
-    Plugin {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: LoadError,
-    },
     /// A plugin that was to be measured gave no answer.
     #[error("the plugin gave no answer: {0}")]
     NoAnswer(String),
@@ -88,6 +79,17 @@ pub(super) enum Failure {
     /// Hosts have not left, or cannot be stopped.
     #[error("{0}")]
     NotLeft(String),
+    /// A file is no plugin, or none that could be installed.
+    #[error("{}: {why}", file.display())]
+    Plugin {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// What is asked of the installed plugins cannot be.
+    #[error("{0}")]
+    Plugins(String),
     /// The host ended with an error.
     #[error(transparent)]
     Host(#[from] HostError),

@@ -65,7 +65,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         }
         Command::Plan { dry_run, plugin } => plan::run(dry_run, plugin, &common, output),
         Command::Namespace(command) => namespace::run(command, &common, output),
-        Command::Plugin(command) => plugin::run(command, output),
+        Command::Plugin(command) => plugin::run(command, &common, output),
         Command::Session(command) => session::run(command, &common, output),
     }
 }

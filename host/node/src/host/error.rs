@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use colony_wire::limits::MAX_EARLIER_STARTS;
+use colony_wire::plugin::PluginKind;
 
 /// Why a host does not start or does not go on. One line for people each.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,14 @@ pub enum HostError {
         file: PathBuf,
         /// What is wrong with it.
         error: colony_wasm::LoadError,
+    },
+    /// The configuration names a file for what the group keeps.
+    #[error("{}: take it out of this host's configuration", twice(name, *kind))]
+    PluginTwice {
+        /// The installed plugin's name.
+        name: String,
+        /// Its kind.
+        kind: PluginKind,
     },
     /// Plugins cannot run on this machine.
     #[error("plugins cannot run here: {0}")]
@@ -99,4 +108,11 @@ pub enum HostError {
     /// The process was declared dead too often while it kept copies.
     #[error("declared dead {MAX_EARLIER_STARTS} times while keeping copies: restart the process")]
     TooManyStarts,
+}
+
+fn twice(name: &str, kind: PluginKind) -> String {
+    match kind {
+        PluginKind::Merge => format!("merge plugin {name} is installed in the cluster"),
+        PluginKind::Placement => format!("the cluster places by the installed plugin {name}"),
+    }
 }

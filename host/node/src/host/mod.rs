@@ -42,6 +42,14 @@ const PROPOSALS: usize = 4096;
 /// Questions of shards to the group under way. They may be lost: the core asks again.
 const QUESTIONS: usize = 4096;
 
+/// Loads a plugin of either kind as every host does. Blocks while it is compiled.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub(crate) fn load_plugin(name: &str, bytes: &[u8]) -> Result<colony_wasm::Plugin, colony_wasm::LoadError> {
+    plugins::runtime()?.load(name, bytes)
+}
+
 /// Runs a host as this process, until a signal asks it to stop or something fails for good.
 ///
 /// # Errors
@@ -58,7 +66,7 @@ pub async fn run(config: NodeConfig) -> Result<(), HostError> {
 /// # Errors
 /// As [`run`].
 pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> Result<(), HostError> {
-    let plugins = Arc::new(Plugins::load(&config.plugins)?);
+    let plugins = Arc::new(Plugins::load(&config.plugins, config.data_dir.as_deref())?);
     let transport = surroundings.bind(config.listen)?;
     let sentinel = surroundings.sentinels().listen(config.listen, config.name.clone().into()).await?;
     let admin = match config.admin.listen {

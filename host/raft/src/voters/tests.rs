@@ -31,7 +31,7 @@ impl Story {
     }
 
     fn join(&mut self, member: Member) {
-        self.state.apply(&Command::Join { member, deviations: Vec::<Deviation>::new() });
+        self.state.apply(&Command::Join { member, deviations: Vec::<Deviation>::new(), plugins: Vec::new() });
     }
 
     fn die(&mut self, host: u64) {

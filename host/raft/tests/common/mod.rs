@@ -123,7 +123,7 @@ impl Host {
     /// Admits the hosts and makes voters of those that should be.
     pub(crate) async fn admit(&self, hosts: &[&Host]) {
         for host in hosts {
-            let join = Command::Join { member: host.member.clone(), deviations: Vec::new() };
+            let join = Command::Join { member: host.member.clone(), deviations: Vec::new(), plugins: Vec::new() };
             assert_eq!(self.propose(&join).await, Ok(Outcome::Applied));
         }
         self.settle().await;

@@ -130,3 +130,16 @@ fn a_plugin_is_known_by_its_name_and_its_bytes() {
     assert_eq!(plugin.identity().content_hex(), blake3::hash(&bytes).to_hex().to_string());
     assert_eq!(plugin.identity().content_id(), renamed.identity().content_id());
 }
+
+#[test]
+fn a_plugin_shows_by_itself_which_kind_it_is() {
+    use colony_wire::plugin::PluginKind;
+
+    let runtime = runtime();
+    for (name, kind) in [("cart-merge", PluginKind::Merge), ("spread-zones", PluginKind::Placement)] {
+        let plugin = runtime.load("test", &built::bytes(name)).expect("it is a plugin");
+        assert_eq!(plugin.kind(), kind, "{name}");
+        assert_eq!(plugin.identity().content_id(), colony_wasm::content_id(&built::bytes(name)));
+    }
+    assert!(matches!(runtime.load("test", b"words"), Err(LoadError::NotWebAssembly)));
+}

@@ -15,6 +15,9 @@ use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
+use colony_wire::plugin::{
+    ActivePlugin, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus, Readiness,
+};
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView, Ttl,
 };
@@ -362,6 +365,13 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
         (blob(), 0..=1_u8).prop_map(|(command, relays)| ControlRequest::Forward { command, relays }),
         any::<(u64, bool)>().prop_map(|(start, anyway)| ControlRequest::Leave { start: StartId(start), anyway }),
         Just(ControlRequest::Load),
+        Just(ControlRequest::Plugins),
+        (content_id(), any::<u32>()).prop_map(|(content, offset)| ControlRequest::PluginPart { content, offset }),
+        (content_id(), size(), TEXT).prop_map(|(content, size, from)| ControlRequest::HoldPlugin {
+            content,
+            size,
+            from
+        }),
     ]
 }
 
@@ -377,6 +387,18 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
                 in_use,
             })
         },
+    );
+    let readiness = prop_oneof![
+        Just(Readiness::Missing),
+        Just(Readiness::Compiling),
+        Just(Readiness::Ready),
+        TEXT.prop_map(|why| Readiness::Failed { why }),
+    ];
+    let active = (NAME, plugin_kind(), content_id(), size());
+    let active = active.prop_map(|(name, kind, content, size)| ActivePlugin { name, kind, content, size });
+    let versions = vec((content_id(), readiness), 0..FEW);
+    let report = (vec(NAME, 0..FEW), any::<bool>(), vec(active, 0..FEW), versions).prop_map(
+        |(configured, places_by_file, active, versions)| PluginReport { configured, places_by_file, active, versions },
     );
     let fate = prop_oneof![Just(Fate::Discard), Just(Fate::Restore), Just(Fate::Wait)];
     let held_copy = (any::<u64>(), of(position()), any::<u64>()).prop_map(|(start, position, sessions)| HeldCopy {
@@ -401,6 +423,9 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         any::<bool>().prop_map(|answered| ControlReply::Reached { answered }),
         Just(ControlReply::Over),
         load_counts().prop_map(|counts| ControlReply::Load { counts }),
+        report.prop_map(ControlReply::Plugins),
+        (size(), blob()).prop_map(|(size, bytes)| ControlReply::PluginPart { size, bytes }),
+        Just(ControlReply::NoPlugin),
     ]
 }
 
@@ -504,6 +529,13 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
             .prop_map(|starts| AdminRequest::Departures { starts: starts.into_iter().map(StartId).collect() }),
         NAME.prop_map(|host| AdminRequest::SafeToStop { host }),
         (any::<bool>(), of(blob())).prop_map(|(dry_run, plugin)| AdminRequest::Plan { dry_run, plugin }),
+        Just(AdminRequest::Plugins),
+        (NAME, plugin_kind(), content_id(), size(), any::<bool>()).prop_map(|(name, kind, content, size, forced)| {
+            AdminRequest::InstallPlugin { name, kind, content, size, forced }
+        }),
+        (NAME, of("[0-9a-f]{0,64}")).prop_map(|(name, content)| AdminRequest::UsePlugin { name, content }),
+        (NAME, content_id()).prop_map(|(name, from)| AdminRequest::RollBackPlugin { name, from }),
+        NAME.prop_map(|name| AdminRequest::UninstallPlugin { name }),
     ]
 }
 
@@ -582,6 +614,13 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
             votes,
         },
     );
+    let hosts = (names(), names(), vec((NAME, TEXT), 0..FEW));
+    let version =
+        (content_id(), size(), any::<bool>(), hosts).prop_map(|(content, size, forced, (ready, waiting, failed))| {
+            PluginVersionStatus { content, size, forced, ready, waiting, failed }
+        });
+    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW))
+        .prop_map(|(name, kind, active, before, versions)| PluginStatus { name, kind, active, before, versions });
     prop_oneof![
         vec(departure, 0..FEW).prop_map(AdminReply::Departures),
         vec(TEXT, 0..FEW).prop_map(|why_not| AdminReply::SafeToStop { why_not }),
@@ -593,5 +632,32 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         stale_copies().prop_map(AdminReply::Accepted),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| AdminReply::Refused { why, retryable }),
         plan_report().prop_map(AdminReply::Plan),
+        vec(plugin, 0..FEW).prop_map(AdminReply::Plugins),
+        any::<u32>().prop_map(|have| AdminReply::PluginHeld { have }),
+        of(content_id()).prop_map(|active| AdminReply::PluginInstalled { active }),
+        (content_id(), of(content_id())).prop_map(|(content, before)| AdminReply::PluginUsed { content, before }),
+        names().prop_map(|hosts| AdminReply::PluginPending { hosts }),
+        Just(AdminReply::PluginUninstalled),
     ]
+}
+
+fn content_id() -> impl Strategy<Value = ContentId> {
+    any::<[u8; 32]>().prop_map(ContentId)
+}
+
+fn size() -> impl Strategy<Value = u32> {
+    0..=4_194_304_u32
+}
+
+fn plugin_kind() -> impl Strategy<Value = PluginKind> {
+    prop_oneof![Just(PluginKind::Merge), Just(PluginKind::Placement)]
+}
+
+pub(crate) fn plugin_part() -> impl Strategy<Value = PluginPart> {
+    (content_id(), size(), any::<u32>(), blob()).prop_map(|(content, size, offset, bytes)| PluginPart {
+        content,
+        size,
+        offset,
+        bytes,
+    })
 }

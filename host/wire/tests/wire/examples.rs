@@ -16,6 +16,9 @@ use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
+use colony_wire::plugin::{
+    ActivePlugin, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus, Readiness,
+};
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView};
 use colony_wire::tag::{Tag, TagChange, Tags};
 use colony_wire::watch::{WatchEvent, WatchedChange};
@@ -29,6 +32,7 @@ pub(crate) type Example = (&'static str, Bytes);
 
 const COLONY: ColonyId = ColonyId { namespace: NamespaceId(3), bucket: 17 };
 const LINEAGE: LineageId = LineageId(0xABCD << 112 | 1);
+const CONTENT: ContentId = ContentId([1; 32]);
 const STAMP: Stamp = Stamp { request: RequestId { client: ClientId(0x0102), number: 7 }, lowest_unanswered: 5 };
 
 fn at(reign: u64, seq: u64) -> Position {
@@ -371,6 +375,12 @@ fn control() -> Vec<Example> {
         ("ask-forward", frame(&ControlRequest::Forward { command: bytes(), relays: 1 })),
         ("ask-leave", frame(&ControlRequest::Leave { start: StartId(0x51), anyway: true })),
         ("ask-load", frame(&ControlRequest::Load)),
+        ("ask-plugins", frame(&ControlRequest::Plugins)),
+        ("ask-plugin-part", frame(&ControlRequest::PluginPart { content: CONTENT, offset: 3 })),
+        (
+            "ask-hold-plugin",
+            frame(&ControlRequest::HoldPlugin { content: CONTENT, size: 50_000, from: "127.0.0.1:7400".to_owned() }),
+        ),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -401,6 +411,27 @@ fn control() -> Vec<Example> {
         ("tell-reached", frame(&ControlReply::Reached { answered: true })),
         ("tell-over", frame(&ControlReply::Over)),
         ("tell-load", frame(&ControlReply::Load { counts: load_counts() })),
+        (
+            "tell-plugins",
+            frame(&ControlReply::Plugins(PluginReport {
+                configured: vec!["cart".to_owned()],
+                places_by_file: true,
+                active: vec![ActivePlugin {
+                    name: "stock".to_owned(),
+                    kind: PluginKind::Merge,
+                    content: CONTENT,
+                    size: 50_000,
+                }],
+                versions: vec![
+                    (CONTENT, Readiness::Ready),
+                    (ContentId([2; 32]), Readiness::Missing),
+                    (ContentId([3; 32]), Readiness::Compiling),
+                    (ContentId([4; 32]), Readiness::Failed { why: "not WebAssembly".to_owned() }),
+                ],
+            })),
+        ),
+        ("tell-plugin-part", frame(&ControlReply::PluginPart { size: 50_000, bytes: Bytes::from_static(b"asm") })),
+        ("tell-no-plugin", frame(&ControlReply::NoPlugin)),
     ]
 }
 
@@ -443,6 +474,27 @@ fn admin() -> Vec<Example> {
         ("admin-drain", frame(&AdminRequest::Drain { hosts: vec!["h1".to_owned(), "h2".to_owned()], cancel: true })),
         ("admin-departures", frame(&AdminRequest::Departures { starts: vec![StartId(0x51)] })),
         ("admin-safe-to-stop", frame(&AdminRequest::SafeToStop { host: "h1".to_owned() })),
+        ("admin-plugins", frame(&AdminRequest::Plugins)),
+        (
+            "admin-install-plugin",
+            frame(&AdminRequest::InstallPlugin {
+                name: "cart".to_owned(),
+                kind: PluginKind::Placement,
+                content: CONTENT,
+                size: 50_000,
+                forced: true,
+            }),
+        ),
+        (
+            "admin-use-plugin",
+            frame(&AdminRequest::UsePlugin { name: "cart".to_owned(), content: Some("0102".to_owned()) }),
+        ),
+        ("admin-roll-back-plugin", frame(&AdminRequest::RollBackPlugin { name: "cart".to_owned(), from: CONTENT })),
+        ("admin-uninstall-plugin", frame(&AdminRequest::UninstallPlugin { name: "cart".to_owned() })),
+        (
+            "plugin-part",
+            frame(&PluginPart { content: CONTENT, size: 50_000, offset: 3, bytes: Bytes::from_static(b"asm") }),
+        ),
         ("admin-is-status", frame(&AdminReply::Status(cluster_status()))),
         (
             "admin-is-colonies",
@@ -483,6 +535,28 @@ fn admin() -> Vec<Example> {
         ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
         ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
         ("admin-planned", frame(&AdminReply::Plan(plan_report()))),
+        (
+            "admin-is-plugins",
+            frame(&AdminReply::Plugins(vec![PluginStatus {
+                name: "cart".to_owned(),
+                kind: PluginKind::Merge,
+                active: Some(CONTENT),
+                before: None,
+                versions: vec![PluginVersionStatus {
+                    content: CONTENT,
+                    size: 50_000,
+                    forced: true,
+                    ready: vec!["h1".to_owned()],
+                    waiting: vec!["h2".to_owned()],
+                    failed: vec![("h3".to_owned(), "not WebAssembly".to_owned())],
+                }],
+            }])),
+        ),
+        ("admin-plugin-held", frame(&AdminReply::PluginHeld { have: 3 })),
+        ("admin-plugin-installed", frame(&AdminReply::PluginInstalled { active: None })),
+        ("admin-plugin-used", frame(&AdminReply::PluginUsed { content: CONTENT, before: Some(ContentId([2; 32])) })),
+        ("admin-plugin-pending", frame(&AdminReply::PluginPending { hosts: vec!["h2".to_owned()] })),
+        ("admin-plugin-uninstalled", frame(&AdminReply::PluginUninstalled)),
     ]
 }
 
@@ -584,13 +658,17 @@ every_variant! {
     Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
-    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load;
+    ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load
+        Plugins PluginPart HoldPlugin;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over Load;
+        Refused Reached Over Load Plugins PluginPart NoPlugin;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
-        SafeToStop Plan;
-    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan;
+        SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;
+    AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan Plugins
+        PluginHeld PluginInstalled PluginUsed PluginPending PluginUninstalled;
+    Readiness: Missing Compiling Ready Failed;
+    PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
     MergeBy: LastWrite Plugin Rules;

@@ -23,6 +23,7 @@ macro_rules! for_every_message {
             control_reply: colony_wire::control::ControlReply,
             admin_request: colony_wire::admin::AdminRequest,
             admin_reply: colony_wire::admin::AdminReply,
+            plugin_part: colony_wire::plugin::PluginPart,
         }
     };
 }

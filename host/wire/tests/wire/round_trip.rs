@@ -46,6 +46,7 @@ fn every_kind_number_names_one_message() {
             (Kind(0x0303), "ControlReply"),
             (Kind(0x0401), "AdminRequest"),
             (Kind(0x0402), "AdminReply"),
+            (Kind(0x0403), "PluginPart"),
         ]
     );
     let numbers: std::collections::BTreeSet<Kind> = for_every_message!(kinds).iter().map(|(kind, _)| *kind).collect();

@@ -12,6 +12,7 @@ mod merge;
 mod misuse;
 mod overload;
 mod plan;
+mod plugins;
 mod seen;
 mod suspicion;
 mod tags;

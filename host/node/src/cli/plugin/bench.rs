@@ -8,7 +8,7 @@ use clap::Args;
 use colony_core::merge::{Conflict, Occasion, Resolution, Side};
 use colony_core::placement::{self, Candidate, Even, Load, Placement, Role};
 use colony_guest::merge::{self as guest, Choice, Merge, Outcome, SessionConflict, Snapshot, State, Version};
-use colony_wasm::{Identity, MergePlugin, PlacementPlugin, Plugin, Runtime};
+use colony_wasm::{Identity, LoadError, MergePlugin, PlacementPlugin, Plugin, Runtime};
 use colony_wire::Position;
 use colony_wire::session::Content;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ struct Figure {
 }
 
 fn measure(args: &BenchArgs) -> Result<Measured, Failure> {
-    let failed = |source| Failure::Plugin { file: args.file.clone(), source };
+    let failed = |error: LoadError| Failure::Plugin { file: args.file.clone(), why: error.to_string() };
     match super::load(&args.file)?.map_err(failed)? {
         Plugin::Merge(plugin) => {
             let runtime = Runtime::new(super::limits()).map_err(failed)?;

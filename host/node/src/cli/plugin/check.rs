@@ -1,6 +1,6 @@
 //! `colony plugin check`: whether a plugin is one, and keeps the laws.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use colony_laws::{Counterexample, Effort, LawReport, Question, Report, Verdict};
@@ -41,11 +41,25 @@ pub(in crate::cli) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, output: Output) -> Result<(), Failure> {
     let samples = args.samples.as_deref().map(samples::read).transpose()?.unwrap_or_default();
     let effort = Effort { cases: args.cases, seed: args.seed };
-    let check = || check(args, &effort, &samples);
-    // Thousands of calls: what the plugin logs in them would bury the answer.
-    let checked = if args.log { check()? } else { tracing::subscriber::with_default(NoSubscriber::default(), check)? };
+    let check = || check(&args.file, &effort, &samples);
+    let checked = if args.log { check()? } else { unheard(check)? };
     output.answer(|| checked.to_json(args), || checked.to_text())?;
     if checked.passed() { Ok(()) } else { Err(Failure::Checked { code: REFUSED }) }
+}
+
+/// The laws that a plugin breaks, each with how; none if it keeps them all, or is no plugin at all.
+pub(super) fn broken(file: &Path) -> Result<Vec<String>, Failure> {
+    Ok(match unheard(|| check(file, &Effort::DEFAULT, &[]))? {
+        Checked::Refused(_) => Vec::new(),
+        Checked::Loaded { report, .. } => {
+            report.broken().map(|(law, found)| format!("{} ({})", law.name(), found.why)).collect()
+        }
+    })
+}
+
+/// Thousands of calls: what the plugin logs in them would bury the answer.
+fn unheard<T>(check: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(NoSubscriber::default(), check)
 }
 
 /// What came of it.
@@ -56,9 +70,9 @@ enum Checked {
     Loaded { world: &'static str, plugin: Identity, report: Box<Report> },
 }
 
-fn check(args: &CheckArgs, effort: &Effort, samples: &[colony_laws::Case]) -> Result<Checked, Failure> {
+fn check(file: &Path, effort: &Effort, samples: &[colony_laws::Case]) -> Result<Checked, Failure> {
     // Two engines: nothing of one reaches the other but the component's bytes.
-    let (one, other) = match (super::load(&args.file)?, super::load(&args.file)?) {
+    let (one, other) = match (super::load(file)?, super::load(file)?) {
         (Ok(one), Ok(other)) => (one, other),
         (Err(error), _) | (_, Err(error)) => return Ok(Checked::Refused(error)),
     };
@@ -75,7 +89,7 @@ fn check(args: &CheckArgs, effort: &Effort, samples: &[colony_laws::Case]) -> Re
             let report = colony_laws::placement::check(&mut first, &mut second, effort);
             Ok(Checked::Loaded { world: "placement", plugin: one.identity().clone(), report: Box::new(report) })
         }
-        _ => Err(Failure::Usage(format!("{} was exchanged while it was read", args.file.display()))),
+        _ => Err(Failure::Usage(format!("{} was exchanged while it was read", file.display()))),
     }
 }
 

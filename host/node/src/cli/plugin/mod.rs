@@ -1,8 +1,11 @@
-//! `colony plugin`: for those who write plugins.
+//! `colony plugin`: for those who write plugins, and for those who run them (`PROTOCOL.md` 14.1).
 
+mod activate;
 mod bench;
 mod check;
 mod empty;
+mod install;
+mod list;
 mod new;
 mod samples;
 
@@ -11,9 +14,12 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use colony_wasm::{Limits, LoadError, Plugin, Runtime};
+use colony_wire::plugin::PluginKind;
 
+use super::args::Common;
 use super::failure::Failure;
 use super::output::Output;
+use crate::config;
 pub(super) use new::NewError;
 
 /// The author waits for a compiler on a machine that may be busy, and nobody else does.
@@ -40,6 +46,59 @@ pub(super) enum PluginCommand {
     Check(check::CheckArgs),
     /// Measure what a call of a plugin takes; no cluster is needed
     Bench(bench::BenchArgs),
+    /// Send a plugin to the cluster, which keeps it; the first version of a merge plugin decides at once
+    Install {
+        /// The name that namespaces use
+        #[arg(value_parser = config::name)]
+        name: String,
+        /// The WebAssembly component
+        file: PathBuf,
+        /// What it must be; what it is shows by itself
+        #[arg(long, value_enum)]
+        kind: Option<World>,
+        /// Let it decide at once, also in place of another version, or as the cluster's placement plugin
+        #[arg(long = "use")]
+        is_to_decide: bool,
+        /// Override what the check finds against it; the cluster remembers that
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// The installed plugins, their versions, and which hosts can run them
+    List,
+    /// Let a version decide from now on, on all hosts at once; a placement plugin then places for the whole cluster
+    Use {
+        /// The plugin
+        #[arg(value_parser = config::name)]
+        name: String,
+        /// The version: the first digits of its content id [default: the newest]
+        content: Option<String>,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Let the version decide again that did before the active one
+    Rollback {
+        /// The plugin
+        #[arg(value_parser = config::name)]
+        name: String,
+        #[command(flatten)]
+        patience: Patience,
+    },
+    /// Forget a plugin that no namespace merges by, with all its versions
+    Uninstall {
+        /// The plugin
+        #[arg(value_parser = config::name)]
+        name: String,
+    },
+}
+
+/// How long a command waits for hosts.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// How long to wait until every host that is up has compiled it, such as 2m
+    #[arg(long, default_value = "2m", value_parser = config::span)]
+    timeout: Duration,
 }
 
 /// What a plugin is asked.
@@ -51,11 +110,30 @@ pub(super) enum World {
     Placement,
 }
 
-pub(super) fn run(command: PluginCommand, output: Output) -> Result<(), Failure> {
+impl From<World> for PluginKind {
+    fn from(world: World) -> Self {
+        match world {
+            World::Merge => Self::Merge,
+            World::Placement => Self::Placement,
+        }
+    }
+}
+
+pub(super) fn run(command: PluginCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
         PluginCommand::New { world, dir, sdk } => new::run(world, &dir, sdk.as_deref(), output),
         PluginCommand::Check(args) => check::run(&args, output),
         PluginCommand::Bench(args) => bench::run(&args, output),
+        PluginCommand::Install { name, file, kind, is_to_decide, force, patience } => {
+            let wanted = install::Wanted { name, file, kind: kind.map(PluginKind::from), is_to_decide, force };
+            install::run(&wanted, patience.timeout, common, output)
+        }
+        PluginCommand::List => list::run(common, output),
+        PluginCommand::Use { name, content, patience } => {
+            activate::use_version(&name, content, patience.timeout, common, output)
+        }
+        PluginCommand::Rollback { name, patience } => activate::roll_back(&name, patience.timeout, common, output),
+        PluginCommand::Uninstall { name } => activate::uninstall(&name, common, output),
     }
 }
 
@@ -67,7 +145,8 @@ fn limits() -> Limits {
 /// Loads a plugin of either world in an engine of its own. Inside is what is wrong with the component, outside what
 /// is wrong with the file or the machine.
 fn load(file: &Path) -> Result<Result<Plugin, LoadError>, Failure> {
-    let runtime = Runtime::new(limits()).map_err(|source| Failure::Plugin { file: file.to_owned(), source })?;
+    let runtime =
+        Runtime::new(limits()).map_err(|error| Failure::Plugin { file: file.to_owned(), why: error.to_string() })?;
     match runtime.load_file(file) {
         Err(LoadError::Unreadable { path, source }) => Err(Failure::Read { path, source }),
         loaded => Ok(loaded),

@@ -12,11 +12,11 @@ use colony_wire::admin::{
 };
 use colony_wire::client::{RouteHost, RouteNamespace, Routes};
 use colony_wire::limits::MAX_PROBLEMS;
+use colony_wire::plugin::PluginKind;
 use colony_wire::{ColonyId, StartId};
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, departures, planning, problems, stale};
-use crate::host::plugins::ByPlugin;
+use super::{Control, departures, installing, planning, problems, stale};
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
 const LEADER_WITHIN: Duration = Duration::from_secs(5);
@@ -69,6 +69,11 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         AdminRequest::StaleCopies { .. } | AdminRequest::AcceptStale { .. } => {
             stale::answer(control, peer, request).await
         }
+        AdminRequest::Plugins
+        | AdminRequest::InstallPlugin { .. }
+        | AdminRequest::UsePlugin { .. }
+        | AdminRequest::RollBackPlugin { .. }
+        | AdminRequest::UninstallPlugin { .. } => installing::answer(control, peer, request).await,
         AdminRequest::Drain { .. } | AdminRequest::Departures { .. } | AdminRequest::SafeToStop { .. } => {
             departures::answer(control, peer, request).await
         }
@@ -191,26 +196,36 @@ pub(super) async fn pass_on(control: &Control, request: AdminRequest) -> AdminRe
     })
 }
 
+/// A namespace names a plugin that can be asked: else it would merge by other rules than it says.
+fn check_merge(control: &Control, state: &State, merge: &MergeBy) -> Result<(), String> {
+    let MergeBy::Plugin(name) = merge else { return Ok(()) };
+    let known = control.plugins.merge_names(state);
+    if known.contains(name) {
+        return Ok(());
+    }
+    if let Some(installed) = state.plugins.get(name) {
+        return Err(match installed.kind {
+            PluginKind::Merge => format!("no version of plugin {name} is active: choose one with `colony plugin use`"),
+            PluginKind::Placement => format!("{name} is a placement plugin: it does not merge"),
+        });
+    }
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(format!(
+        "there is no merge plugin named {name} (there are: {known}): install it with `colony plugin install`, or name \
+         its file in every host's configuration"
+    ))
+}
+
 async fn create_namespace(control: &Control, name: String, policy: Policy) -> AdminReply {
     if !control.group.is_leader() {
         return pass_on(control, AdminRequest::CreateNamespace { name, policy }).await;
     }
-    if let MergeBy::Plugin(plugin) = &policy.merge
-        && !control.plugins.merge_names().any(|known| known == plugin)
-    {
-        let known: Vec<&str> = control.plugins.merge_names().collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return refused(
-            format!(
-                "there is no merge plugin named {plugin} (loaded: {known}): name its file in every host's configuration"
-            ),
-            false,
-        );
-    }
     let state = control.group.state().borrow().clone();
-    let (plugins, for_plan) = (control.plugins.clone(), (name.clone(), policy.clone()));
+    if let Err(why) = check_merge(control, &state, &policy.merge) {
+        return refused(why, false);
+    }
+    let (placement, for_plan) = (control.plugins.placement(&state), (name.clone(), policy.clone()));
     let placed = tokio::task::spawn_blocking(move || {
-        let placement = ByPlugin(plugins);
         let (name, policy) = for_plan;
         Planner::new(&state, &placement).place_namespace(&name, &policy)
     });

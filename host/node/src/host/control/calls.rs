@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_client::pipe::Pipe;
-use colony_link::{Connection, Expect, Transport};
+use colony_link::{Connection, Expect, FrameReceiver, FrameSender, Transport};
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{DecodeError, Message};
 use tokio::sync::mpsc;
@@ -17,6 +17,8 @@ use super::lock;
 
 /// Connections kept to other hosts. Hosts that are gone leave closed ones, which are dropped first.
 const CONNECTIONS: usize = 2048;
+/// Priority of streams that carry much: calls go before it.
+const BULK: i32 = -1;
 /// Datagrams of one connection under way to the watch.
 const DATAGRAMS: usize = 64;
 
@@ -81,6 +83,12 @@ impl Calls {
             Ok(frame.decode::<A>()?)
         };
         tokio::time::timeout(within, asked).await.map_err(|_| CallFailed::TimedOut)?
+    }
+
+    /// A stream of its own to a host, for what is too much to stand before calls in theirs.
+    pub(super) async fn stream(&self, to: SocketAddr) -> Result<(FrameSender, FrameReceiver), CallFailed> {
+        let (connection, _) = self.line(to).await?;
+        connection.open_with_priority(BULK).await.map_err(|error| CallFailed::Unreachable(error.to_string()))
     }
 
     /// Sends a datagram if there is a connection. If there is none one is opened, and the datagram is lost:

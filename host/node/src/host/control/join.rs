@@ -9,7 +9,7 @@ use colony_link::PeerIdentity;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{ClusterId, LineageId};
 
-use super::{Control, undead, view};
+use super::{Control, plugins, undead, view};
 use crate::host::HostError;
 
 /// One attempt to reach a seed.
@@ -74,7 +74,8 @@ pub(super) async fn join(control: &Arc<Control>, seeds: &[SocketAddr]) -> Result
         let to = doors(control, seeds, turn);
         turn += 1;
         match to {
-            Some(door) => match knock(control, door).await {
+            // Whoever is up may be asked to merge: it can run what is active before it asks to be admitted.
+            Some(door) if plugins::prepare(control, door).await? => match knock(control, door).await {
                 Knocked::Admitted => {
                     pause = PAUSE;
                     if wait_until_seen(control, door).await {
@@ -87,6 +88,7 @@ pub(super) async fn join(control: &Arc<Control>, seeds: &[SocketAddr]) -> Result
                 }
                 Knocked::NotAdmitted => {}
             },
+            Some(door) => tracing::info!(%door, "not ready to ask for admission"),
             None => tracing::info!("no host to join through"),
         }
         tokio::time::sleep(pause).await;

@@ -16,7 +16,6 @@ use tokio::time::{self, Instant};
 
 use super::propose::COMMIT_WITHIN;
 use super::{Control, loads, lock};
-use crate::host::plugins::ByPlugin;
 
 /// Voters of a cluster that has as many hosts (`PROTOCOL.md` 7).
 const VOTERS: usize = 3;
@@ -97,7 +96,8 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
     }
     planned.revision = state.revision;
     planned.is_put_off = awaits_return;
-    let mut decision = control.decide(state.clone(), Box::new(ByPlugin(control.plugins.clone()))).await;
+    let placement = Box::new(control.plugins.placement(&state));
+    let mut decision = control.decide(state.clone(), placement).await;
     if awaits_return {
         decision.put_off(&state);
     }
@@ -123,11 +123,8 @@ pub(super) async fn commit(control: &Control, command: &Command, what: &str) {
 impl Control {
     /// Whose place is taken by whom, where it is not simply the next in-sync copy.
     pub(super) async fn heirs(&self, state: &Arc<State>, dead: StartId) -> Vec<Deviation> {
-        let (state, plugins) = (state.clone(), self.plugins.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            let placement = ByPlugin(plugins);
-            Planner::new(&state, &placement).heirs(dead)
-        });
+        let (state, placement) = (state.clone(), self.plugins.placement(state));
+        let asked = tokio::task::spawn_blocking(move || Planner::new(&state, &placement).heirs(dead));
         match asked.await {
             Ok(deviations) => deviations,
             Err(error) => std::panic::resume_unwind(error.into_panic()),

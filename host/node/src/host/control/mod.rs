@@ -10,16 +10,19 @@
 //!   sight.rs      what the admin port may look at                      problems.rs     what is wrong, for people
 //!   leaving.rs    this process leaves                                  departures.rs   who leaves, for the leader
 //!   loads.rs      how much hosts have to do                            planning.rs     plans of where copies live
+//!   plugins.rs    what the group keeps, fetched and compiled           installing.rs   what people do with it
 //! ```
 
 mod admin;
 mod calls;
 mod departures;
+mod installing;
 mod join;
 mod leader;
 mod leaving;
 mod loads;
 mod planning;
+mod plugins;
 mod problems;
 mod propose;
 mod raft_dialer;
@@ -148,6 +151,7 @@ impl Control {
         tasks.spawn(leader::run(self.clone()));
         tasks.spawn(reads::answer_shards(self.clone(), questions));
         tasks.spawn(sight::keep(self.clone()));
+        tasks.spawn(plugins::keep(self.clone()));
         if let Some(admin) = admin {
             tasks.spawn(seen::serve(self.clone(), admin));
         }

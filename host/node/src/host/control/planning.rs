@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::admin::refused;
 use super::leader::commit;
 use super::{Control, lock};
-use crate::host::plugins::{ByPlugin, OnTrial};
+use crate::host::plugins::OnTrial;
 
 /// How often the leader asks itself whether the load calls for a plan, if nothing else does. Long enough for what the
 /// last plan moved to show in the measurements.
@@ -179,7 +179,7 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         return refused("a plan is tried with another plugin, and not made with it: ask for a dry run", false);
     }
     let placement: Box<dyn Placement + Send> = match plugin {
-        None => Box::new(ByPlugin(control.plugins.clone())),
+        None => Box::new(control.plugins.placement(&control.state())),
         Some(bytes) => match blocking(move || OnTrial::load(&bytes)).await {
             Ok(plugin) => Box::new(plugin),
             Err(why) => return refused(format!("the placement plugin cannot be used: {why}"), false),

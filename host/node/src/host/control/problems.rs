@@ -142,7 +142,7 @@ mod tests {
         let mut state = State::default();
         let founder = member(1, "h1");
         state.apply(&Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member: founder });
-        state.apply(&Command::Join { member: member(2, "h2"), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(2, "h2"), deviations: Vec::new(), plugins: Vec::new() });
         let placement = vec![vec![StartId(1), StartId(2)]; 4];
         state.apply(&Command::CreateNamespace {
             name: "cart".into(),
@@ -196,7 +196,7 @@ mod tests {
         let problems = of_hosts(&state);
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].text, "host h2 is dead: 4 colonies wait for the copies it held");
-        state.apply(&Command::Join { member: member(3, "h2"), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(3, "h2"), deviations: Vec::new(), plugins: Vec::new() });
         assert_eq!(of_hosts(&state), []);
     }
 
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn copies_on_their_way_are_counted_by_host() {
         let mut state = state(Policy::default());
-        state.apply(&Command::Join { member: member(3, "h3"), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(3, "h3"), deviations: Vec::new(), plugins: Vec::new() });
         let colony = ColonyId { namespace: NamespaceId(1), bucket: 0 };
         let cfg = state.table[&colony].cfg;
         let moves = vec![colony_core::group::Move { colony, cfg, want: vec![StartId(1), StartId(3)] }];
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(under_way(&state), ["host h3 is catching up in 1 colony"]);
         dead(&mut state, 2);
         let back = Member { earlier: vec![StartId(2)], ..member(4, "h2") };
-        state.apply(&Command::Join { member: back, deviations: Vec::new() });
+        state.apply(&Command::Join { member: back, deviations: Vec::new(), plugins: Vec::new() });
         assert_eq!(under_way(&state)[1], "host h2 may keep 4 copies from before it was declared dead");
     }
 }

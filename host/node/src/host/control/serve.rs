@@ -11,6 +11,7 @@ use colony_wire::admin::AdminRequest;
 use colony_wire::client::RoutesRequest;
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
 use colony_wire::limits::MAX_RELAYS;
+use colony_wire::plugin::{ContentId, PluginPart, Readiness};
 use colony_wire::{ColonyId, DecodeError, Frame, LineageId, Message, Revision, StartId};
 use tokio::sync::Semaphore;
 
@@ -102,6 +103,8 @@ async fn answer(control: &Arc<Control>, peer: &PeerIdentity, frame: &Frame) -> R
     } else if frame.kind == AdminRequest::KIND {
         let reply = admin::answer(control, peer, frame.decode()?).await;
         reply.to_frame(frame.call)
+    } else if frame.kind == PluginPart::KIND {
+        control.take_plugin_part(peer, frame.decode()?).await.to_frame(frame.call)
     } else {
         tracing::debug!(kind = frame.kind.0, name = %peer.name, "a frame of this kind is not taken here");
         return Ok(None);
@@ -176,6 +179,9 @@ impl Control {
                 }
             }
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
+            ControlRequest::Plugins => ControlReply::Plugins(self.plugin_report()),
+            ControlRequest::PluginPart { content, offset } => self.plugin_piece(content, offset),
+            ControlRequest::HoldPlugin { content, from, .. } => self.hold_plugin(content, &from).await,
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
                 Ok(command) if passed_on(relays, &command) || self.may_propose(peer, &command) => {
@@ -300,7 +306,11 @@ impl Control {
             }
             deviations = self.heirs(&state, old.start).await;
         }
-        let join = Command::Join { member: Member { state: MemberState::Up, ..member }, deviations };
+        let plugins = match self.compiled_by(&state, &member).await {
+            Ok(plugins) => plugins,
+            Err(why) => return refused(why),
+        };
+        let join = Command::Join { member: Member { state: MemberState::Up, ..member }, deviations, plugins };
         match self.group.propose(&join, COMMIT_WITHIN).await {
             Ok(Outcome::Refused(Refusal::Dead(_))) => ControlReply::Over,
             Ok(Outcome::Refused(why)) => refused(why.to_string()),
@@ -308,6 +318,24 @@ impl Control {
             Err(ProposeError::NotLeader { .. }) => self.not_leader(),
             Err(error) => refused(error.to_string()),
         }
+    }
+
+    /// The plugins that a joiner can run, if any are active.
+    async fn compiled_by(&self, state: &State, member: &Member) -> Result<Vec<ContentId>, String> {
+        if state.active_plugins().next().is_none() {
+            return Ok(Vec::new());
+        }
+        let report = if member.start == self.start() {
+            self.plugin_report()
+        } else {
+            match self.calls.call(member.address, &ControlRequest::Plugins, CONTACT_WITHIN).await {
+                Ok(ControlReply::Plugins(report)) => report,
+                Ok(_) => return Err(format!("{} answers another question", member.name)),
+                Err(error) => return Err(format!("{} does not say what it has compiled: {error}", member.name)),
+            }
+        };
+        let ready = report.versions.into_iter().filter(|(_, readiness)| *readiness == Readiness::Ready);
+        Ok(ready.map(|(content, _)| content).collect())
     }
 
     /// Whether the process answers at its address.

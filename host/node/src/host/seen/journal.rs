@@ -81,14 +81,14 @@ mod tests {
         assert_eq!(journal.commits.get(), 0, "what was there before is no change");
 
         let before = state.clone();
-        state.apply(&Command::Join { member: member(2), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(2), deviations: Vec::new(), plugins: Vec::new() });
         let (policy, want) = (Policy { buckets: 2, ..Policy::default() }, vec![StartId(2), StartId(1)]);
         let placement = vec![want.clone(), want];
         state.apply(&Command::CreateNamespace { name: "cart".into(), policy, placement });
         journal.count(&before, &state);
         let before = state.clone();
         state.apply(&Command::Dead { start: StartId(2), deviations: Vec::new() });
-        state.apply(&Command::Join { member: member(3), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(3), deviations: Vec::new(), plugins: Vec::new() });
         journal.count(&before, &state);
 
         let Journal { commits, table_changes, reigns, moves, deaths, joins, .. } = &journal;

@@ -130,7 +130,8 @@ mod tests {
         let mut group = state(2);
         group.apply(&Command::Dead { start: StartId(2), deviations: Vec::new() });
         assert_eq!(reasons(&sight(group.clone()), 0), [""; 0], "there is nobody to plan for");
-        let join = Command::Join { member: crate::host::seen::sample::member(3), deviations: Vec::new() };
+        let join =
+            Command::Join { member: crate::host::seen::sample::member(3), deviations: Vec::new(), plugins: Vec::new() };
         group.apply(&join);
         let newcomer = Sight { start: StartId(3), up_for: Duration::from_secs(1), ..sight(group) };
         let why = "no plan yet for the copies that are missing of: cart/0, cart/1";

@@ -134,9 +134,9 @@ impl Picture {
     }
 
     fn plugins(&self, page: &mut Page<'_>) -> fmt::Result {
-        let plugins: Vec<_> = self.sight.plugins.meters().collect();
+        let plugins = self.sight.plugins.meters();
         let one = |count: &dyn Fn(&super::PluginMeters) -> u64| -> Vec<(Labels, u64)> {
-            plugins.iter().map(|(name, meters)| (vec![("plugin", (*name).to_owned())], count(meters))).collect()
+            plugins.iter().map(|(name, meters)| (vec![("plugin", name.clone())], count(meters))).collect()
         };
         page.counters("plugin_calls", "Questions to a merge plugin", one(&|of| of.calls.get()))?;
         page.counters("plugin_traps", "Calls that trapped or exceeded a limit", one(&|of| of.traps.get()))?;

@@ -37,7 +37,7 @@ pub(super) fn state(hosts: u64) -> State {
     let mut state = State::default();
     state.apply(&Command::Genesis { cluster: ClusterId(1), lineage: LineageId(1), member: member(1) });
     for number in 2..=hosts {
-        state.apply(&Command::Join { member: member(number), deviations: Vec::new() });
+        state.apply(&Command::Join { member: member(number), deviations: Vec::new(), plugins: Vec::new() });
     }
     let policy = Policy { buckets: 2, ..Policy::default() };
     let want: Vec<StartId> = (1..=hosts.min(2)).map(StartId).collect();
@@ -58,7 +58,7 @@ pub(super) fn sight(state: State) -> Sight {
         up_for: Duration::from_secs(3600),
         orders: Vec::new(),
         meters: vec![Arc::default(), Arc::default()],
-        plugins: Arc::new(Plugins::load(&PluginsConfig::default()).unwrap()),
+        plugins: Arc::new(Plugins::load(&PluginsConfig::default(), None).unwrap()),
         journal: Arc::default(),
     }
 }

@@ -75,7 +75,7 @@ impl Actor {
         let (answers, mut answered) = mpsc::channel(MERGE_ANSWERS);
         let settings = Settings::default();
         let mut view = seat.view.clone();
-        let merges = Merges::start(seat.plugins.clone(), answers);
+        let merges = Merges::start(answers);
         let links = Links::new(transport.clone());
         let tally = Tally::new(meters, seat.plugins.clone());
         let actor: Shared = Rc::new(RefCell::new(Self {
@@ -169,7 +169,8 @@ impl Actor {
             Output::Merge { ticket, colony, by, conflict } => {
                 let reign = self.reign(colony);
                 tracing::debug!(%colony, %reign, attributes = conflict.attributes.len(), "a merge is asked for");
-                self.merges.ask(Question { ticket, by, conflict });
+                let judge = self.seat.plugins.judge(&self.state, &by);
+                self.merges.ask(Question { ticket, judge, conflict });
             }
             Output::ExpiryHeld { colony, held } => {
                 let reign = self.reign(colony);

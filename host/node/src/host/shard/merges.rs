@@ -1,12 +1,11 @@
 //! The thread that asks merge plugins, so that a slow one holds up its session and nothing else.
 
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use colony_core::merge::{Conflict, Resolution, Ticket};
 use tokio::sync::mpsc;
 
-use crate::host::plugins::Plugins;
+use crate::host::plugins::Judge;
 
 /// Questions waiting for the plugin thread of a shard. Beyond it the built-in decides, and the log says so.
 const QUESTIONS: usize = 4096;
@@ -14,8 +13,8 @@ const QUESTIONS: usize = 4096;
 /// A conflict to be decided.
 pub(super) struct Question {
     pub(super) ticket: Ticket,
-    /// Name of the plugin.
-    pub(super) by: String,
+    /// Who decides it, and no other: settled when the conflict came up.
+    pub(super) judge: Judge,
     pub(super) conflict: Conflict,
 }
 
@@ -29,12 +28,12 @@ pub(super) struct Merges {
 }
 
 impl Merges {
-    pub(super) fn start(plugins: Arc<Plugins>, answers: mpsc::Sender<Answer>) -> Self {
+    pub(super) fn start(answers: mpsc::Sender<Answer>) -> Self {
         let (questions, asked) = sync_channel::<Question>(QUESTIONS);
         let back = answers.clone();
         let body = move || {
-            for Question { ticket, by, conflict } in asked {
-                let answer = plugins.merge(&by, &conflict);
+            for Question { ticket, judge, conflict } in asked {
+                let answer = judge.merge(&conflict);
                 if back.blocking_send((ticket, answer)).is_err() {
                     return;
                 }

@@ -1,0 +1,74 @@
+//! `colony plugin list`.
+
+use colony_wire::plugin::{PluginStatus, PluginVersionStatus};
+use serde_json::{Value, json};
+
+use super::activate;
+use crate::cli::args::Common;
+use crate::cli::connect::with_client;
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::table::Table;
+use crate::cli::text::printable;
+
+pub(super) fn run(common: &Common, output: Output) -> Result<(), Failure> {
+    let plugins = with_client(common, async |client| activate::plugins(&client).await)?;
+    output.list(plugins.iter().map(to_json), || to_text(&plugins))
+}
+
+fn to_json(plugin: &PluginStatus) -> Value {
+    let version = |version: &PluginVersionStatus| {
+        let failed = version.failed.iter().map(|(host, why)| json!({ "host": host, "why": why }));
+        json!({
+            "content": version.content.to_string(),
+            "size": version.size,
+            "active": plugin.active == Some(version.content),
+            "forced": version.forced,
+            "ready": version.ready,
+            "waiting": version.waiting,
+            "failed": failed.collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "name": plugin.name,
+        "kind": plugin.kind,
+        "active": plugin.active.map(|active| active.to_string()),
+        "before": plugin.before.map(|before| before.to_string()),
+        "versions": plugin.versions.iter().map(version).collect::<Vec<_>>(),
+    })
+}
+
+fn to_text(plugins: &[PluginStatus]) -> String {
+    let mut table = Table::new(&["NAME", "KIND", "VERSION", "SIZE", "ACTIVE", "FORCED", "COMPILED ON", "NOT ON"]);
+    for plugin in plugins {
+        for version in plugin.versions.iter().rev() {
+            let failed = version.failed.iter().map(|(host, why)| format!("{} ({})", printable(host), printable(why)));
+            let waiting = version.waiting.iter().map(|host| printable(host));
+            table.row([
+                printable(&plugin.name),
+                plugin.kind.to_string(),
+                version.content.short(),
+                version.size.to_string(),
+                stands(plugin, version).to_owned(),
+                if version.forced { "yes" } else { "no" }.to_owned(),
+                list(version.ready.iter().map(|host| printable(host))),
+                list(waiting.chain(failed)),
+            ]);
+        }
+    }
+    table.text()
+}
+
+/// What a version is to its plugin.
+fn stands(plugin: &PluginStatus, version: &PluginVersionStatus) -> &'static str {
+    match Some(version.content) {
+        content if content == plugin.active => "yes",
+        content if content == plugin.before => "before",
+        _ => "no",
+    }
+}
+
+fn list(hosts: impl Iterator<Item = String>) -> String {
+    let hosts: Vec<String> = hosts.collect();
+    if hosts.is_empty() { "-".to_owned() } else { hosts.join(",") }
+}
