@@ -69,7 +69,8 @@ pub(in crate::cli) enum NewError {
 
 pub(super) fn run(world: World, dir: &Path, sdk: Option<&str>, output: Output) -> Result<(), Failure> {
     let name = crate_name(dir)?;
-    let manifest = MANIFEST.replace("@NAME@", &name).replace("@SDK@", &dependency(sdk)?);
+    let sdk = Sdk::named(sdk)?;
+    let manifest = MANIFEST.replace("@NAME@", &name).replace("@SDK@", &sdk.guest()).replace("@LAWS@", &sdk.laws());
     let (source, word) = match world {
         World::Merge => (MERGE, "merge"),
         World::Placement => (PLACEMENT, "placement"),
@@ -107,24 +108,49 @@ fn crate_name(dir: &Path) -> Result<String, NewError> {
     if fits { Ok(name) } else { Err(NewError::Name { name: format!("{name:?}") }) }
 }
 
-/// What the manifest says of where the SDK is.
-fn dependency(sdk: Option<&str>) -> Result<String, NewError> {
-    let Some(sdk) = sdk else {
-        return sdk_at(Path::new(OWN_SDK)).ok_or(NewError::NoSdk);
-    };
-    if sdk.contains("://") || sdk.starts_with("git@") {
-        return Ok(format!("git = {}", toml::Value::from(sdk)));
-    }
-    let path = Path::new(sdk);
-    sdk_at(path).or_else(|| sdk_at(&path.join(SDK_FOLDER))).ok_or_else(|| NewError::WrongSdk { path: path.to_owned() })
+/// Where the guest SDK is.
+enum Sdk {
+    /// In this folder.
+    Folder(String),
+    /// In the git repository of this URL.
+    Git(String),
 }
 
-/// The dependency on the SDK in this folder, if there is one.
-fn sdk_at(folder: &Path) -> Option<String> {
-    let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
-    manifest.lines().find(|line| line.trim() == r#"name = "colony-guest""#)?;
-    let folder = folder.canonicalize().ok()?;
-    Some(format!("path = {}", toml::Value::from(folder.to_str()?)))
+impl Sdk {
+    fn named(sdk: Option<&str>) -> Result<Self, NewError> {
+        let Some(sdk) = sdk else {
+            return Self::at(Path::new(OWN_SDK)).ok_or(NewError::NoSdk);
+        };
+        if sdk.contains("://") || sdk.starts_with("git@") {
+            return Ok(Self::Git(sdk.to_owned()));
+        }
+        let path = Path::new(sdk);
+        let found = Self::at(path).or_else(|| Self::at(&path.join(SDK_FOLDER)));
+        found.ok_or_else(|| NewError::WrongSdk { path: path.to_owned() })
+    }
+
+    /// The SDK in this folder, if there is one.
+    fn at(folder: &Path) -> Option<Self> {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        manifest.lines().find(|line| line.trim() == r#"name = "colony-guest""#)?;
+        Some(Self::Folder(folder.canonicalize().ok()?.to_str()?.to_owned()))
+    }
+
+    /// What a manifest says of where it is.
+    fn guest(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("path = {}", toml::Value::from(folder.as_str())),
+            Self::Git(url) => format!("git = {}", toml::Value::from(url.as_str())),
+        }
+    }
+
+    /// The same of its laws.
+    fn laws(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("path = {}", toml::Value::from(format!("{folder}/laws"))),
+            Self::Git(_) => self.guest(),
+        }
+    }
 }
 
 fn must_be_free(dir: &Path) -> Result<(), NewError> {
@@ -156,15 +182,16 @@ mod tests {
 
     #[test]
     fn the_sdk_is_where_it_is_said_to_be() {
-        let own = dependency(None).expect("tests run in a checkout");
+        let guest = |sdk| Sdk::named(sdk).map(|sdk| sdk.guest());
+        let own = guest(None).expect("tests run in a checkout");
         assert!(own.starts_with("path = \"") && own.ends_with("guest-sdk\""), "{own}");
         let checkout = Path::new(OWN_SDK).join("..");
         for place in [Path::new(OWN_SDK), &checkout] {
-            assert_eq!(dependency(place.to_str()).ok(), Some(own.clone()));
+            assert_eq!(guest(place.to_str()).ok(), Some(own.clone()));
         }
         let url = "https://example.invalid/colony";
-        assert_eq!(dependency(Some(url)).ok(), Some(format!("git = \"{url}\"")));
-        let wrong = dependency(Some("/nowhere")).expect_err("nothing is there");
+        assert_eq!(guest(Some(url)).ok(), Some(format!("git = \"{url}\"")));
+        let wrong = guest(Some("/nowhere")).expect_err("nothing is there");
         assert!(wrong.to_string().starts_with("there is no guest SDK at /nowhere"), "{wrong}");
     }
 
