@@ -107,7 +107,7 @@ fn an_installed_version_waits_to_be_used() {
     assert_eq!(active(&state, "cart"), Some(1), "a newer version does not decide by being there");
 }
 
-/// A version that a host which is up has not compiled decides nowhere; the dead are not waited for.
+/// B29: A version that a host which is up has not compiled decides nowhere; the dead are not waited for.
 #[test]
 fn every_host_that_is_up_has_compiled_what_is_used() {
     let mut state = group();
@@ -166,7 +166,7 @@ fn versions_are_bounded_and_the_active_one_stays() {
     assert_eq!((plugin.active, plugin.before.as_slice()), (Some(content(1)), [].as_slice()));
 }
 
-/// What is heard twice is done once; what contradicts what is there is refused by name.
+/// B29: What is heard twice is done once; what contradicts what is there is refused by name.
 #[test]
 fn a_name_has_one_kind_and_bytes_have_one_name() {
     let mut state = group();

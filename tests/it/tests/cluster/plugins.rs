@@ -132,7 +132,7 @@ async fn an_installed_plugin_merges_and_outlives_the_host_it_came_through() {
     cluster.assert_all_run();
 }
 
-/// A version takes the place of another while saves meet all the time, and is taken back. No save fails, and both
+/// D4: A version takes the place of another while saves meet all the time, and is taken back. No save fails, and both
 /// items of a session are always settled by one version. The second version says to everything that it cannot answer,
 /// so that the built-in's answer shows that it was asked.
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn versions_are_swapped_under_load_without_a_failed_or_mixed_merge() {
     cluster.assert_all_run();
 }
 
-/// What cannot be installed or used is refused in one line that says why, and leaves what there is.
+/// B29: What cannot be installed or used is refused in one line that says why, and leaves what there is.
 #[tokio::test]
 async fn wrong_plugins_and_wrong_words_are_refused_in_one_line() {
     let merge = Some(plugin("cart_merge.wasm"));
