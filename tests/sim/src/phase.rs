@@ -205,12 +205,11 @@ impl World {
         // Who is to leave and cannot keeps what it has, and gets nothing.
         let most = usize::from(self.mix.policy.copies).min(state.up().count());
         let least = usize::from(self.mix.policy.copies).min(state.staying().count());
-        let lost = |colony: &ColonyId| !self.aftermath.recoverable.contains(colony);
-        let is_unaware = |colony: &ColonyId| state.table[colony].primary.is_some();
-        if let Some(colony) = state.table.keys().find(|colony| lost(colony) && is_unaware(colony)) {
-            return Some(format!("{colony} lost every copy and has a primary: {}", self.words_of(*colony)));
-        }
-        for colony in &self.aftermath.recoverable {
+        // A proposal that was under way may have saved what was thought lost: whatever has a primary is held to the rules.
+        let is_led = |colony: &&ColonyId| state.table.get(*colony).is_some_and(|entry| entry.primary.is_some());
+        for colony in
+            self.colonies().iter().filter(|colony| self.aftermath.recoverable.contains(*colony) || is_led(colony))
+        {
             let Some(entry) = state.table.get(colony) else { continue };
             let in_sync: BTreeSet<_> = entry.in_sync.iter().collect();
             let want: BTreeSet<_> = entry.want.iter().collect();
@@ -236,7 +235,8 @@ impl World {
         self.compare_counters()?;
         table::spread(&self.group.state, self.mix.group.planner)?;
         for colony in self.colonies() {
-            if self.aftermath.recoverable.contains(&colony) {
+            let is_led = self.group.state.table.get(&colony).is_some_and(|entry| entry.primary.is_some());
+            if self.aftermath.recoverable.contains(&colony) || is_led {
                 self.oracle.compare_sessions(&self.hosts, colony)?;
                 continue;
             }
