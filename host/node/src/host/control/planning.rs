@@ -178,17 +178,17 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
     if !dry_run && plugin.is_some() {
         return refused("a plan is tried with another plugin, and not made with it: ask for a dry run", false);
     }
-    let placement: Box<dyn Placement + Send> = match plugin {
-        None => Box::new(control.plugins.placement(&control.state())),
-        Some(bytes) => match blocking(move || OnTrial::load(&bytes)).await {
-            Ok(plugin) => Box::new(plugin),
-            Err(why) => return refused(format!("the placement plugin cannot be used: {why}"), false),
-        },
-    };
     // The newest table there is; and a leader that was replaced finds out.
     let state = match control.read_group().await {
         Ok(state) => state,
         Err(why) => return refused(format!("the table cannot be read: {why}"), true),
+    };
+    let placement: Box<dyn Placement + Send> = match plugin {
+        None => Box::new(control.plugins.placement(&state)),
+        Some(bytes) => match blocking(move || OnTrial::load(&bytes)).await {
+            Ok(plugin) => Box::new(plugin),
+            Err(why) => return refused(format!("the placement plugin cannot be used: {why}"), false),
+        },
     };
     let decision = control.decide(state.clone(), placement).await;
     if !dry_run {
