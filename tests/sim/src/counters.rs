@@ -127,6 +127,8 @@ pub(crate) fn mix(seed: u64) -> Mix {
         merges: Merges { delay: rng.pick(&[0, 5 * MS]), fails: 0, nonsense: 0 },
         clocks: (0..hosts).map(|_| (rng.between(1, 10) * SECOND, rng.between(700, 1500))).collect(),
         quiet: None,
+        // What is drawn for runs of drains holds for those alone; here hosts are killed.
+        only_drains: false,
         ..drawn
     }
 }
@@ -177,5 +179,23 @@ impl World {
             })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: a counting run broke the rule that a drain leaves no colony with fewer copies. Cause: a seed whose draw was
+    /// for drains alone kept that draw's rule, while the run kills hosts. Fix: the rule is not inherited.
+    #[test]
+    fn no_run_that_kills_hosts_is_held_to_the_rule_of_drains() {
+        let (mut draws, mut kept) = (0, 0);
+        for seed in 0..200 {
+            draws += usize::from(Mix::draw(seed, None).only_drains);
+            kept += usize::from(mix(seed).only_drains);
+        }
+        assert!(draws > 0, "no seed draws drains alone");
+        assert_eq!(kept, 0);
     }
 }
