@@ -45,7 +45,12 @@ pub(crate) type Metrics = openraft::alias::WatchReceiverOf<Types, RaftMetrics<Ty
 /// Until when the leader here may take itself for confirmed; none if it is not.
 pub(crate) fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
     let has_applied_own = metrics.last_applied.is_some_and(|last| last.leader_id == metrics.vote.leader_id);
-    if metrics.state != ServerState::Leader || !has_applied_own {
+    answered_until(metrics, within).filter(|_| has_applied_own)
+}
+
+/// Until when a quorum counts as having answered the leader here `within` that time; none if none has, or none leads.
+pub(crate) fn answered_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+    if metrics.state != ServerState::Leader {
         return None;
     }
     let now = Instant::now();
@@ -55,6 +60,14 @@ pub(crate) fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) ->
     }
     let left = within.checked_sub(metrics.last_quorum_acked?.elapsed())?;
     (!left.is_zero()).then_some(now + left)
+}
+
+/// Whether the leader here had the answers of a quorum once, and not within this time. One that has just been elected
+/// counts as answered: by those who elected it.
+pub(crate) fn is_unanswered(metrics: &RaftMetrics<Types>, within: Duration) -> bool {
+    metrics.last_quorum_acked.is_some()
+        && metrics.state == ServerState::Leader
+        && answered_until(metrics, within).is_none()
 }
 
 /// The leader, at the address that the state gives it.

@@ -101,6 +101,40 @@ fn the_leaders_death_holds_no_write_up_for_long() {
     }
 }
 
+/// Nothing passes from the others to this one, while they hear it, from a moment on in which every colony is written.
+fn deaf(machine: usize, to: &[usize], until: Duration) -> Vec<(Duration, Step)> {
+    let (deaf, unheard) = (machines(&[machine]), machines(to));
+    vec![(2_000 * MS, Step::Cut(unheard.clone(), deaf.clone())), (until, Step::Mend(unheard, deaf))]
+}
+
+/// `PROTOCOL.md` 13, 15.
+///
+/// Bug: the colonies of a leader that hears nobody and is heard acknowledged nothing for 8.6 s. Cause: the others held
+/// it for dead after a second, and followed it all the same for as long as its heartbeats came, and nobody but a leader
+/// takes accusations. And it had its silent peers removed from every set, by entries that the others heard and the next
+/// leader committed: then it alone was in sync, and Offline was what it led until it was back. Fix: who holds the
+/// leader for dead stands for election; and a removal is proposed by a host that somebody answers.
+#[test]
+fn a_leader_that_hears_nobody_is_replaced_though_it_is_heard() {
+    for seed in 0..4 {
+        let report = run_plan(seed, &plan(5, (3, 1), vec![deaf(0, &[1, 2, 3, 4], 9_000 * MS)]), Habits::default());
+        assert_sound(&report);
+        assert!(report.slowest < 1_800 * MS, "seed {seed}: a write took {:?}", report.slowest);
+    }
+}
+
+/// One host hears the leader and is heard by it, so nobody holds it for dead: it gives way by itself, and what it is
+/// primary of it goes on with.
+/// `PROTOCOL.md` 13, 15.
+#[test]
+fn a_leader_that_hears_no_other_voter_gives_way_though_it_lives() {
+    for seed in 0..4 {
+        let report = run_plan(seed, &plan(5, (3, 1), vec![deaf(0, &[1, 2, 3], 20_000 * MS)]), Habits::default());
+        assert_sound(&report);
+        assert!(report.slowest < 5_000 * MS, "seed {seed}: a write took {:?}", report.slowest);
+    }
+}
+
 #[test]
 fn hosts_that_die_at_once_take_nothing_with_them() {
     let deaths = vec![

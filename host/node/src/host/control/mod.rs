@@ -44,7 +44,7 @@ use colony_link::Transport;
 use colony_link::sentinel::SentinelListener;
 use colony_raft::Group;
 use colony_wire::StartId;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub(super) use self::calls::Calls;
@@ -82,8 +82,10 @@ pub(super) struct Control {
     measures: Mutex<loads::Measures>,
     remembered: Mutex<planning::Remembered>,
     evidence: mpsc::Sender<watching::Evidence>,
-    /// Members whose process is gone, as a probe of this host's shows: nobody waits for an answer of theirs.
+    /// Members that this host holds for dead: nobody here waits for an answer of theirs.
     gone: watch::Sender<BTreeSet<StartId>>,
+    /// Wakes who waits to be answered by another host.
+    answered: Notify,
     orders: Vec<mpsc::Sender<Order>>,
     shards: Mutex<Vec<ShardThread>>,
     watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
@@ -125,6 +127,7 @@ impl Control {
             remembered: Mutex::default(),
             evidence,
             gone: watch::Sender::default(),
+            answered: Notify::new(),
             orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
             meters: shards.iter().map(|shard| shard.meters.clone()).collect(),
             journal: Arc::default(),
@@ -162,7 +165,7 @@ impl Control {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
                 let this = this.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = this.propose(&command).await {
+                    if let Err(error) = this.propose_of_shard(&command).await {
                         tracing::debug!(%error, "a proposal of a shard has no outcome; the core will propose again");
                     }
                     drop(place);

@@ -22,11 +22,23 @@ const HOPS: usize = 3;
 pub(super) enum NotProposed {
     #[error("the group has no leader that this host knows of")]
     NoLeader,
+    #[error("no other host answers this one, so it may be this one that is cut off")]
+    Unanswered,
     #[error("{0}")]
     Failed(String),
 }
 
 impl Control {
+    /// Has what a shard proposes committed. That peers are silent is believed of a host that somebody answers
+    /// (`PROTOCOL.md` 3.7): one that hears nobody and is heard would be left alone in each set that it leads.
+    pub(super) async fn propose_of_shard(&self, command: &Command) -> Result<Outcome, NotProposed> {
+        let removes = matches!(command, Command::ChangeInSync { remove, .. } if !remove.is_empty());
+        if removes && !self.is_answered().await {
+            return Err(NotProposed::Unanswered);
+        }
+        self.propose(command).await
+    }
+
     /// Has the command committed, wherever the leader is.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, NotProposed> {
         let mut last = NotProposed::NoLeader;
@@ -109,7 +121,7 @@ impl Control {
         is_watched && !reached.is_empty() && !reached.iter().any(|member| member.address == host)
     }
 
-    /// Where the leader is, as far as this host knows. None if its process is gone.
+    /// Where the leader is, as far as this host knows. None if it is held for dead here.
     pub(super) fn leader_address(&self) -> Option<SocketAddr> {
         let own = lock(&self.own).address;
         let by_raft = self.group.leader().filter(|_| self.group.is_told()).map(|peer| peer.address);
@@ -118,7 +130,7 @@ impl Control {
         by_raft.filter(is_of_use).or(by_hint.filter(is_of_use))
     }
 
-    /// Whether the process that the table has at this address is gone. Once the group has said that it is dead, another
+    /// Whether the process that the table has at this address is held for dead here. Once the group has said so, another
     /// may be there.
     pub(super) fn is_gone(&self, address: SocketAddr) -> bool {
         let (gone, state) = (self.gone.borrow(), self.state());

@@ -11,7 +11,7 @@ use colony_core::group::{Member, State};
 use colony_core::watch::{Config, Input, Output, Watch};
 use colony_link::sentinel::{Probe, SentinelConnection, SentinelListener};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest};
-use colony_wire::{Frame, Message, StartId};
+use colony_wire::{Frame, Message, RaftId, StartId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
@@ -23,6 +23,8 @@ const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
 const SENTINEL_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Each voter gives the one before it this much time to become the leader.
 const CANDIDACY_AFTER: Duration = Duration::from_millis(150);
+/// Who is heard by others is answered within this time: some beacons, of which one may be lost.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
 /// Accusations on their way to the leader at a time. They are repeated while they hold.
 const ACCUSING: usize = 64;
 /// Questions to others under way at a time. One that is not asked counts as one that was not answered.
@@ -101,7 +103,7 @@ impl Watcher {
                 () = tokio::time::sleep(until_tick) => Some(Input::Tick),
                 Some(noticed) = evidence.recv() => self.input(noticed),
                 Some(datagram) = datagrams.recv() => answer(datagram).map(|from| {
-                    self.control.gone.send_if_modified(|gone| gone.remove(&from));
+                    self.control.answered.notify_waiters();
                     Input::BeaconAnswered { from }
                 }),
                 changed = view.changed() => {
@@ -120,13 +122,7 @@ impl Watcher {
 
     fn input(&self, noticed: Evidence) -> Option<Input> {
         match noticed {
-            Evidence::Probed { peer, answered, refused } => {
-                if refused && !answered {
-                    self.control.gone.send_if_modified(|gone| gone.insert(peer));
-                    self.succeed(peer);
-                }
-                Some(Input::ProbeResult { peer, answered, refused })
-            }
+            Evidence::Probed { peer, answered, refused } => Some(Input::ProbeResult { peer, answered, refused }),
             Evidence::SentinelBroken { name } => {
                 let peer = self.state.up().find(|member| member.name == name)?.start;
                 Some(Input::SentinelBroken { peer })
@@ -139,15 +135,20 @@ impl Watcher {
         }
     }
 
-    /// The process is gone. If it led the group, the voters stand for election one after the other, by address,
-    /// without waiting for its lease. One that is mistaken costs a change of leader and nothing else.
-    fn succeed(&self, gone: StartId) {
-        let Some(leader) = self.state.members.get(&gone).filter(|gone| self.control.leads(gone)) else { return };
+    /// It is held for dead. If it leads the group, the voters stand for election one after the other, by address,
+    /// without waiting for its lease, which it may go on renewing though it hears nobody. One that is mistaken costs a
+    /// change of leader and nothing else.
+    fn succeed(&self, dead: StartId) {
+        let Some(leader) = self.state.members.get(&dead).filter(|dead| self.control.leads(dead)) else { return };
         if !self.control.group.is_told() {
             // It voted once, and its own log does not tell it who votes now: it would only be in the way.
             return;
         }
         let voters = self.control.group.voters();
+        if !self.reaches_majority(&voters) {
+            // It would not be elected, and when it is heard again unseat whoever was, by a higher term.
+            return;
+        }
         let mut candidates: Vec<SocketAddr> =
             self.state.up().filter(|member| voters.contains(&member.raft)).map(|member| member.address).collect();
         candidates.retain(|address| *address != leader.address);
@@ -158,12 +159,21 @@ impl Watcher {
         tokio::spawn(async move {
             tokio::time::sleep(CANDIDACY_AFTER * u32::try_from(rank).unwrap_or(u32::MAX)).await;
             if control.leads(&leader) {
-                tracing::info!(leader = %leader.name, rank, "the leader's process is gone: standing for election");
+                tracing::info!(leader = %leader.name, rank, "the leader is held for dead: standing for election");
                 if let Err(error) = control.group.take_over().await {
                     tracing::warn!(%error, "no election");
                 }
             }
         });
+    }
+
+    /// Whether most of the voters answer this host, itself counted.
+    fn reaches_majority(&self, voters: &[RaftId]) -> bool {
+        let reached = self.watch.reached(self.control.clock.now());
+        let mut reached: Vec<RaftId> =
+            reached.iter().filter_map(|start| self.state.members.get(start)).map(|member| member.raft).collect();
+        reached.push(self.control.group.id());
+        voters.iter().filter(|voter| reached.contains(voter)).count() * 2 > voters.len()
     }
 
     fn handle(&mut self, input: Input) {
@@ -199,6 +209,8 @@ impl Watcher {
             Output::Accuse { accused } => {
                 tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
                 self.control.journal.accusations.inc();
+                self.control.gone.send_if_modified(|gone| gone.insert(accused));
+                self.succeed(accused);
                 let (control, me) = (self.control.clone(), self.me);
                 if let Ok(place) = self.accusing.clone().try_acquire_owned() {
                     tokio::spawn(async move {
@@ -207,7 +219,10 @@ impl Watcher {
                     });
                 }
             }
-            Output::Clear { accused } => lock(&self.control.jury).withdraw(self.me, accused),
+            Output::Clear { accused } => {
+                self.control.gone.send_if_modified(|gone| gone.remove(&accused));
+                lock(&self.control.jury).withdraw(self.me, accused);
+            }
         }
     }
 
@@ -239,6 +254,8 @@ impl Watcher {
         if own.start != self.me {
             self.me = own.start;
             self.watch = Watch::new(self.config, own.start, self.control.clock.now());
+            // What was concluded was the earlier one's.
+            self.control.gone.send_if_modified(|gone| !std::mem::take(gone).is_empty());
         }
         let state = &self.state;
         {
@@ -288,6 +305,14 @@ impl Control {
         let starts = told.await.unwrap_or_default();
         let state = self.state();
         starts.iter().filter_map(|start| state.members.get(start).cloned()).collect()
+    }
+
+    /// Whether another host answers this one from now on. One that is alone with another cannot tell, and takes it that
+    /// it is the other that is silent.
+    pub(super) async fn is_answered(&self) -> bool {
+        let (state, own) = (self.state(), self.start());
+        let others = state.up().filter(|member| member.start != own).count();
+        others < 2 || tokio::time::timeout(ANSWERED_WITHIN, self.answered.notified()).await.is_ok()
     }
 
     /// Whether that process answers this host now: asked by one that it does not answer.
