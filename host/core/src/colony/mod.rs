@@ -56,6 +56,7 @@ mod clock;
 mod doing;
 mod ends;
 mod follower;
+mod handovers;
 mod history;
 mod holding;
 mod io;

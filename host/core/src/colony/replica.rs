@@ -12,6 +12,7 @@ use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 use super::clock::{Moment, SessionTime};
 use super::doing::{Doing, Load};
 use super::follower::Follower;
+use super::handovers::Handovers;
 use super::history::History;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
@@ -37,6 +38,7 @@ macro_rules! desk {
             space: &$replica.space,
             serial: &mut *$loan.serial,
             throttle: &mut *$loan.throttle,
+            handovers: &mut *$loan.handovers,
             now: $loan.now,
             session_time: $loan.session_time,
             out: &mut *$loan.out,
@@ -92,6 +94,7 @@ pub(super) struct Loan<'a> {
     pub(super) session_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
+    pub(super) handovers: &'a mut Handovers,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -470,6 +473,11 @@ impl Replica {
             Role::Primary(primary) => primary.sends_state_to(start),
             Role::Follower(_) => false,
         }
+    }
+
+    /// Whether its reign is being handed over.
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(&self.role, Role::Primary(primary) if primary.is_handing_over())
     }
 
     /// Whether time alone may give it something to do.

@@ -9,6 +9,7 @@ use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::clock::SessionClock;
+use super::handovers::Handovers;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
@@ -25,6 +26,7 @@ macro_rules! loan {
             session_time: $shard.clock.shows(),
             serial: &mut $shard.serial,
             throttle: &mut $shard.throttle,
+            handovers: &mut $shard.handovers,
             out: $out,
         }
     };
@@ -58,6 +60,8 @@ pub struct Shard {
     serial: u64,
     /// The bound of what all peers send in snapshots.
     throttle: Throttle,
+    /// The bound of what stands still at a time.
+    handovers: Handovers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +93,7 @@ impl Shard {
             tickets: BTreeMap::new(),
             serial: 0,
             throttle: Throttle::default(),
+            handovers: Handovers::default(),
         }
     }
 
@@ -183,6 +188,9 @@ impl Shard {
             self.restless.remove(&colony);
         }
         self.throttle.release(colony, |start| replica.sends_state_to(start));
+        if !replica.is_handing_over() {
+            self.handovers.release(colony);
+        }
     }
 
     fn hear(&mut self, now: Now, colony: ColonyId, entry: Entry, space: Arc<Space>, out: &mut Vec<Output>) {
@@ -258,6 +266,7 @@ impl Shard {
     fn leave(&mut self, now: Now, colony: ColonyId, is_kept: bool, out: &mut Vec<Output>) {
         self.restless.remove(&colony);
         self.throttle.release(colony, |_| false);
+        self.handovers.release(colony);
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
         replica.step_down(&mut loan!(self, now, out));
         if is_kept {
@@ -326,6 +335,7 @@ impl Shard {
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.throttle = Throttle::default();
+        self.handovers = Handovers::default();
         self.restless.clear();
         self.earlier.push(dead);
         // What no copy and no entry hangs on is forgotten.

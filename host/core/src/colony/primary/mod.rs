@@ -45,6 +45,7 @@ pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
 use self::watch::Watchers;
 use super::clock::{Moment, SessionTime};
+use super::handovers::Handovers;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space};
 use super::session::Session;
@@ -68,6 +69,7 @@ pub(super) struct Desk<'a> {
     /// Source of numbers for transfers and tickets, never used twice by this process.
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
+    pub(super) handovers: &'a mut Handovers,
     pub(super) now: Now,
     /// What sessions live by: their deadlines, and nothing else.
     pub(super) session_time: SessionTime,
