@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -53,28 +54,55 @@ fn check_header(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
     }
 }
 
+/// A component's place before the compiler, given back when its thread ends.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Result<Self, LoadError> {
+        let others = shared.compiles.fetch_add(1, Ordering::SeqCst);
+        let place = Self(Arc::clone(shared));
+        if others < shared.limits.compiles { Ok(place) } else { Err(LoadError::CompilerBusy { others }) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.compiles.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Compiles on a thread of its own, one component at a time, and waits for it no longer than the limit.
 ///
-/// A thread cannot be stopped: one that takes too long goes on and keeps the next in the queue, so a
-/// hostile component costs one core for a while, and not one for each attempt.
+/// A thread cannot be stopped. One that is given up while it waits for its turn ends without compiling. One that is
+/// given up while it compiles goes on until the compiler is done, throws the result away, and keeps the next in the
+/// queue meanwhile: a hostile component costs one core for a while, and not one for each attempt. How much memory the
+/// compiler takes is bounded by the size of the component alone.
 fn compile_aside(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Component, LoadError> {
     let (done, result) = mpsc::sync_channel(1);
     let limit = shared.limits.compile_time;
-    let shared = Arc::clone(shared);
+    let place = Place::take(shared)?;
+    let given_up = Arc::new(AtomicBool::new(false));
+    let is_given_up = Arc::clone(&given_up);
     thread::Builder::new()
         .name("plugin-compiler".into())
         .stack_size(COMPILE_STACK_BYTES)
         .spawn(move || {
+            let shared = &place.0;
             // A panic of the compiler poisons the lock and leaves nothing else behind.
             let _one_at_a_time = shared.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whoever asked may have gone meanwhile.
-            let _ = done.send(Component::from_binary(&shared.engine, &bytes));
+            if !is_given_up.load(Ordering::SeqCst) {
+                // Whoever asked may have gone meanwhile.
+                let _ = done.send(Component::from_binary(&shared.engine, &bytes));
+            }
         })
         .map_err(|error| LoadError::Compile { reason: error.to_string() })?;
     match result.recv_timeout(limit) {
         Ok(Ok(component)) => Ok(component),
         Ok(Err(error)) => Err(compile_error(&error)),
-        Err(RecvTimeoutError::Timeout) => Err(LoadError::CompileTime { limit }),
+        Err(RecvTimeoutError::Timeout) => {
+            given_up.store(true, Ordering::SeqCst);
+            Err(LoadError::CompileTime { limit })
+        }
         Err(RecvTimeoutError::Disconnected) => Err(LoadError::Compile { reason: "the compiler panicked".into() }),
     }
 }

@@ -44,10 +44,10 @@ impl PlacementPlugin {
             return Err(PluginError::QuestionTooLarge { bytes, limit: limits.question_bytes });
         }
         let question = question(request);
-        let answer = self
+        let (answer, _) = self
             .pool
-            .call(request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &question))?;
-        let scores = answer.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
+            .call(request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &question));
+        let scores = answer?.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
         if scores.len() != request.hosts.len() {
             let reason = format!("{} scores for {} hosts", scores.len(), request.hosts.len());
             return Err(PluginError::Malformed { reason });

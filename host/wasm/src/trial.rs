@@ -23,7 +23,7 @@ impl Subject for MergeTrial<'_> {
         let (answer, fuel) = self
             .0
             .pool()
-            .trial(&question.namespace, |merge, store| merge.colony_plugin_merger().call_merge(store, &asked));
+            .call(&question.namespace, |merge, store| merge.colony_plugin_merger().call_merge(store, &asked));
         let limit = self.0.pool().limits().answer_bytes;
         let answer = match answer {
             Ok(Ok(answer)) if answer_bytes(&answer) > limit => Err(format!("gave more than {limit} bytes")),
@@ -31,7 +31,7 @@ impl Subject for MergeTrial<'_> {
             Ok(Err(words)) => Err(format!("refused: {}", text::reason(&words))),
             Err(error) => Err(error.to_string()),
         };
-        Reply { answer, fuel: Some(fuel) }
+        Reply { answer, fuel: Some(fuel.call) }
     }
 
     fn restart(&mut self) {
@@ -124,8 +124,8 @@ impl Ranker for PlacementTrial<'_> {
         let (answer, fuel) = self
             .plugin
             .pool()
-            .trial(&request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &asked));
-        self.fuel = Some(fuel);
+            .call(&request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &asked));
+        self.fuel = Some(fuel.call);
         match answer {
             Ok(Ok(scores)) => Ok(scores.into_iter().map(score).collect()),
             Ok(Err(words)) => Err(format!("refused: {}", text::reason(&words))),
