@@ -34,6 +34,8 @@ pub struct Policy {
     pub on_conflict: OnConflict,
     /// Who merges.
     pub merge: MergeBy,
+    /// What becomes of a save whose merge plugin gave no usable answer.
+    pub on_plugin_failure: OnPluginFailure,
 }
 
 impl Default for Policy {
@@ -46,6 +48,7 @@ impl Default for Policy {
             ttl_ms: Some(HALF_AN_HOUR_MS),
             on_conflict: OnConflict::Merge,
             merge: MergeBy::LastWrite,
+            on_plugin_failure: OnPluginFailure::BuiltIn,
         }
     }
 }
@@ -176,6 +179,18 @@ pub enum BuiltIn {
     Json,
     /// None: the second save is refused with the current version.
     Reject,
+}
+
+/// What becomes of a save whose merge plugin traps, exceeds a limit, answers nonsense, is switched off, or cannot be
+/// asked (`PROTOCOL.md` 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPluginFailure {
+    /// The built-in decides: of two changes the later one.
+    #[default]
+    BuiltIn,
+    /// The save is refused, nothing changes, and the client decides.
+    Refuse,
 }
 
 /// A person asks a host's control port.

@@ -339,6 +339,14 @@ pub enum Refusal {
         /// What is wrong.
         what: String,
     },
+    /// The save met a change made since its base, the namespace's merge plugin gave no usable answer, and the
+    /// namespace refuses such a save rather than let the built-in decide. Nothing changed. Not retryable by itself: a
+    /// plugin answers the same question alike. Load the session and save again, or decide without the plugin.
+    #[error("the session was changed meanwhile, and the merge plugin gave no usable answer: {why}")]
+    NotMerged {
+        /// What was wrong.
+        why: String,
+    },
 }
 
 /// How a life ended, as the end of a sentence.

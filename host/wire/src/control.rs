@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
 use crate::limits::{
-    MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_PLUGIN_BYTES, MAX_RELAYS, PLUGIN_CHUNK,
+    MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_PLUGIN_BYTES, MAX_RELAYS, MAX_TROUBLES,
+    PLUGIN_CHUNK,
 };
 use crate::load::LoadCounts;
 use crate::plugin::{ContentId, PluginReport};
@@ -136,6 +137,8 @@ pub enum ControlRequest {
         /// Address of the control port of a host that holds it.
         from: String,
     },
+    /// What is wrong on the asked host that the group's state does not show?
+    Troubles,
 }
 
 impl Message for ControlRequest {
@@ -238,6 +241,11 @@ pub enum ControlReply {
     },
     /// The host does not hold that plugin.
     NoPlugin,
+    /// What is wrong on the host.
+    Troubles {
+        /// Each in one line, for people; [`MAX_TROUBLES`] at most.
+        lines: Vec<String>,
+    },
 }
 
 impl Message for ControlReply {
@@ -248,6 +256,7 @@ impl Message for ControlReply {
             Self::Introduction(introduction) => introduction.check(),
             Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
+            Self::Troubles { lines } => within("number of troubles", lines.len(), MAX_TROUBLES),
             Self::Plugins(report) => report.check(),
             Self::PluginPart { size, bytes } => {
                 within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES)?;

@@ -93,3 +93,5 @@ pub const MAX_PLUGIN_VERSIONS: usize = 4;
 pub const MAX_PLUGINS_BYTES: u64 = 64 << 20;
 /// Longest reason, for people, of one failure in a list of many, in bytes.
 pub const MAX_REASON: usize = 1024;
+/// Most lines in which one host tells what is wrong on it: its plugins, of which it has a few dozen at most.
+pub const MAX_TROUBLES: usize = 256;

@@ -257,7 +257,7 @@ impl World {
             Output::Decided { colony, unread } => {
                 self.trace.words(at, format_args!("h{host}.{shard} decides a conflict of {colony}, unread {unread:?}"));
             }
-            Output::FellBack { ticket, why } => {
+            Output::FellBack { ticket, why, .. } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);
             }

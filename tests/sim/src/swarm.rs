@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use colony_core::colony::{Mutant, Settings};
-use colony_wire::admin::{MergeBy, OnConflict, Policy};
+use colony_wire::admin::{MergeBy, OnConflict, OnPluginFailure, Policy};
 
 use crate::clock::{MS, Micros, SECOND};
 use crate::coverage::Strike;
@@ -279,6 +279,8 @@ fn policy(rng: &mut Rng, minimum: &mut Rng, hosts: usize) -> Policy {
             OnConflict::Overwrite,
         ]),
         merge: if rng.chance(750) { MergeBy::Plugin("counters".into()) } else { MergeBy::LastWrite },
+        // Of the source of the least number of copies, for the same reason.
+        on_plugin_failure: if minimum.chance(300) { OnPluginFailure::Refuse } else { OnPluginFailure::BuiltIn },
     }
 }
 

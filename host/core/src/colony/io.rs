@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use colony_wire::admin::Policy;
+use colony_wire::admin::{OnPluginFailure, Policy};
 use colony_wire::client::{Reply, Request};
 use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
+use colony_wire::session::Key;
 use colony_wire::{ColonyId, Reign, StartId};
 
 use crate::group::{Command, Entry};
@@ -108,6 +109,8 @@ pub enum Output {
         ticket: Ticket,
         /// Whose session it is about.
         colony: ColonyId,
+        /// The session, for logs: shown as a short hash.
+        key: Key,
         /// Name of the plugin.
         by: String,
         /// The question.
@@ -120,10 +123,13 @@ pub enum Output {
         /// What could not be read or was too large, if so: there the later write was kept.
         unread: Option<String>,
     },
-    /// A merge gave no usable answer and the built-in decided in its place: for logs and metrics.
+    /// A merge gave no usable answer, and the built-in decided in its place or the save was refused: for logs and
+    /// metrics.
     FellBack {
         /// Which question.
         ticket: Ticket,
+        /// Which of the two the namespace asks for.
+        to: OnPluginFailure,
         /// What was wrong with the answer.
         why: String,
     },

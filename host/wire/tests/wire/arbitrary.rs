@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPluginFailure, Policy, Problem, Severity,
+    StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -158,6 +159,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::NoColony),
         TEXT.prop_map(|right| Refusal::Forbidden { right }),
         TEXT.prop_map(|what| Refusal::Malformed { what }),
+        TEXT.prop_map(|why| Refusal::NotMerged { why }),
     ]
 }
 
@@ -372,6 +374,7 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
             size,
             from
         }),
+        Just(ControlRequest::Troubles),
     ]
 }
 
@@ -426,6 +429,7 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         report.prop_map(ControlReply::Plugins),
         (size(), blob()).prop_map(|(size, bytes)| ControlReply::PluginPart { size, bytes }),
         Just(ControlReply::NoPlugin),
+        vec(TEXT, 0..FEW).prop_map(|lines| ControlReply::Troubles { lines }),
     ]
 }
 
@@ -500,14 +504,16 @@ fn policy() -> impl Strategy<Value = Policy> {
     let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
     let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin), merge_rules()];
     let counts = (1..=7_u8).prop_flat_map(|copies| (Just(copies), 1..=copies));
-    (counts, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
-        |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge)| Policy {
+    let on_plugin_failure = prop_oneof![Just(OnPluginFailure::BuiltIn), Just(OnPluginFailure::Refuse)];
+    (counts, 0..=14_u32, ttl(), on_conflict, merge, on_plugin_failure).prop_map(
+        |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge, on_plugin_failure)| Policy {
             copies,
             min_in_sync,
             buckets: 1 << buckets_log2,
             ttl_ms,
             on_conflict,
             merge,
+            on_plugin_failure,
         },
     )
 }

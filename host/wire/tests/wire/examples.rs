@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPluginFailure, Policy, Problem, Severity,
+    StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -205,6 +206,7 @@ fn replies() -> Vec<Example> {
         ("refused-no-colony", refused(Refusal::NoColony)),
         ("refused-forbidden", refused(Refusal::Forbidden { right: "write".to_owned() })),
         ("refused-malformed", refused(Refusal::Malformed { what: "key".to_owned() })),
+        ("refused-not-merged", refused(Refusal::NotMerged { why: "it trapped".to_owned() })),
     ]
 }
 
@@ -381,6 +383,7 @@ fn control() -> Vec<Example> {
             "ask-hold-plugin",
             frame(&ControlRequest::HoldPlugin { content: CONTENT, size: 50_000, from: "127.0.0.1:7400".to_owned() }),
         ),
+        ("ask-troubles", frame(&ControlRequest::Troubles)),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -432,6 +435,7 @@ fn control() -> Vec<Example> {
         ),
         ("tell-plugin-part", frame(&ControlReply::PluginPart { size: 50_000, bytes: Bytes::from_static(b"asm") })),
         ("tell-no-plugin", frame(&ControlReply::NoPlugin)),
+        ("tell-troubles", frame(&ControlReply::Troubles { lines: vec!["merge plugin cart is off".to_owned()] })),
     ]
 }
 
@@ -443,6 +447,7 @@ fn admin() -> Vec<Example> {
         ttl_ms: Some(60_000),
         on_conflict: OnConflict::Reject,
         merge: MergeBy::Plugin("cart-merge".to_owned()),
+        on_plugin_failure: OnPluginFailure::Refuse,
     };
     let rule = |of, rule| MergeRule { of, rule };
     let (one, prefix) =
@@ -654,14 +659,14 @@ every_variant! {
     WatchEvent: Current Changed Ended Gap;
     WatchedChange: Content Changes;
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
-        WrongContent Unknown NoColony Forbidden Malformed;
+        WrongContent Unknown NoColony Forbidden Malformed NotMerged;
     Change: Barrier Put Update Touch End Forget Revoked;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load
-        Plugins PluginPart HoldPlugin;
+        Plugins PluginPart HoldPlugin Troubles;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over Load Plugins PluginPart NoPlugin;
+        Refused Reached Over Load Plugins PluginPart NoPlugin Troubles;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
         SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;
@@ -671,6 +676,7 @@ every_variant! {
     PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
+    OnPluginFailure: BuiltIn Refuse;
     MergeBy: LastWrite Plugin Rules;
     AttributeNames: One Prefix;
     BuiltIn: LastWrite Max Min Counter Quantity SetUnion Json Reject;

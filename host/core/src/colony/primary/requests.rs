@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use colony_wire::admin::OnPluginFailure;
 use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key, Mutation};
@@ -295,8 +296,9 @@ impl Primary {
             return;
         }
         let ticket = Ticket(desk.next_serial());
-        desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: contested.conflict.clone() });
-        self.parked_keys.insert(contested.key.clone(), ticket);
+        let (key, conflict) = (contested.key.clone(), contested.conflict.clone());
+        self.parked_keys.insert(key.clone(), ticket);
+        desk.out.push(Output::Merge { ticket, colony: desk.colony, key, by, conflict });
         self.parked.insert(ticket, Parked { asker, deadline, contested, queue: VecDeque::new() });
     }
 
@@ -311,15 +313,18 @@ impl Primary {
         let Contested { key, life, conflict, .. } = &parked.contested;
         self.parked_keys.remove(key);
         let settled = settle(conflict, answer);
+        let to = desk.space.policy.on_plugin_failure;
+        let refused = settled.complaint.clone().filter(|_| to == OnPluginFailure::Refuse);
         if let Some(why) = settled.complaint {
-            desk.out.push(Output::FellBack { ticket, why });
+            desk.out.push(Output::FellBack { ticket, to, why });
         }
         let change = parked.contested.change(settled.changes);
-        let fits = match (&change, self.current(desk, key)) {
-            (_, session) if session.is_none_or(|session| session.life != *life) => {
+        let fits = match (refused, &change, self.current(desk, key)) {
+            (_, _, session) if session.is_none_or(|session| session.life != *life) => {
                 Err(Refusal::Gone { ended: self.how_ended(desk, key, *life) })
             }
-            (Change::Update { changes, tags, .. }, Some(session)) => {
+            (Some(why), ..) => Err(Refusal::NotMerged { why }),
+            (None, Change::Update { changes, tags, .. }, Some(session)) => {
                 check_room(session, changes).and_then(|()| check_tags(Some(session), tags))
             }
             _ => Ok(()),

@@ -93,10 +93,10 @@ async fn status_of_leader(control: &Control, state: &State) -> AdminReply {
     {
         return reply;
     }
-    AdminReply::Status(status(control, state))
+    AdminReply::Status(status(control, state).await)
 }
 
-fn status(control: &Control, state: &State) -> ClusterStatus {
+async fn status(control: &Control, state: &State) -> ClusterStatus {
     let voters = control.group.voters();
     let leader = control.leader_address();
     let leader = state.up().find(|member| Some(member.address) == leader).map(|member| member.name.clone());
@@ -123,6 +123,7 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
     let leader = leader.filter(|_| leaderless < problems::LEADERLESS_FOR);
     let found = problems::of_colonies(state).into_iter().chain(problems::of_hosts(state));
     let mut problems: Vec<Problem> = found.chain(problems::of_group(state, &voters, leaderless)).collect();
+    problems.extend(control.troubles(state).await);
     problems.sort_by_key(|problem| problem.severity);
     problems.truncate(MAX_PROBLEMS);
     let mut under_way = problems::under_way(state);

@@ -30,6 +30,7 @@ mod reads;
 mod serve;
 mod sight;
 mod stale;
+mod troubles;
 mod undead;
 mod view;
 mod watching;

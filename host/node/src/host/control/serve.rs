@@ -179,6 +179,7 @@ impl Control {
                 }
             }
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
+            ControlRequest::Troubles => ControlReply::Troubles { lines: self.own_troubles() },
             ControlRequest::Plugins => ControlReply::Plugins(self.plugin_report()),
             ControlRequest::PluginPart { content, offset } => self.plugin_piece(content, offset),
             ControlRequest::HoldPlugin { content, from, .. } => self.hold_plugin(content, &from).await,

@@ -126,7 +126,7 @@ impl From<&Command> for Proposed {
 }
 
 /// The names of refusals in the metrics, in the order of their places.
-pub(super) const REFUSALS: [&str; 20] = [
+pub(super) const REFUSALS: [&str; 21] = [
     "not_primary",
     "deposed",
     "not_ready",
@@ -147,6 +147,7 @@ pub(super) const REFUSALS: [&str; 20] = [
     "no_colony",
     "forbidden",
     "malformed",
+    "not_merged",
 ];
 
 fn place(refusal: &Refusal) -> usize {
@@ -171,6 +172,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::NoColony => 17,
         Refusal::Forbidden { .. } => 18,
         Refusal::Malformed { .. } => 19,
+        Refusal::NotMerged { .. } => 20,
     }
 }
 
@@ -247,17 +249,58 @@ impl ShardMeters {
     }
 }
 
+/// The kinds of failures of a plugin in the metrics, as the sandbox names them; then `answer`, which the referee
+/// refused, and `host`, a panic in the sandbox itself.
+pub(super) const PLUGIN_FAILURES: [&str; 11] =
+    ["fuel", "time", "memory", "trap", "refused", "quarantine", "question", "size", "malformed", "answer", "host"];
+
 /// What one plugin was asked, and what came of it. Shared by all shards.
 #[derive(Debug, Default)]
 pub(in crate::host) struct PluginMeters {
-    /// Questions.
-    pub(in crate::host) calls: Counter,
-    /// Calls that trapped, or went beyond a limit.
-    pub(in crate::host) traps: Counter,
-    /// Calls that it refused to answer, or gave no answer to that has the form of one.
-    pub(in crate::host) refusals: Counter,
+    /// Calls.
+    pub(super) calls: Counter,
+    /// Calls without a usable answer, by kind.
+    failures: [Counter; PLUGIN_FAILURES.len()],
+    /// Questions that were not asked, because the plugin was off.
+    pub(in crate::host) skipped: Counter,
+    /// Times it was switched off.
+    pub(in crate::host) switched_off: Counter,
     /// Questions that the built-in decided in its place, for whichever reason.
     pub(in crate::host) fallbacks: Counter,
+    /// Saves that were refused because it gave no usable answer.
+    pub(in crate::host) saves_refused: Counter,
+    /// Fuel of all calls.
+    pub(super) fuel: Counter,
+    /// Most fuel of one call.
+    fuel_max: AtomicU64,
+    /// Time of calls.
+    pub(super) time: Histogram,
+}
+
+impl PluginMeters {
+    /// A call took so long and so much fuel.
+    pub(in crate::host) fn call(&self, took: std::time::Duration, fuel: u64) {
+        self.calls.inc();
+        self.fuel.add(fuel);
+        self.fuel_max.fetch_max(fuel, Ordering::Relaxed);
+        self.time.observe(took);
+    }
+
+    /// A call gave no usable answer.
+    pub(in crate::host) fn failed(&self, kind: &str) {
+        let place = PLUGIN_FAILURES.iter().position(|one| *one == kind);
+        if let Some(counter) = place.and_then(|place| self.failures.get(place)) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        PLUGIN_FAILURES.into_iter().zip(self.failures.iter().map(Counter::get))
+    }
+
+    pub(super) fn fuel_max(&self) -> u64 {
+        self.fuel_max.load(Ordering::Relaxed)
+    }
 }
 
 /// When changes got their places in their colonies' logs, until they are committed: what times a commit.

@@ -166,11 +166,11 @@ impl Actor {
                     tracing::warn!("the queue of questions to the group is full; the core will ask again");
                 }
             }
-            Output::Merge { ticket, colony, by, conflict } => {
+            Output::Merge { ticket, colony, key, by, conflict } => {
                 let reign = self.reign(colony);
                 tracing::debug!(%colony, %reign, attributes = conflict.attributes.len(), "a merge is asked for");
                 let judge = self.seat.plugins.judge(&self.state, &by);
-                self.merges.ask(Question { ticket, judge, conflict });
+                self.merges.ask(Question { ticket, colony, key, judge, conflict });
             }
             Output::ExpiryHeld { colony, held } => {
                 let reign = self.reign(colony);
@@ -183,9 +183,10 @@ impl Actor {
                     Some(why) => tracing::warn!(%colony, %reign, %why, "a built-in merge kept the later write"),
                 }
             }
-            Output::FellBack { ticket, why } => {
+            // Whoever asked the plugin has warned of it, as often as a log bears.
+            Output::FellBack { ticket, to, why } => {
                 let (colony, reign) = (about, about.map(|colony| self.reign(colony)));
-                tracing::warn!(?colony, ?reign, ticket = ticket.0, %why, "a merge gave no usable answer, the built-in decided");
+                tracing::debug!(?colony, ?reign, ticket = ticket.0, ?to, %why, "a merge gave no usable answer");
             }
             Output::TooLarge { colony, to, bytes, limit } => {
                 let reign = self.reign(colony);

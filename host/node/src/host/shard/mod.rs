@@ -11,6 +11,7 @@ mod links;
 mod merges;
 mod serve;
 mod tally;
+mod turns;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use colony_core::Time;
 use colony_core::colony::{Input, Output, Part, Shard};
 use colony_core::merge::Ticket;
+use colony_wire::admin::OnPluginFailure;
 use colony_wire::client::{Refusal, Reply, ReplyBody};
 use colony_wire::peer::PeerBody;
 use colony_wire::{ColonyId, Reign, StartId};
@@ -99,11 +100,17 @@ impl Tally {
                     meters.fallbacks.inc();
                 }
             }
-            Output::FellBack { .. } => {
-                meters.fallbacks.inc();
-                let plugin = concern.plugin.as_ref().and_then(|name| self.plugins.meters_of(name));
-                if let Some(plugin) = plugin {
-                    plugin.fallbacks.inc();
+            Output::FellBack { to, .. } => {
+                let guard = concern.plugin.as_ref().and_then(|name| self.plugins.guard_of(name));
+                let plugin = guard.as_ref().map(|guard| guard.meters());
+                match to {
+                    OnPluginFailure::BuiltIn => {
+                        meters.fallbacks.inc();
+                        plugin.inspect(|plugin| plugin.fallbacks.inc());
+                    }
+                    OnPluginFailure::Refuse => {
+                        plugin.inspect(|plugin| plugin.saves_refused.inc());
+                    }
                 }
             }
             Output::ExpiryHeld { held, .. } => meters.expiries_held.add(*held),
