@@ -35,6 +35,14 @@ pub enum LoadError {
         /// What the validator says.
         reason: String,
     },
+    /// More memories than the one that a plugin needs.
+    #[error("declares {found} memories, and a plugin may have {limit}")]
+    Memories {
+        /// How many.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// It asks for more than the log.
     #[error("imports {name}, and a plugin may import nothing but colony:plugin/log@0.1.0")]
     RefusedImport {

@@ -36,6 +36,7 @@ mod error;
 mod identity;
 mod limits;
 mod load;
+mod memories;
 mod merge;
 mod placement;
 mod pool;

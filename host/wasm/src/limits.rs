@@ -13,8 +13,10 @@ pub struct Limits {
     /// Work of one call in wasmtime's units, about one an instruction. The verdict that counts: the same
     /// call ends at the same place on every host.
     pub fuel: u64,
-    /// Wall time of one call. The backstop for what fuel does not see, such as one huge `memory.copy`;
-    /// checked every [`TICK`](crate::ticker::TICK), so a call ends up to two ticks late.
+    /// Wall time of one call. The backstop for what fuel does not see, such as what the host does for a call of the
+    /// log;
+    /// checked every [`TICK`](crate::ticker::TICK), so a call ends up to two ticks early, and late only on a
+    /// machine that does not run the clock's thread.
     pub call_time: Duration,
     /// Linear memory of one instance in bytes.
     pub memory_bytes: usize,

@@ -13,8 +13,10 @@ use wasmtime::component::Component;
 
 use crate::bindings::LOG;
 use crate::error::LoadError;
+use crate::memories::memories;
 use crate::pool::World;
 use crate::runtime::Shared;
+use crate::sandbox::MEMORIES;
 use crate::text;
 
 /// Every WebAssembly binary begins with this.
@@ -38,6 +40,7 @@ pub(crate) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, LoadError> {
 /// Compiles a component and checks that it asks for no more than it may.
 pub(crate) fn compile(shared: &Arc<Shared>, bytes: &[u8]) -> Result<Component, LoadError> {
     check_header(bytes, shared.limits.component_bytes)?;
+    check_memories(bytes)?;
     let component = compile_aside(shared, bytes.to_vec())?;
     check_imports(&shared.engine, &component)?;
     Ok(component)
@@ -52,6 +55,11 @@ fn check_header(bytes: &[u8], limit: usize) -> Result<(), LoadError> {
         Some((MAGIC, _)) => Ok(()),
         _ => Err(LoadError::NotWebAssembly),
     }
+}
+
+fn check_memories(bytes: &[u8]) -> Result<(), LoadError> {
+    let found = memories(bytes);
+    if found > MEMORIES { Err(LoadError::Memories { found, limit: MEMORIES }) } else { Ok(()) }
 }
 
 /// A component's place before the compiler, given back when its thread ends.

@@ -66,10 +66,11 @@ impl MergePlugin {
             return Asked { answer, fuel: 0 };
         }
         let question = question(conflict);
-        let (answer, fuel) = self
-            .pool
-            .call(&conflict.namespace, |merge, store| merge.colony_plugin_merger().call_merge(store, &question));
-        let answer = answer.and_then(|answer| believe(answer, limits.answer_bytes));
+        let (answer, fuel) = self.pool.call(
+            &conflict.namespace,
+            |merge, store| merge.colony_plugin_merger().call_merge(store, &question),
+            |answer| believe(answer, limits.answer_bytes),
+        );
         Asked { answer, fuel: fuel.start.saturating_add(fuel.call) }
     }
 }

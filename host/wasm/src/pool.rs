@@ -68,7 +68,11 @@ impl<W: World> Pool<W> {
             .map_err(|error| LoadError::WrongTypes { reason: text::reason(&format!("{error:#}")) })?;
         let common = Arc::new(Common::new(identity, Arc::clone(&shared.limits)));
         let pool = Self { common, shared, checked, idle: Mutex::new(Vec::new()) };
-        pool.start("", &mut 0).map_err(LoadError::Start)?;
+        pool.start("", &mut 0).map_err(|error| match error {
+            // Nothing was asked yet: what does not fit are the functions.
+            PluginError::Malformed { reason } => LoadError::WrongTypes { reason },
+            error => LoadError::Start(error),
+        })?;
         Ok(pool)
     }
 
@@ -90,13 +94,14 @@ impl<W: World> Pool<W> {
         &self.shared.limits
     }
 
-    /// Lets an instance answer one question of this namespace. One that fails is dropped with its memory:
-    /// after a trap nothing is known about what it left behind.
-    pub(crate) fn call<R>(
+    /// Lets an instance answer one question of this namespace, and looks whether the answer can be believed. One that
+    /// breaks a rule is dropped with its memory: nothing is known about what it left behind.
+    pub(crate) fn call<R, T>(
         &self,
         namespace: &str,
         question: impl FnOnce(&W, &mut Store<Sandbox>) -> wasmtime::Result<R>,
-    ) -> (Result<R, PluginError>, Fuel) {
+        believe: impl FnOnce(R) -> Result<T, PluginError>,
+    ) -> (Result<T, PluginError>, Fuel) {
         let mut fuel = Fuel::default();
         let mut instance = match self.take(namespace) {
             Some(instance) => instance,
@@ -106,8 +111,8 @@ impl<W: World> Pool<W> {
             },
         };
         let Instance { world, store, .. } = &mut instance;
-        let answer = self.under_limits(store, &mut fuel.call, |store| question(world, store));
-        if answer.is_ok() {
+        let answer = self.under_limits(store, &mut fuel.call, |store| question(world, store)).and_then(believe);
+        if !answer.as_ref().is_err_and(PluginError::is_fault) {
             instance.calls += 1;
             self.keep(instance);
         }
@@ -160,10 +165,10 @@ impl<W: World> Pool<W> {
     }
 }
 
-/// Ticks after which a call that begins now has had its time; one more, since the first comes early.
+/// Ticks that a call which begins now sees within its time, less one for a clock that is late.
 fn ticks(time: Duration) -> u64 {
     let ticks = time.as_micros() / TICK.as_micros();
-    u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1)
+    u64::try_from(ticks).unwrap_or(u64::MAX).saturating_sub(1).max(1)
 }
 
 /// What a failed call says, in our words.

@@ -17,7 +17,7 @@ const INSTANCES: usize = 16;
 /// Tables of one component: the plugin's own and the adapters'.
 const TABLES: usize = 8;
 /// The component model needs one memory, and so does a plugin.
-const MEMORIES: usize = 1;
+pub(crate) const MEMORIES: usize = 1;
 
 /// What the instances of one plugin have in common.
 #[derive(Debug)]
