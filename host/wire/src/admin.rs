@@ -9,7 +9,7 @@ use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{
     MAX_ATTRIBUTE_NAME, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_MERGE_RULES, MAX_NAME, MAX_NAMESPACES,
-    MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS, MAX_PROBLEMS,
+    MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS_LISTED, MAX_PROBLEMS,
 };
 use crate::plan::PlanReport;
 use crate::plugin::{ContentId, PluginKind, PluginStatus};
@@ -368,7 +368,7 @@ pub enum AdminReply {
     },
     /// What was planned.
     Plan(PlanReport),
-    /// The installed plugins.
+    /// The installed plugins, and those that hosts name by file.
     Plugins(Vec<PluginStatus>),
     /// The host holds the beginning of a plugin, or all of it.
     PluginHeld {
@@ -416,7 +416,7 @@ impl Message for AdminReply {
             Self::SafeToStop { why_not } => within("number of reasons", why_not.len(), MAX_COLONIES),
             Self::Plan(report) => report.check(),
             Self::Plugins(plugins) => {
-                within("number of plugins", plugins.len(), MAX_PLUGINS)?;
+                within("number of plugins", plugins.len(), MAX_PLUGINS_LISTED)?;
                 plugins.iter().try_for_each(PluginStatus::check)
             }
             Self::PluginPending { hosts } => within("number of hosts", hosts.len(), MAX_HOSTS),

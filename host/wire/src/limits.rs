@@ -87,6 +87,8 @@ pub const MAX_PLUGIN_BYTES: usize = 4 << 20;
 pub const PLUGIN_CHUNK: usize = 256 * 1024;
 /// Most plugins of one cluster: every host holds and compiles all their versions.
 pub const MAX_PLUGINS: usize = 32;
+/// Most plugins in one list of them: the installed ones, and of those that hosts name by file the first by name.
+pub const MAX_PLUGINS_LISTED: usize = 4 * MAX_PLUGINS;
 /// Most versions kept of one plugin: the active one, what a rollback may bring back, and one that is to be tried.
 pub const MAX_PLUGIN_VERSIONS: usize = 4;
 /// Most bytes of all versions of all plugins: every host holds them in memory.

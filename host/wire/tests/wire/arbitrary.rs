@@ -625,8 +625,15 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         (content_id(), size(), any::<bool>(), hosts).prop_map(|(content, size, forced, (ready, waiting, failed))| {
             PluginVersionStatus { content, size, forced, ready, waiting, failed }
         });
-    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW))
-        .prop_map(|(name, kind, active, before, versions)| PluginStatus { name, kind, active, before, versions });
+    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW), vec(NAME, 0..FEW))
+        .prop_map(|(name, kind, active, before, versions, by_file)| PluginStatus {
+            name,
+            kind,
+            active,
+            before,
+            versions,
+            by_file,
+        });
     prop_oneof![
         vec(departure, 0..FEW).prop_map(AdminReply::Departures),
         vec(TEXT, 0..FEW).prop_map(|why_not| AdminReply::SafeToStop { why_not }),

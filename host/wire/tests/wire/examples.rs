@@ -555,6 +555,7 @@ fn admin() -> Vec<Example> {
                     waiting: vec!["h2".to_owned()],
                     failed: vec![("h3".to_owned(), "not WebAssembly".to_owned())],
                 }],
+                by_file: vec!["h4".to_owned()],
             }])),
         ),
         ("admin-plugin-held", frame(&AdminReply::PluginHeld { have: 3 })),
