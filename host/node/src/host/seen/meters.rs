@@ -377,6 +377,7 @@ impl Transfers {
 mod tests {
     use std::collections::BTreeSet;
 
+    use colony_wasm::PluginError;
     use colony_wire::NamespaceId;
 
     use super::*;
@@ -400,6 +401,31 @@ mod tests {
         meters.refused(&Refusal::Malformed { what: String::new() });
         let counted: Vec<_> = meters.refusals().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("offline", 1), ("malformed", 1)]);
+    }
+
+    #[test]
+    fn every_failure_of_a_plugin_is_counted_by_its_kind() {
+        let (reason, limit) = (String::new, 1);
+        let errors = [
+            PluginError::OutOfFuel { limit: 1 },
+            PluginError::TooSlow { limit: std::time::Duration::ZERO },
+            PluginError::OutOfMemory { limit: String::new() },
+            PluginError::Trap { reason: reason() },
+            PluginError::Refused { reason: reason() },
+            PluginError::Quarantine { reason: reason() },
+            PluginError::QuestionTooLarge { bytes: 2, limit },
+            PluginError::AnswerTooLarge { limit },
+            PluginError::Malformed { reason: reason() },
+        ];
+        let meters = PluginMeters::default();
+        for error in &errors {
+            meters.failed(error.kind());
+        }
+        let counted: Vec<u64> = meters.failures().map(|(_, count)| count).collect();
+        assert_eq!(counted, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        meters.call(std::time::Duration::from_millis(3), 700);
+        meters.call(std::time::Duration::from_millis(1), 200);
+        assert_eq!((meters.calls.get(), meters.fuel.get(), meters.fuel_max()), (2, 900, 700));
     }
 
     #[test]

@@ -64,6 +64,10 @@ impl<T> Turns<T> {
         if let Some(line) = self.lines.get_mut(&colony) {
             line.start += cost;
         }
+        if self.waiting == 0 {
+            // Nobody was kept waiting: nobody owes anything.
+            self.virtual_time = self.lines.values().map(|line| line.start).max().unwrap_or(self.virtual_time);
+        }
         let now = self.virtual_time;
         self.lines.retain(|_, line| !line.questions.is_empty() || line.start > now);
     }
