@@ -119,7 +119,7 @@ async fn hostile_plugins_fail_calls_and_nothing_else() {
     let trap =
         listed.iter().find(|plugin| plugin["name"] == "trap").expect("plugins that are named by file are listed");
     assert_eq!(trap["by_file"], serde_json::json!(["h1", "h2", "h3"]), "{trap}");
-    let status = cluster.run(&["status"]).await.done();
+    let status = cluster.run(&["status", "--json"]).await.done();
     assert!(status.contains("merge plugin trap failed too often"), "{status}");
     let after = State::of(&cluster, "neighbour").await.since(&before);
     assert_eq!(after.deaths, 0, "{after:?}");
