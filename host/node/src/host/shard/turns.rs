@@ -1,9 +1,9 @@
 //! In which order questions wait for the plugin thread.
 //!
-//! Colonies take turns by the time that they have cost (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, SIGCOMM
-//! 1996). A colony whose plugin burns 50 ms a call is behind one whose plugin takes microseconds, however many
-//! conflicts it has and however many such colonies there are: whoever costs little waits for the call that runs, and
-//! for little more.
+//! Colonies share the thread's time by fair queueing (A. Demers, S. Keshav, S. Shenker, SIGCOMM 1989): next is the turn
+//! that would end first if all ran side by side, taking what the colony's last one took. A colony whose plugin burns 50 ms
+//! a call is behind one whose plugin takes microseconds, however many conflicts it has and however many such colonies
+//! there are: whoever costs little waits for the call that runs, and for little more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,13 +14,15 @@ use colony_wire::ColonyId;
 pub(super) struct Turns<T> {
     lines: BTreeMap<ColonyId, Line<T>>,
     waiting: usize,
-    /// The start of the newest turn. Time that is paid for by being served.
+    /// The latest start of a turn so far. Time that is paid for by being served.
     virtual_time: Duration,
 }
 
 struct Line<T> {
     /// When its next turn starts, in virtual time.
     start: Duration,
+    /// What its last turn took; zero before the first, which shows what it takes.
+    took: Duration,
     questions: VecDeque<T>,
 }
 
@@ -39,7 +41,8 @@ impl<T> Turns<T> {
     /// A question of a colony comes.
     pub(super) fn push(&mut self, colony: ColonyId, question: T) {
         let now = self.virtual_time;
-        let line = self.lines.entry(colony).or_insert_with(|| Line { start: now, questions: VecDeque::new() });
+        let begin = || Line { start: now, took: Duration::ZERO, questions: VecDeque::new() };
+        let line = self.lines.entry(colony).or_insert_with(begin);
         if line.questions.is_empty() {
             line.start = line.start.max(now);
         }
@@ -47,13 +50,13 @@ impl<T> Turns<T> {
         self.waiting += 1;
     }
 
-    /// The next question: the oldest of the colony whose turn starts first.
+    /// The next question: the oldest of the colony whose turn is likely to end first.
     pub(super) fn pop(&mut self) -> Option<(ColonyId, T)> {
         let waits = self.lines.iter().filter(|(_, line)| !line.questions.is_empty());
-        let colony = waits.min_by_key(|(_, line)| line.start).map(|(colony, _)| *colony)?;
+        let colony = waits.min_by_key(|(_, line)| line.start + line.took).map(|(colony, _)| *colony)?;
         let line = self.lines.get_mut(&colony)?;
         let question = line.questions.pop_front()?;
-        self.virtual_time = line.start;
+        self.virtual_time = self.virtual_time.max(line.start);
         self.waiting -= 1;
         Some((colony, question))
     }
@@ -63,10 +66,11 @@ impl<T> Turns<T> {
     pub(super) fn spent(&mut self, colony: ColonyId, cost: Duration) {
         if let Some(line) = self.lines.get_mut(&colony) {
             line.start += cost;
+            line.took = cost;
         }
         if self.waiting == 0 {
             // Nobody was kept waiting: nobody owes anything.
-            self.virtual_time = self.lines.values().map(|line| line.start).max().unwrap_or(self.virtual_time);
+            self.virtual_time = self.lines.values().map(|line| line.start).fold(self.virtual_time, Duration::max);
         }
         let now = self.virtual_time;
         self.lines.retain(|_, line| !line.questions.is_empty() || line.start > now);
