@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use colony_core::group::{
     CodecError, Command, Deviation, Entry, Member, MemberState, Move, Outcome, Refusal, State, Unaccounted,
 };
-use colony_wire::admin::Policy;
+use colony_wire::admin::{OnPartition, Policy};
 use colony_wire::control::Fate;
 use colony_wire::limits::{MAX_HOSTS, MAX_LABELS, MAX_NAME};
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, RaftId, Reign, Revision, StartId, View};
@@ -339,7 +339,7 @@ fn strict(want: &[StartId], min: u8) -> State {
     for command in [genesis(), join(B, "b"), join(C, "c")] {
         state.apply(&command);
     }
-    let policy = Policy { min_in_sync: min, ..policy(3) };
+    let policy = Policy { min_in_sync: min, on_partition: OnPartition::Strict, ..policy(3) };
     let create = Command::CreateNamespace { name: "cart".into(), policy, placement: vec![want.to_vec()] };
     assert_eq!(state.apply(&create), Outcome::Created(NamespaceId(1)));
     state
@@ -784,7 +784,8 @@ fn cook(state: &State, (kind, x, y, z): Dice) -> Command {
         3 => {
             let copies = 1 + u8::try_from(x % 3).unwrap_or_default();
             let min_in_sync = 1 + u8::try_from(z % u64::from(copies)).unwrap_or_default();
-            let policy = Policy { copies, min_in_sync, buckets: 2, ..Policy::default() };
+            let on_partition = if min_in_sync > 1 { OnPartition::Strict } else { OnPartition::Island };
+            let policy = Policy { copies, min_in_sync, buckets: 2, on_partition, ..Policy::default() };
             Command::CreateNamespace { name: format!("n{}", y % 3), policy, placement: vec![set(y), set(z)] }
         }
         4 | 5 => {

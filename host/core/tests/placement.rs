@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use colony_core::group::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, State};
 use colony_core::placement::{Even, Placement, Planner, Proposal, Request, Role, Score, Silent, Unplaceable, judge};
-use colony_wire::admin::Policy;
+use colony_wire::admin::{OnPartition, Policy};
 use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, RaftId, StartId};
 use proptest::prelude::*;
 
@@ -895,7 +895,8 @@ fn a_copy_that_was_to_go_stays_if_its_successor_dies() {
 #[test]
 fn a_set_that_cannot_commit_is_mended_before_its_primary_goes() {
     let mut town = Town::of(4);
-    let policy = Policy { copies: 4, min_in_sync: 4, buckets: 1, ..Policy::default() };
+    let policy =
+        Policy { copies: 4, min_in_sync: 4, buckets: 1, on_partition: OnPartition::Strict, ..Policy::default() };
     let placement = Planner::new(&town.state, &Even).place_namespace("till", &policy).expect("it can be placed");
     town.apply(&Command::CreateNamespace { name: "till".into(), policy, placement });
     let entry = |town: &Town| town.state.table.values().next().expect("one colony").clone();

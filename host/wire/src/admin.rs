@@ -23,8 +23,8 @@ const CONTENT_DIGITS: usize = 64;
 pub struct Policy {
     /// Copies of each colony, the primary included; 1 to [`MAX_COPIES`].
     pub copies: u8,
-    /// Below so many copies in sync a colony acknowledges nothing and says so; 1 to `copies`
-    /// (`PROTOCOL.md` 3.8).
+    /// Below so many copies in sync a colony acknowledges nothing and says so; 1 to `copies`, and 1 unless the namespace
+    /// is strict (`PROTOCOL.md` 3.8).
     pub min_in_sync: u8,
     /// Number of colonies, a power of two up to [`MAX_BUCKETS`]; fixed when the namespace is created.
     pub buckets: u32,
@@ -34,6 +34,8 @@ pub struct Policy {
     pub on_conflict: OnConflict,
     /// Who merges.
     pub merge: MergeBy,
+    /// What its colonies do while the network is split.
+    pub on_partition: OnPartition,
 }
 
 impl Default for Policy {
@@ -46,16 +48,20 @@ impl Default for Policy {
             ttl_ms: Some(HALF_AN_HOUR_MS),
             on_conflict: OnConflict::Merge,
             merge: MergeBy::LastWrite,
+            on_partition: OnPartition::Island,
         }
     }
 }
 
 impl Policy {
-    /// Below how many copies no change may bring a colony's in-sync set: the last one always stays, and a namespace may
-    /// ask for more (`PROTOCOL.md` 3.8).
+    /// Below how many copies no change may bring a colony's in-sync set: the last one always stays, and a strict
+    /// namespace may ask for more (`PROTOCOL.md` 3.8).
     #[must_use]
     pub fn least_in_sync(&self) -> usize {
-        usize::from(self.min_in_sync).max(1)
+        match self.on_partition {
+            OnPartition::Island => 1,
+            OnPartition::Strict => usize::from(self.min_in_sync).max(1),
+        }
     }
 
     /// Refuses a policy outside its bounds.
@@ -73,6 +79,14 @@ impl Policy {
                 what: "least number of copies in sync (1 to copies)",
                 len: self.min_in_sync.into(),
                 limit: self.copies.into(),
+            });
+        }
+        // Either side of a split goes on with the copies it has: a least would be broken in silence.
+        if self.on_partition == OnPartition::Island && self.min_in_sync > 1 {
+            return Err(DecodeError::Limit {
+                what: "least number of copies in sync of a namespace that goes on in islands",
+                len: self.min_in_sync.into(),
+                limit: 1,
             });
         }
         if !self.buckets.is_power_of_two() {
@@ -98,6 +112,17 @@ pub enum OnConflict {
     Reject,
     /// The save wins.
     Overwrite,
+}
+
+/// What the colonies of a namespace do while the network is split (`PROTOCOL.md` 8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPartition {
+    /// Both sides go on, and what they did is merged when they meet.
+    #[default]
+    Island,
+    /// One side goes on, or neither: there is one history.
+    Strict,
 }
 
 /// Who merges two versions of a session.

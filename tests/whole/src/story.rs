@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use colony_client::admin::{AdminReply, AdminRequest, Policy};
+use colony_client::admin::{AdminReply, AdminRequest, OnPartition, Policy};
 use colony_client::{Ack, Client, Options, Precondition, Read, Ttl};
 use colony_link::memory::MemoryNet;
 use colony_link::{LinkConfig, PeerIdentity, Rights, Transport};
@@ -121,6 +121,7 @@ impl Story {
             min_in_sync: self.plan.min_in_sync,
             buckets: self.plan.buckets,
             ttl_ms: None,
+            on_partition: if self.plan.min_in_sync > 1 { OnPartition::Strict } else { OnPartition::Island },
             ..Policy::default()
         };
         let created = client.admin(AdminRequest::CreateNamespace { name: NAMESPACE.to_owned(), policy }).await;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPartition, Policy, Problem, Severity, StaleCopies,
+    StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -499,15 +500,20 @@ fn merge_rules() -> impl Strategy<Value = MergeBy> {
 fn policy() -> impl Strategy<Value = Policy> {
     let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
     let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin), merge_rules()];
-    let counts = (1..=7_u8).prop_flat_map(|copies| (Just(copies), 1..=copies));
+    let counts = (1..=7_u8).prop_flat_map(|copies| {
+        let island = (Just(copies), Just(1), Just(OnPartition::Island));
+        let strict = (Just(copies), 1..=copies, Just(OnPartition::Strict));
+        prop_oneof![island, strict]
+    });
     (counts, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
-        |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge)| Policy {
+        |((copies, min_in_sync, on_partition), buckets_log2, ttl_ms, on_conflict, merge)| Policy {
             copies,
             min_in_sync,
             buckets: 1 << buckets_log2,
             ttl_ms,
             on_conflict,
             merge,
+            on_partition,
         },
     )
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPartition, Policy, Problem, Severity, StaleCopies,
+    StaleCopy,
 };
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
@@ -443,6 +444,7 @@ fn admin() -> Vec<Example> {
         ttl_ms: Some(60_000),
         on_conflict: OnConflict::Reject,
         merge: MergeBy::Plugin("cart-merge".to_owned()),
+        on_partition: OnPartition::Strict,
     };
     let rule = |of, rule| MergeRule { of, rule };
     let (one, prefix) =
@@ -671,6 +673,7 @@ every_variant! {
     PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
+    OnPartition: Island Strict;
     MergeBy: LastWrite Plugin Rules;
     AttributeNames: One Prefix;
     BuiltIn: LastWrite Max Min Counter Quantity SetUnion Json Reject;

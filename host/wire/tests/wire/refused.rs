@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, Policy};
+use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, OnPartition, Policy};
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
 use colony_wire::limits::{
@@ -421,10 +421,14 @@ fn a_policy_outside_its_bounds_is_refused() {
         Frame::parse(frame).expect("it parses").decode::<AdminRequest>().map(drop)
     };
     assert_eq!(create(&|_| ()), Ok(()));
+    let strict = |policy: &mut Policy| (policy.min_in_sync, policy.on_partition) = (2, OnPartition::Strict);
+    assert_eq!(create(&strict), Ok(()));
     let rule = |name: String| MergeRule { of: AttributeNames::One(name), rule: BuiltIn::Max };
-    let outside: [&dyn Fn(&mut Policy); 9] = [
+    let outside: [&dyn Fn(&mut Policy); 10] = [
         &|policy| policy.copies = 0,
         &|policy| policy.copies = MAX_COPIES + 1,
+        // It would have a least that its islands do not keep.
+        &|policy| policy.min_in_sync = 2,
         &|policy| policy.buckets = 0,
         &|policy| policy.buckets = 63,
         &|policy| policy.buckets = MAX_BUCKETS * 2,

@@ -119,7 +119,7 @@ fn wait(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use colony_core::group::{Command, Member};
-    use colony_wire::admin::Policy;
+    use colony_wire::admin::{OnPartition, Policy};
     use colony_wire::{ClusterId, LineageId};
 
     use super::*;
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn refused_changes_and_lost_copies_are_failures() {
-        let mut state = state(Policy { min_in_sync: 2, ..Policy::default() });
+        let mut state = state(Policy { min_in_sync: 2, on_partition: OnPartition::Strict, ..Policy::default() });
         dead(&mut state, 2);
         let problems = of_colonies(&state);
         assert_eq!(problems[0].severity, Severity::Failing, "{problems:?}");
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_dead_host_is_named_until_its_name_is_back() {
-        let mut state = state(Policy { min_in_sync: 2, ..Policy::default() });
+        let mut state = state(Policy { min_in_sync: 2, on_partition: OnPartition::Strict, ..Policy::default() });
         dead(&mut state, 2);
         let problems = of_hosts(&state);
         assert_eq!(problems.len(), 1, "{problems:?}");
