@@ -57,6 +57,8 @@ pub const MAX_MERGE_RULES: usize = 64;
 pub const MAX_LABELS: usize = 32;
 /// Most hosts of one cluster.
 pub const MAX_HOSTS: usize = 1024;
+/// Most voters of one group: five, and as many again while they are exchanged.
+pub const MAX_VOTERS: usize = 10;
 /// Most namespaces of one cluster.
 pub const MAX_NAMESPACES: usize = 256;
 /// Longest time to live of a session.
@@ -91,5 +93,7 @@ pub const MAX_PLUGINS: usize = 32;
 pub const MAX_PLUGIN_VERSIONS: usize = 4;
 /// Most bytes of all versions of all plugins: every host holds them in memory.
 pub const MAX_PLUGINS_BYTES: u64 = 64 << 20;
+/// Longest address with its port, as text, in bytes: one of IPv6 with a scope takes 58.
+pub const MAX_ADDRESS: usize = 64;
 /// Longest reason, for people, of one failure in a list of many, in bytes.
 pub const MAX_REASON: usize = 1024;

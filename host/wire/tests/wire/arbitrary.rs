@@ -11,7 +11,9 @@ use colony_wire::admin::{
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction};
+use colony_wire::island::{Consent, CopyEnd};
+use colony_wire::limits::MAX_VOTERS;
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
@@ -330,13 +332,19 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
 }
 
 pub(crate) fn beacon() -> impl Strategy<Value = Beacon> {
-    any::<(u64, u128, u64, u64, Option<u64>)>().prop_map(|(from, lineage, view, nonce, answers)| Beacon {
-        from: StartId(from),
-        lineage: LineageId(lineage),
-        view: View(view),
-        nonce,
-        answers,
-    })
+    let voters = vec(any::<u64>().prop_map(RaftId), 0..=MAX_VOTERS);
+    let electorate = of((any::<u64>(), voters).prop_map(|(at, voters)| Electorate { at, voters }));
+    (any::<(u64, u128, u64, u64, Option<u64>, Option<u32>)>(), electorate).prop_map(
+        |((from, lineage, view, nonce, answers, quorum_age_ms), electorate)| Beacon {
+            from: StartId(from),
+            lineage: LineageId(lineage),
+            view: View(view),
+            nonce,
+            answers,
+            quorum_age_ms,
+            electorate,
+        },
+    )
 }
 
 pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
@@ -373,7 +381,25 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
             size,
             from
         }),
+        any::<(u64, u64)>().prop_map(|(nonce, founder)| ControlRequest::Consent { nonce, founder: StartId(founder) }),
+        (any::<(u64, u128)>(), "[0-9.:]{0,64}", blob()).prop_map(|((nonce, lineage), founder_address, state)| {
+            ControlRequest::OpenIsland { nonce, lineage: LineageId(lineage), founder_address, state }
+        }),
+        any::<u64>().prop_map(|nonce| ControlRequest::CancelIsland { nonce }),
     ]
+}
+
+fn consent() -> impl Strategy<Value = Consent> {
+    let end = (colony(), any::<(u64, u64, u64, bool)>()).prop_map(|(colony, (reign, end, committed, led))| CopyEnd {
+        colony,
+        reign: Reign(reign),
+        end: Seq(end),
+        committed: Seq(committed),
+        led,
+    });
+    (any::<(u64, u64)>(), blob(), blob(), vec(end, 0..FEW)).prop_map(|((nonce, start), member, state, copies)| {
+        Consent { nonce, start: StartId(start), member, state, copies }
+    })
 }
 
 pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
@@ -427,6 +453,7 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         report.prop_map(ControlReply::Plugins),
         (size(), blob()).prop_map(|(size, bytes)| ControlReply::PluginPart { size, bytes }),
         Just(ControlReply::NoPlugin),
+        consent().prop_map(ControlReply::Consented),
     ]
 }
 

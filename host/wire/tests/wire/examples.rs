@@ -12,7 +12,8 @@ use colony_wire::admin::{
 use colony_wire::client::{
     Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction};
+use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
@@ -358,7 +359,15 @@ fn control() -> Vec<Example> {
     vec![
         (
             "beacon",
-            frame(&Beacon { from: StartId(0x51), lineage: LINEAGE, view: View(4), nonce: 99, answers: Some(98) }),
+            frame(&Beacon {
+                from: StartId(0x51),
+                lineage: LINEAGE,
+                view: View(4),
+                nonce: 99,
+                answers: Some(98),
+                quorum_age_ms: Some(150),
+                electorate: Some(Electorate { at: 7, voters: vec![RaftId(0x61), RaftId(0x62)] }),
+            }),
         ),
         ("ask-introduce", frame(&ControlRequest::Introduce { start: StartId(0x51) })),
         ("ask-join", frame(&ControlRequest::Join { cluster: Some(ClusterId(0xC1)), member: bytes() })),
@@ -382,6 +391,17 @@ fn control() -> Vec<Example> {
             "ask-hold-plugin",
             frame(&ControlRequest::HoldPlugin { content: CONTENT, size: 50_000, from: "127.0.0.1:7400".to_owned() }),
         ),
+        ("ask-consent", frame(&ControlRequest::Consent { nonce: 97, founder: StartId(0x51) })),
+        (
+            "ask-open-island",
+            frame(&ControlRequest::OpenIsland {
+                nonce: 97,
+                lineage: LINEAGE,
+                founder_address: "127.0.0.1:7400".to_owned(),
+                state: bytes(),
+            }),
+        ),
+        ("ask-cancel-island", frame(&ControlRequest::CancelIsland { nonce: 97 })),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -433,6 +453,22 @@ fn control() -> Vec<Example> {
         ),
         ("tell-plugin-part", frame(&ControlReply::PluginPart { size: 50_000, bytes: Bytes::from_static(b"asm") })),
         ("tell-no-plugin", frame(&ControlReply::NoPlugin)),
+        (
+            "tell-consented",
+            frame(&ControlReply::Consented(Consent {
+                nonce: 97,
+                start: StartId(0x54),
+                member: bytes(),
+                state: Bytes::from_static(b"state"),
+                copies: vec![CopyEnd {
+                    colony: COLONY,
+                    reign: Reign(5),
+                    end: Seq(301),
+                    committed: Seq(300),
+                    led: true,
+                }],
+            })),
+        ),
     ]
 }
 
@@ -661,9 +697,9 @@ every_variant! {
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load
-        Plugins PluginPart HoldPlugin;
+        Plugins PluginPart HoldPlugin Consent OpenIsland CancelIsland;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over Load Plugins PluginPart NoPlugin;
+        Refused Reached Over Load Plugins PluginPart NoPlugin Consented;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
         SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;

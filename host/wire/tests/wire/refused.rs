@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, OnPartition, Policy};
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Introduction};
+use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{
-    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
-    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES, MAX_NAME,
-    MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES,
-    MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_ADDRESS, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES,
+    MAX_DEADLINE, MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES,
+    MAX_NAME, MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION,
+    MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL,
+    MAX_VOTERS, SNAPSHOT_CHUNK,
 };
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
@@ -20,8 +22,8 @@ use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Preconditio
 use colony_wire::tag::Tag;
 use colony_wire::watch::WatchEvent;
 use colony_wire::{
-    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
-    Seq, StartId, View,
+    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, RaftId,
+    Reign, Revision, Seq, StartId, View,
 };
 use proptest::prelude::*;
 
@@ -105,7 +107,15 @@ fn a_body_cut_at_any_byte_is_refused() {
 
 #[test]
 fn a_body_over_the_bound_of_its_kind_is_neither_sent_nor_taken() {
-    let beacon = Beacon { from: StartId(1), lineage: LineageId(1), view: View(1), nonce: 1, answers: None };
+    let beacon = Beacon {
+        from: StartId(1),
+        lineage: LineageId(1),
+        view: View(1),
+        nonce: 1,
+        answers: None,
+        quorum_age_ms: None,
+        electorate: None,
+    };
     let mut bytes = beacon.to_frame(0).expect("a beacon is small").to_vec();
     bytes.resize(HEADER_LEN + Beacon::MAX_BODY + 1, 0);
     let expected = DecodeError::TooLarge { len: Beacon::MAX_BODY + 1, limit: Beacon::MAX_BODY };
@@ -280,17 +290,17 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let barrier = Op { position: Position::default(), stamp: None, written_at: 0, change: Change::Barrier };
     limit("ops", MAX_BATCH_OPS, |len| {
         say(PeerBody::Append(Append {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             first: Seq(1),
-            prev_reign: colony_wire::Reign(1),
+            prev_reign: Reign(1),
             commit: Seq(0),
             ops: vec![barrier.clone(); len],
         }))
     });
     limit("epochs", MAX_EPOCHS, |len| {
         say(PeerBody::Mismatch {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             begun: colony_wire::Cfg(1),
             prepared: Seq(1),
             epochs: vec![Default::default(); len],
@@ -299,7 +309,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let offer = |bytes: Vec<u32>| {
         let name = |bytes| PartName { hash: u128::MAX, bytes };
         say(PeerBody::Offer(Offer {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
             at: Seq(1),
@@ -313,11 +323,11 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
         offer(vec![1 << 30, u32::try_from(len - (1 << 30)).unwrap()])
     });
     limit("bits", MAX_SNAPSHOT_PARTS.div_ceil(8), |len| {
-        say(PeerBody::Wanted { reign: colony_wire::Reign(1), transfer: 1, parts: vec![1; len].into() })
+        say(PeerBody::Wanted { reign: Reign(1), transfer: 1, parts: vec![1; len].into() })
     });
     let chunk = |index: usize, len: usize| {
         say(PeerBody::Chunk(Chunk {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
             index: u32::try_from(index).unwrap(),
@@ -356,6 +366,34 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
     let counts =
         |len: usize| ControlReply::Load { counts: LoadCounts { copies: vec![copy; len], ..Default::default() } };
     limit("copies of a host", MAX_COLONIES, counts);
+    // Also where every number is as large as it gets, and a state of half a frame is beside them.
+    let end = CopyEnd {
+        colony: ColonyId { namespace: NamespaceId(u32::MAX), bucket: u32::MAX },
+        reign: Reign(u64::MAX),
+        end: Seq(u64::MAX),
+        committed: Seq(u64::MAX),
+        led: true,
+    };
+    limit("copies that a host brings", MAX_COLONIES, |len| {
+        let state = Bytes::from(vec![0; MAX_FRAME / 2]);
+        let (start, member) = (StartId(u64::MAX), Bytes::new());
+        ControlReply::Consented(Consent { nonce: u64::MAX, start, member, state, copies: vec![end; len] })
+    });
+    limit("voters", MAX_VOTERS, |len| Beacon {
+        from: StartId(u64::MAX),
+        lineage: LineageId(u128::MAX),
+        view: View(u64::MAX),
+        nonce: u64::MAX,
+        answers: Some(u64::MAX),
+        quorum_age_ms: Some(u32::MAX),
+        electorate: Some(Electorate { at: u64::MAX, voters: vec![RaftId(u64::MAX); len] }),
+    });
+    limit("founder's address", MAX_ADDRESS, |len| ControlRequest::OpenIsland {
+        nonce: 1,
+        lineage: LineageId(1),
+        founder_address: "1".repeat(len),
+        state: Bytes::new(),
+    });
     let report = |changes: usize, copies: usize, problems: usize| {
         let names = vec!["h".repeat(MAX_NAME); copies];
         let change = PlanChange {

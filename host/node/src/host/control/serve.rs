@@ -141,7 +141,8 @@ impl Control {
     /// What this host says in a beacon.
     pub(super) fn beacon(&self, nonce: u64, answers: Option<u64>) -> Beacon {
         let state = self.view.borrow();
-        Beacon { from: self.start(), lineage: state.lineage, view: state.view, nonce, answers }
+        let (from, lineage, view) = (self.start(), state.lineage, state.view);
+        Beacon { from, lineage, view, nonce, answers, quorum_age_ms: None, electorate: None }
     }
 
     async fn control(self: Arc<Self>, peer: &PeerIdentity, request: ControlRequest) -> ControlReply {
@@ -182,6 +183,9 @@ impl Control {
             ControlRequest::Plugins => ControlReply::Plugins(self.plugin_report()),
             ControlRequest::PluginPart { content, offset } => self.plugin_piece(content, offset),
             ControlRequest::HoldPlugin { content, from, .. } => self.hold_plugin(content, &from).await,
+            ControlRequest::Consent { .. }
+            | ControlRequest::OpenIsland { .. }
+            | ControlRequest::CancelIsland { .. } => refused("this host lives in no island"),
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
                 Ok(command) if passed_on(relays, &command) || self.may_propose(peer, &command) => {
