@@ -173,6 +173,11 @@ pub enum Command {
         /// The plugin's name.
         name: String,
     },
+    /// First command of an island: all that it begins with (`PROTOCOL.md` 8).
+    Island {
+        /// What [`State::island`](super::State::island) made.
+        state: Box<super::State>,
+    },
 }
 
 /// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
@@ -333,6 +338,9 @@ pub enum Refusal {
         /// The namespace's name.
         namespace: String,
     },
+    /// An island does not change what belongs to the whole cluster.
+    #[error("not in an island: the group that it parted from decides that")]
+    NotInIsland,
 }
 
 /// Bytes that hold no command, outcome or state of this version.
@@ -358,7 +366,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 4;
+const ENCODING: u8 = 5;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

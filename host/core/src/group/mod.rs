@@ -12,6 +12,7 @@ mod command;
 mod copies;
 mod entry;
 mod fate;
+mod island;
 mod leave;
 mod member;
 mod plugins;
@@ -19,6 +20,7 @@ mod state;
 
 pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
 pub use entry::{Entry, Unaccounted};
+pub use island::{Parent, Settler};
 pub use leave::Holding;
 pub use member::{Member, MemberState};
 pub use plugins::{Plugin, PluginVersion};

@@ -111,6 +111,7 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
             MemberState::Up => "up".to_owned(),
             MemberState::Draining => "draining".to_owned(),
             MemberState::Dead => "dead".to_owned(),
+            MemberState::Away => "away".to_owned(),
         },
         labels: member.labels.clone(),
         shards: member.shards,
@@ -149,6 +150,7 @@ fn colonies(state: &State, of: Option<&str>) -> AdminReply {
             |member| match member.state {
                 MemberState::Up | MemberState::Draining => member.name.clone(),
                 MemberState::Dead => format!("{} (dead)", member.name),
+                MemberState::Away => format!("{} (away)", member.name),
             },
         )
     };

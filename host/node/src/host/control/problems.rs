@@ -54,7 +54,11 @@ pub(super) fn of_hosts(state: &State) -> Vec<Problem> {
         };
         problem(text)
     };
-    dead.into_iter().map(problem).collect()
+    let away = state.members.values().filter(|member| member.state == MemberState::Away).map(|member| {
+        let name = &member.name;
+        self::problem(format!("host {name} is away: it was not there when this island parted from the group"))
+    });
+    dead.into_iter().map(problem).chain(away).collect()
 }
 
 /// What is wrong with the group itself. `voters` are those this host knows of; none if it does not vote.
