@@ -200,8 +200,9 @@ impl Town {
         for index in 0..self.hosts.len() {
             let is_due = self.now % TICK == (index as u64 * STEP) % TICK;
             if is_due && self.hosts[index].runs && self.hosts[index].asleep_until <= self.now {
-                self.beacons(index, now);
+                // Whoever wakes judges before anything new has come in.
                 self.with_sight(index, now, |opening, sight, out| opening.tick(now, sight, out));
+                self.beacons(index, now);
             }
         }
     }
