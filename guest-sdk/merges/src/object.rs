@@ -14,7 +14,7 @@ pub(crate) fn by_key(conflict: &Conflict<'_>, rule: &Rule) -> Result<Merged, Unr
     let (mut merged, mut unread) = (Object::new(), None);
     for key in keys(&ours, &theirs) {
         let (before, here, there) = (base.as_ref().map(|base| base.get(key)), ours.get(key), theirs.get(key));
-        let value = match one_sided(before, here, there) {
+        let value = match one_sided(before, here, there, PartialEq::eq) {
             Some(side) => pick(side, here, there).cloned(),
             None => {
                 let text = |value: Option<&Json>| value.map(|value| value.to_string().into_bytes());
@@ -70,7 +70,7 @@ pub(crate) fn three_way(conflict: &Conflict<'_>) -> Result<Merged, Unread> {
 
 /// Goes no deeper than what was read does.
 fn join(base: Option<Option<&Json>>, ours: Option<&Json>, theirs: Option<&Json>, later: Side) -> Option<Json> {
-    if let Some(side) = one_sided(base, ours, theirs) {
+    if let Some(side) = one_sided(base, ours, theirs, PartialEq::eq) {
         return pick(side, ours, theirs).cloned();
     }
     let (Some(Json::Object(ours)), Some(Json::Object(theirs))) = (ours, theirs) else {

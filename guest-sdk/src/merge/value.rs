@@ -43,14 +43,12 @@ impl Conflict {
 
     /// The side to keep where nothing is in conflict: the values are equal, or only one of them changed.
     pub(super) fn one_sided(&self) -> Option<Choice> {
-        let base = self.base.as_ref().map(|base| &base.value);
-        if self.ours.value == self.theirs.value || base == Some(&self.theirs.value) {
-            Some(Choice::Ours)
-        } else if base == Some(&self.ours.value) {
-            Some(Choice::Theirs)
-        } else {
-            None
-        }
+        let base = self.base.as_ref().map(Side::value);
+        let side = colony_merges::one_sided(base, self.ours.value(), self.theirs.value(), colony_merges::same)?;
+        Some(match side {
+            colony_merges::Side::Ours => Choice::Ours,
+            colony_merges::Side::Theirs => Choice::Theirs,
+        })
     }
 
     /// One of the sides.

@@ -18,12 +18,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
-use colony_wire::client::{Done, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{self, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
 use colony_wire::limits::MAX_ATTRIBUTES;
 use colony_wire::session::{AttributeChange, Content, Key, Mutation, SessionSummary, SessionView};
 use colony_wire::tag::Tag;
 use colony_wire::watch::WatchEvent;
-use colony_wire::{ColonyId, Message, NamespaceId, Position, StartId};
+use colony_wire::{ColonyId, LineageId, Message, NamespaceId, Position, StartId};
 use tokio::time::{self, Instant};
 
 use crate::backoff::Backoff;
@@ -170,6 +170,8 @@ struct Call<'a> {
     attempts: u32,
     /// Whether some attempt went out whose fate is not known (see [`CallError`]).
     maybe_done: bool,
+    /// In which line of group state the attempts were sent whose fate is not known.
+    first_in: Option<LineageId>,
     /// Whether any attempt was answered or may have been: else nobody was reached.
     reached: bool,
     /// What came of the last attempt.
@@ -204,7 +206,7 @@ impl<'a> Call<'a> {
             namespace,
             place,
             // What differs from attempt to attempt is filled in when it is sent.
-            request: Request { colony: nowhere, deadline_ms: 0, token: None, body },
+            request: Request { colony: nowhere, deadline_ms: 0, token: None, body, attempt: None },
             grace: Duration::ZERO,
             open: None,
             base: None,
@@ -216,6 +218,7 @@ impl<'a> Call<'a> {
             backoff: Backoff::new(),
             attempts: 0,
             maybe_done: false,
+            first_in: None,
             reached: false,
             last: String::new(),
         }
@@ -268,9 +271,11 @@ impl<'a> Call<'a> {
         }
         self.attempts += 1;
         self.request.colony = route.colony;
-        self.request.token = self.engine.tokens.get(route.colony);
+        self.request.token = self.engine.tokens.get(route.colony, route.lineage);
         if let (Some(open), Some(stamp)) = (&self.open, self.request.body.stamp_mut()) {
             *stamp = open.stamp();
+            let lineage = *self.first_in.get_or_insert(route.lineage);
+            self.request.attempt = Some(client::Attempt { lineage, is_first: !self.maybe_done });
         }
         let sent = AtomicBool::new(false);
         // The host counts its time from sending: it is to answer before this call gives up.
@@ -307,7 +312,8 @@ impl<'a> Call<'a> {
     fn judge(&mut self, route: &Route, reply: Reply) -> Next {
         self.reached = true;
         if let Some(seen) = reply.seen {
-            self.engine.tokens.saw(route.colony, self.request.token, seen);
+            let shown = self.request.token.filter(|_| is_held_to_token(&self.request.body, &reply.body));
+            self.engine.tokens.saw(route.colony, shown, seen);
         }
         let served_by = reply.served_by;
         let refusal = match reply.body {
@@ -317,8 +323,11 @@ impl<'a> Call<'a> {
         };
         self.last = refusal.to_string();
         self.note_unknown(!refusal.leaves_no_trace());
+        if !self.maybe_done {
+            self.first_in = None;
+        }
         let why = || format!("an earlier attempt got no answer, then: {refusal}");
-        if matches!(refusal, Refusal::NotPrimary { .. } | Refusal::Deposed) {
+        if matches!(refusal, Refusal::NotPrimary { .. } | Refusal::Deposed | Refusal::OtherLineage { .. }) {
             self.engine.router.ask_of(served_by);
         }
         if refusal == Refusal::LineageLost {
@@ -455,4 +464,15 @@ fn value_at_base(base: &Content, name: &str) -> AttributeChange {
         Content::Attributes(values) => values.get(name),
     };
     (name.to_owned(), value.cloned())
+}
+
+/// Whether such an answer shows that the host covers what the client has seen. Changes are made wherever the colony is
+/// served: during a heal that may be where what this client saw on the other side is not taken in yet.
+fn is_held_to_token(asked: &RequestBody, answer: &ReplyBody) -> bool {
+    let is_held = match asked {
+        RequestBody::Get { read, .. } => *read != Read::Any,
+        RequestBody::Tagged { .. } | RequestBody::Watch { .. } => true,
+        RequestBody::Mutate { .. } | RequestBody::Revoke { .. } => false,
+    };
+    is_held && !matches!(answer, ReplyBody::Refused(_))
 }

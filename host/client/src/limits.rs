@@ -48,6 +48,9 @@ pub(crate) const REFRESH_INTERVAL_MIN: Duration = Duration::from_millis(4);
 /// After a refresh that took long, because the table is large or hosts are busy, the next one waits so many times as
 /// long: a client spends no more than a fifth of its time on them.
 pub(crate) const REFRESH_SHARE: u32 = 4;
+/// The same where a host has refused a call because its own table says that the colony is elsewhere: there is news, and
+/// calls wait for it. No more than half of a client's time goes into refreshes then.
+pub(crate) const REFRESH_SHARE_TOLD: u32 = 1;
 /// A host that has not sent the table after this long is not waited for alone: another is asked beside it. Some
 /// round trips: a host that has just died is among those that are asked.
 pub(crate) const HEDGE_AFTER: Duration = Duration::from_millis(20);

@@ -2,7 +2,7 @@
 //!
 //! A call that is refused, or that gets no answer, asks for a refresh and goes on by itself; the new table
 //! wakes it if it leads elsewhere. However many calls ask, one refresh runs at a time, at most one each
-//! [`REFRESH_INTERVAL_MIN`], and any host may give the answer. Whoever refused a call because the colony is elsewhere
+//! [`REFRESH_INTERVAL_MIN`] and less often if it takes long, and any host may give the answer. Whoever refused a call because the colony is elsewhere
 //! is asked first: its own table says so already, and that of another host may not.
 
 use std::fmt;
@@ -17,7 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{self, Instant};
 
 use crate::entropy::Jitter;
-use crate::limits::{ASK_TIMEOUT, ASKED_MAX, HEDGE_AFTER, REFRESH_INTERVAL_MIN, REFRESH_SHARE, SEEDS_MAX};
+use crate::limits::{
+    ASK_TIMEOUT, ASKED_MAX, HEDGE_AFTER, REFRESH_INTERVAL_MIN, REFRESH_SHARE, REFRESH_SHARE_TOLD, SEEDS_MAX,
+};
 use crate::links::{DialError, Lane, Links};
 use crate::pipe::PipeError;
 use crate::routes::{Lookup, Peer, Place, RouteTable};
@@ -35,6 +37,8 @@ pub(crate) struct Router {
 #[derive(Debug, Default)]
 struct Wake {
     asked: Notify,
+    /// Somebody has a newer table: the refresh is not put off for long.
+    told: Notify,
     /// Who is known to have a newer table.
     knows: Mutex<Option<StartId>>,
     /// Who has left a call without an answer.
@@ -62,6 +66,7 @@ impl Router {
     /// As [`ask`](Self::ask), of this process first: it refused a call because of what its table says.
     pub(crate) fn ask_of(&self, start: StartId) {
         *lock(&self.wake.knows) = Some(start);
+        self.wake.told.notify_one();
         self.ask();
     }
 
@@ -113,7 +118,12 @@ async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wa
             Ok(None) => {}
             Err(failure) => tracing::debug!(%failure, "no routing table"),
         }
-        time::sleep(REFRESH_INTERVAL_MIN.max(begun.elapsed() * REFRESH_SHARE)).await;
+        let took = begun.elapsed();
+        time::sleep(REFRESH_INTERVAL_MIN.max(took * REFRESH_SHARE_TOLD)).await;
+        tokio::select! {
+            () = time::sleep_until(begun + took + took * REFRESH_SHARE) => {}
+            () = wake.told.notified() => {}
+        }
     }
 }
 
@@ -304,6 +314,7 @@ mod tests {
                 name: "h1".to_owned(),
                 address: "10.0.0.1:7400".to_owned(),
                 shards: 1,
+                lineage: LineageId(lineage),
             }],
             namespaces: Vec::new(),
         }

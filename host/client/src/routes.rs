@@ -29,6 +29,7 @@ struct Host {
     /// `None` if the address does not parse: its colonies are then out of this client's reach.
     control: Option<SocketAddr>,
     shards: u16,
+    lineage: LineageId,
 }
 
 /// The other end of a connection.
@@ -51,6 +52,8 @@ impl Peer {
 pub(crate) struct Route {
     pub(crate) colony: ColonyId,
     pub(crate) shard: Peer,
+    /// The line of group state in which it is served there.
+    pub(crate) lineage: LineageId,
 }
 
 /// Which colony of a namespace a call is for.
@@ -91,6 +94,7 @@ impl RouteTable {
             name: host.name.into(),
             control: host.address.parse().ok(),
             shards: host.shards,
+            lineage: host.lineage,
         });
         let namespaces = routes.namespaces.into_iter().map(|namespace| (namespace.name.clone(), namespace));
         Self {
@@ -115,8 +119,8 @@ impl RouteTable {
             .ok()
             .and_then(|bucket| *namespace.primaries.get(bucket)?)
             .and_then(|host| self.hosts.get(usize::from(host)))
-            .and_then(|host| host.shard(colony));
-        shard.map_or(Lookup::NoPrimary, |shard| Lookup::Found(Route { colony, shard }))
+            .and_then(|host| Some((host.shard(colony)?, host.lineage)));
+        shard.map_or(Lookup::NoPrimary, |(shard, lineage)| Lookup::Found(Route { colony, shard, lineage }))
     }
 
     /// How many colonies a namespace has, if there is the namespace.
@@ -179,7 +183,13 @@ mod tests {
             cluster: ClusterId(1),
             lineage: LineageId(1),
             revision: Revision(1),
-            hosts: vec![RouteHost { start: StartId(5), name: "h1".to_owned(), address: address.to_owned(), shards }],
+            hosts: vec![RouteHost {
+                start: StartId(5),
+                name: "h1".to_owned(),
+                address: address.to_owned(),
+                shards,
+                lineage: LineageId(1),
+            }],
             namespaces: vec![RouteNamespace {
                 id: NamespaceId(3),
                 name: "cart".to_owned(),

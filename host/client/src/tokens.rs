@@ -3,52 +3,62 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use colony_wire::{ColonyId, Position};
+use colony_wire::{ColonyId, LineageId, Position};
 
 use crate::limits::TOKENS_MAX;
 use crate::sync::lock;
+
+/// Most lineages of which positions are kept for one colony: a client that goes from one side of a split to the other,
+/// and back, sees two or three. The oldest goes first, and with it the promise that its reads do not go back behind it.
+const LINEAGES: usize = 4;
 
 /// Read tokens: sent with every call, so that a host which does not hold what this client has seen says so
 /// instead of answering from the past (`PROTOCOL.md` 4).
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    seen: Mutex<BTreeMap<ColonyId, Position>>,
+    /// By colony, what was seen of each lineage, oldest first. Positions of two lineages have no order.
+    seen: Mutex<BTreeMap<ColonyId, Vec<Position>>>,
 }
 
 impl Tokens {
-    pub(crate) fn get(&self, colony: ColonyId) -> Option<Position> {
-        lock(&self.seen).get(&colony).copied()
+    /// What a host of this lineage is to hold. What was seen in another lineage goes first: whoever serves the colony in
+    /// its own has all that was acknowledged there.
+    pub(crate) fn get(&self, colony: ColonyId, lineage: LineageId) -> Option<Position> {
+        let tokens = lock(&self.seen);
+        let held = tokens.get(&colony)?;
+        held.iter().find(|token| token.lineage != lineage).or(held.first()).copied()
     }
 
     /// What `sent` stood for is lost: the next call goes without it.
     pub(crate) fn give_up(&self, colony: ColonyId, sent: Option<Position>) {
         let mut tokens = lock(&self.seen);
-        if tokens.get(&colony).copied() == sent {
-            tokens.remove(&colony);
+        if let Some(held) = tokens.get_mut(&colony) {
+            held.retain(|token| Some(*token) != sent);
+            if held.is_empty() {
+                tokens.remove(&colony);
+            }
         }
     }
 
-    /// Takes in a reply's position, `sent` being the token that its request carried.
+    /// Takes in a reply's position, `sent` being the token that its request carried, if the host was held to it.
     ///
-    /// Inside one lineage the greater position stays. Positions of two lineages have no order; that the host
-    /// answered shows that its history covers `sent`, so a position of another lineage replaces that token,
-    /// and never one that came in between.
+    /// Inside one lineage the greater position stays. That the host answered shows that its history covers `sent`, so a
+    /// position of another lineage replaces that token, and never one that came in between.
     pub(crate) fn saw(&self, colony: ColonyId, sent: Option<Position>, seen: Position) {
         let mut tokens = lock(&self.seen);
-        match tokens.get_mut(&colony) {
-            Some(held) if held.lineage == seen.lineage => {
-                *held = (*held).max(seen);
-            }
-            Some(held) if Some(*held) == sent => *held = seen,
-            Some(_) => {}
-            None => {
-                if tokens.len() >= TOKENS_MAX {
-                    // Only with colonies of dropped namespaces among them. A lost token costs a promise
-                    // about one colony's order of reads, no data.
-                    tokens.pop_first();
-                }
-                tokens.insert(colony, seen);
-            }
+        if tokens.len() >= TOKENS_MAX && !tokens.contains_key(&colony) {
+            // Only with colonies of dropped namespaces among them. A lost token costs a promise
+            // about one colony's order of reads, no data.
+            tokens.pop_first();
+        }
+        let held = tokens.entry(colony).or_default();
+        held.retain(|token| token.lineage == seen.lineage || Some(*token) != sent);
+        match held.iter_mut().find(|token| token.lineage == seen.lineage) {
+            Some(token) => *token = (*token).max(seen),
+            None => held.push(seen),
+        }
+        if held.len() > LINEAGES {
+            held.remove(0);
         }
     }
 }
@@ -56,7 +66,7 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use colony_wire::{LineageId, NamespaceId, Reign, Seq};
+    use colony_wire::{NamespaceId, Reign, Seq};
 
     fn colony(bucket: u32) -> ColonyId {
         ColonyId { namespace: NamespaceId(1), bucket }
@@ -72,8 +82,8 @@ mod tests {
         for seen in [at(1, 1, 5), at(1, 2, 3), at(1, 1, 9)] {
             tokens.saw(colony(0), None, seen);
         }
-        assert_eq!(tokens.get(colony(0)), Some(at(1, 2, 3)), "a later reign is newer");
-        assert_eq!(tokens.get(colony(1)), None);
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(1, 2, 3)), "a later reign is newer");
+        assert_eq!(tokens.get(colony(1), LineageId(1)), None);
     }
 
     #[test]
@@ -81,9 +91,26 @@ mod tests {
         let tokens = Tokens::default();
         tokens.saw(colony(0), None, at(1, 4, 4));
         tokens.saw(colony(0), Some(at(1, 4, 4)), at(2, 5, 1));
-        assert_eq!(tokens.get(colony(0)), Some(at(2, 5, 1)));
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(2, 5, 1)));
         tokens.saw(colony(0), Some(at(1, 4, 4)), at(1, 4, 6));
-        assert_eq!(tokens.get(colony(0)), Some(at(2, 5, 1)), "the reply was late");
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(2, 5, 1)), "the reply was late");
+        assert_eq!(tokens.get(colony(0), LineageId(2)), Some(at(1, 4, 6)), "it was seen all the same");
+    }
+
+    /// A change is made where the colony is served, whatever the client has seen elsewhere: both are to be covered.
+    #[test]
+    fn what_was_seen_on_two_sides_is_kept_until_one_has_it() {
+        let tokens = Tokens::default();
+        tokens.saw(colony(0), None, at(2, 5, 1));
+        tokens.saw(colony(0), None, at(1, 4, 7));
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(2, 5, 1)));
+        assert_eq!(tokens.get(colony(0), LineageId(2)), Some(at(1, 4, 7)));
+        tokens.saw(colony(0), Some(at(2, 5, 1)), at(1, 6, 9));
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(1, 6, 9)));
+        for lineage in 3..10 {
+            tokens.saw(colony(0), None, at(lineage, 1, 1));
+        }
+        assert_eq!(lock(&tokens.seen)[&colony(0)].len(), LINEAGES);
     }
 
     #[test]
@@ -91,9 +118,9 @@ mod tests {
         let tokens = Tokens::default();
         tokens.saw(colony(0), None, at(1, 4, 4));
         tokens.give_up(colony(0), Some(at(1, 3, 1)));
-        assert_eq!(tokens.get(colony(0)), Some(at(1, 4, 4)));
+        assert_eq!(tokens.get(colony(0), LineageId(1)), Some(at(1, 4, 4)));
         tokens.give_up(colony(0), Some(at(1, 4, 4)));
-        assert_eq!(tokens.get(colony(0)), None);
+        assert_eq!(tokens.get(colony(0), LineageId(1)), None);
     }
 
     #[test]

@@ -11,13 +11,17 @@
 //!            ---------------------------->  group::State   ---------------------------->
 //!   beacons, closed sockets, probes                       suspicions
 //!            ---------------------------->  watch::Watch   ---------------------------->
+//!   who answers, how old the group's word is              an island to found
+//!            ---------------------------->  island::Opening --------------------------->
 //! ```
 //!
 //! Reading order: [`group`] (what is agreed), [`colony`] (how one peer of a colony replicates),
-//! [`placement`] (where peers live), [`merge`] (two versions of one session), [`watch`] (who is dead).
+//! [`placement`] (where peers live), [`merge`] (two versions of one session), [`watch`] (who is dead),
+//! [`island`] (who goes on when the network is split).
 
 pub mod colony;
 pub mod group;
+pub mod island;
 pub mod merge;
 pub mod placement;
 mod time;

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
+use colony_core::Time;
 use colony_core::group::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, State};
-use colony_core::placement::{Even, Placement, Planner, Proposal, Request, Role, Score, Silent, Unplaceable, judge};
-use colony_wire::admin::Policy;
+use colony_core::placement::{
+    COOL_DOWN, Even, Placement, Planner, Proposal, Request, Rest, Role, Score, Silent, Unplaceable, judge,
+};
+use colony_wire::admin::{OnPartition, Policy};
 use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, RaftId, StartId};
 use proptest::prelude::*;
 
@@ -592,6 +595,105 @@ fn the_referee_believes_nothing_it_cannot_use() {
     assert_eq!((scores, complaint), (vec![Score::Weight(-1000), Score::Veto("ä".repeat(100))], None));
 }
 
+// ---- Placements that mean harm. ----
+
+/// Plans as a leader does while no host comes or goes, every ten seconds from the step `begin`, copies catch up between;
+/// says how many colonies were moved.
+fn lead(town: &mut Town, placement: &dyn Placement, rest: &mut Rest, steps: std::ops::Range<u64>) -> usize {
+    let mut moved = 0;
+    for step in steps {
+        let now = Time(step * 10_000_000);
+        rest.end(now);
+        let resting = rest.colonies();
+        let planner = Planner::new(&town.state, placement).with_rest(&resting);
+        let Some(proposal) = planner.rebalance("test") else { continue };
+        moved += moves(&proposal).len();
+        rest.begin(moves(&proposal), now);
+        town.apply(&proposal.command);
+        town.catch_up();
+        let unapart = town.wants().find(|(_, want)| want.iter().collect::<BTreeSet<_>>().len() < want.len());
+        assert_eq!(unapart, None, "two copies of a colony are on one host");
+    }
+    moved
+}
+
+/// Wants another host with every few calls.
+struct Fickle(std::cell::Cell<usize>);
+
+impl Placement for Fickle {
+    fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
+        let asked = self.0.replace(self.0.get() + 1);
+        let favourite = asked / 7 % request.hosts.len();
+        Ok((0..request.hosts.len()).map(|at| Score::Weight(if at == favourite { 1000 } else { -1000 })).collect())
+    }
+}
+
+/// E4. A placement that changes its mind with every call would have copies moved by every plan for ever. A colony is
+/// moved a few times and then about once an hour.
+#[test]
+fn a_placement_that_changes_its_mind_moves_copies_now_and_then_only() {
+    const COLONIES: usize = 32;
+    const HOUR: u64 = 360;
+    let mut town = Town::of(4);
+    town.create("cart", 2, COLONIES as u32, &Even);
+    let fickle = Fickle(std::cell::Cell::new(0));
+    let free = lead(&mut town.clone(), &fickle, &mut Rest::default(), 0..1);
+    assert!(free > COLONIES / 2, "it moves most of them whenever it may, {free} in one plan");
+    let mut rest = Rest::default();
+    let first = lead(&mut town, &fickle, &mut rest, 0..HOUR);
+    let later = lead(&mut town, &fickle, &mut rest, HOUR..10 * HOUR);
+    assert!(first <= 10 * COLONIES, "{first} moves in the first hour");
+    assert!(later <= 10 * COLONIES, "{later} moves in nine hours more");
+}
+
+/// One that has made up its mind is forgotten: when it moves a colony again much later, that is a first move.
+#[test]
+fn a_colony_that_stayed_where_it_is_rests_no_longer_than_at_first() {
+    let (mut town, mut rest) = (Town::of(4), Rest::default());
+    town.create("cart", 2, 8, &Even);
+    let fickle = Fickle(std::cell::Cell::new(0));
+    assert!(lead(&mut town, &fickle, &mut rest, 0..1) > 0);
+    lead(&mut town, &Even, &mut Rest::default(), 0..1);
+    let later = Time(3 * COOL_DOWN.as_micros() as u64);
+    assert!(rest.end(later));
+    rest.begin(&[], later);
+    assert!(rest.colonies().is_empty());
+    assert!(lead(&mut town, &fickle, &mut rest, 18..19) > 0);
+    assert!(rest.end(later + COOL_DOWN), "it rests longer than at first");
+}
+
+/// One that wants everything on one host gets the primaries there, and no second copy of a colony; one that vetoes
+/// every host gets nothing moved; one that traps now and then is as if it were fickle.
+#[test]
+fn a_placement_that_means_harm_breaks_no_rule() {
+    struct Moody(std::cell::Cell<usize>);
+    impl Placement for Moody {
+        fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
+            let asked = self.0.replace(self.0.get() + 1);
+            match asked % 3 {
+                0 => Err(Silent { why: "trapped".into() }),
+                1 => Ok(vec![Score::Weight(i32::MIN); request.hosts.len() + 1]),
+                _ => {
+                    let weight = |at| Score::Weight(if at == asked % 4 { 1000 } else { 0 });
+                    Ok((0..request.hosts.len()).map(weight).collect())
+                }
+            }
+        }
+    }
+    let herd = Opinion(|_: &Request<'_>, host: &str| Score::Weight(if host == "h0" { 1000 } else { -1000 }));
+    let nobody = Opinion(|_: &Request<'_>, _: &str| Score::Veto("no".into()));
+    let moody = Moody(std::cell::Cell::new(0));
+    for (name, placement, most) in
+        [("herd", &herd as &dyn Placement, 64), ("nobody", &nobody, 0), ("moody", &moody, 10 * 32)]
+    {
+        let mut town = Town::of(4);
+        town.create("cart", 2, 32, &Even);
+        let moved = lead(&mut town, placement, &mut Rest::default(), 0..360);
+        assert!(moved <= most, "{name}: {moved} moves in an hour");
+        assert!(town.wants().all(|(_, want)| want.len() == 2), "{name}");
+    }
+}
+
 // ---- Properties. ----
 
 /// By level, pairs of the set with equal labels. Written anew here, so that the planner is not its own judge.
@@ -895,7 +997,8 @@ fn a_copy_that_was_to_go_stays_if_its_successor_dies() {
 #[test]
 fn a_set_that_cannot_commit_is_mended_before_its_primary_goes() {
     let mut town = Town::of(4);
-    let policy = Policy { copies: 4, min_in_sync: 4, buckets: 1, ..Policy::default() };
+    let policy =
+        Policy { copies: 4, min_in_sync: 4, buckets: 1, on_partition: OnPartition::Strict, ..Policy::default() };
     let placement = Planner::new(&town.state, &Even).place_namespace("till", &policy).expect("it can be placed");
     town.apply(&Command::CreateNamespace { name: "till".into(), policy, placement });
     let entry = |town: &Town| town.state.table.values().next().expect("one colony").clone();

@@ -66,6 +66,13 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// How long a leader says nothing once it has heard from no quorum for its lease, and then how long it speaks
+    /// before it is silent again (`PROTOCOL.md` 15). The lease that its last words gave it with the others, and their
+    /// longest wait before they stand: after that another leads, or nobody could.
+    pub(crate) fn silence(&self) -> Duration {
+        self.election_max * 2
+    }
+
     /// openraft's settings, or why these times do not go together.
     pub(crate) fn settings(&self) -> Result<openraft::Config, String> {
         if self.heartbeat * 2 >= self.election_min {
@@ -92,6 +99,7 @@ impl Timing {
             // A restarted leader may have a successor, and its state is behind its log: it must be elected.
             enable_leader_restore: Some(false),
             allow_log_reversion: Some(false),
+            quorum_loss_probe_interval: Some(millis(self.silence())),
             // A peer that cannot be reached is tried again soon at first: it may only be restarting.
             backoff: "50ms 100ms 200ms ..1s".into(),
             ..openraft::Config::default()

@@ -1,10 +1,11 @@
 //! The facade: everything the rest of the host sees of Raft.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::group::{Command, Outcome, Refusal, State};
+use colony_wire::control::Electorate;
 use colony_wire::{RaftId, Revision};
 use openraft::Raft;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -146,9 +147,13 @@ impl Group {
         let id = storage.raft_id();
         let published = Arc::new(Published::new());
         let machine = Machine::new(storage.snapshot, storage.disk, published.clone());
-        let network = Network { own: id, dialer, published: published.clone() };
+        let metrics = Arc::new(OnceLock::new());
+        let lease = timing.election_max;
+        let network = Network { own: id, dialer, published: published.clone(), metrics: metrics.clone(), lease };
         let raft = Raft::new(id.0, Arc::new(settings), network, storage.log, machine);
         let raft = raft.await.map_err(|error| StartError::Restore(error.to_string()))?;
+        // It was not set before.
+        let _ = metrics.set(raft.metrics());
         let (shown, leadership) = watch::channel(Leadership::default());
         let (elected, electing) = watch::channel(Vec::new());
         let (ended, end) = watch::channel(None);
@@ -321,10 +326,11 @@ impl Group {
         leadership::leader(&self.inner.raft.metrics().borrow_watched(), &self.inner.published.state())
     }
 
-    /// Whether this host takes itself for the leader. It may have a successor already.
+    /// Whether this host takes itself for the leader: it was elected, and what it heard of the group is not old. It may
+    /// have a successor already, and has one as a rule when it has heard nothing for longer.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        self.inner.raft.is_leader()
+        self.inner.raft.is_leader() && self.told_until().is_some_and(|until| Instant::now() < until)
     }
 
     /// Whether this host leads and may decide for the group now ([`Leadership::is_confirmed`]).
@@ -332,6 +338,22 @@ impl Group {
     pub fn is_confirmed(&self) -> bool {
         let metrics = self.inner.raft.metrics();
         leadership::confirmed_until(&metrics.borrow_watched(), self.inner.timing.confirmed_within).is_some()
+    }
+
+    /// How long ago a quorum of the voters answered this host as their leader; none if it does not lead, or has not
+    /// applied yet what was committed before it did.
+    #[must_use]
+    pub fn quorum_age(&self) -> Option<Duration> {
+        leadership::quorum_age(&self.inner.raft.metrics().borrow_watched())
+    }
+
+    /// Who votes, as far as this host's own log says, and where in it; none if it says nothing.
+    #[must_use]
+    pub fn known_voters(&self) -> Option<Electorate> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let at = metrics.membership_config.log_id().as_ref()?.index;
+        Some(Electorate { at, voters: metrics.membership_config.voter_ids().map(RaftId).collect() })
     }
 
     /// Who votes, in order.
@@ -350,19 +372,19 @@ impl Group {
         self.is_leader() || (is_recent && self.voters().contains(&self.id()))
     }
 
-    /// Until when what a leader said last counts as said just now.
+    /// Until when what a leader said last, or a quorum if this host leads, counts as said just now.
     fn told_until(&self) -> Option<Instant> {
         let told = *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.map(|told| told + TOLD_WITHIN)
+        let metrics = self.inner.raft.metrics();
+        let answered = leadership::answered_until(&metrics.borrow_watched(), TOLD_WITHIN);
+        answered.max(told.map(|told| told + TOLD_WITHIN))
     }
 
     /// Resolves once this host's own log [tells](Self::is_told) it nothing any more.
     pub async fn falls_silent(&self) {
         let mut electing = self.electing();
         while self.is_told() {
-            // A leader hears nobody; that it leads no more shows to itself within that time.
-            let until = self.told_until().filter(|until| *until > Instant::now());
-            let until = until.unwrap_or_else(|| Instant::now() + TOLD_WITHIN);
+            let until = self.told_until().unwrap_or_else(Instant::now);
             // The sender lives as long as the group: an error is its end, after which nothing is told.
             if let Ok(Err(_)) = tokio::time::timeout_at(until, electing.changed()).await {
                 return;

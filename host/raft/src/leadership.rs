@@ -42,19 +42,46 @@ pub(crate) enum End {
 
 pub(crate) type Metrics = openraft::alias::WatchReceiverOf<Types, RaftMetrics<Types>>;
 
-/// Until when the leader here may take itself for confirmed; none if it is not.
-pub(crate) fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+/// How long ago a quorum of the voters answered the leader here; none if it does not lead, or has not applied what was
+/// committed before its term.
+pub(crate) fn quorum_age(metrics: &RaftMetrics<Types>) -> Option<Duration> {
     let has_applied_own = metrics.last_applied.is_some_and(|last| last.leader_id == metrics.vote.leader_id);
-    if metrics.state != ServerState::Leader || !has_applied_own {
+    answered_ago(metrics).filter(|_| has_applied_own)
+}
+
+/// How long ago a quorum answered the leader here; none if none has, or none leads.
+fn answered_ago(metrics: &RaftMetrics<Types>) -> Option<Duration> {
+    if metrics.state != ServerState::Leader {
         return None;
     }
-    let now = Instant::now();
     if metrics.membership_config.voter_ids().eq([metrics.id]) {
-        // Alone it is the quorum; the time is only when to look again.
-        return Some(now + within);
+        // Alone it is the quorum.
+        return Some(Duration::ZERO);
     }
-    let left = within.checked_sub(metrics.last_quorum_acked?.elapsed())?;
-    (!left.is_zero()).then_some(now + left)
+    Some(metrics.last_quorum_acked?.elapsed())
+}
+
+/// Until when the leader here may take itself for confirmed; none if it is not. One that is alone looks again then.
+pub(crate) fn confirmed_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+    from_now(within, quorum_age(metrics)?)
+}
+
+/// Until when a quorum counts as having answered the leader here `within` that time; none if none has, or none leads.
+pub(crate) fn answered_until(metrics: &RaftMetrics<Types>, within: Duration) -> Option<Instant> {
+    from_now(within, answered_ago(metrics)?)
+}
+
+fn from_now(within: Duration, ago: Duration) -> Option<Instant> {
+    let left = within.checked_sub(ago)?;
+    (!left.is_zero()).then(|| Instant::now() + left)
+}
+
+/// Whether the leader here had the answers of a quorum once, and not within this time. One that has just been elected
+/// counts as answered: by those who elected it.
+pub(crate) fn is_unanswered(metrics: &RaftMetrics<Types>, within: Duration) -> bool {
+    metrics.last_quorum_acked.is_some()
+        && metrics.state == ServerState::Leader
+        && answered_until(metrics, within).is_none()
 }
 
 /// The leader, at the address that the state gives it.

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::group::State;
 use colony_wire::RaftId;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RPCTypes};
 use openraft::raft::{
@@ -17,6 +18,7 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 
 use crate::config::APPEND_WITHIN;
+use crate::leadership::{self, Metrics};
 use crate::published::Published;
 use crate::rpc::{self, MessageError, Reply, Request};
 use crate::types::{Peer, Place, Snapshot, Types, Vote};
@@ -53,6 +55,10 @@ pub(crate) struct Network {
     pub(crate) own: RaftId,
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) published: Arc<Published>,
+    /// Set once Raft has been started.
+    pub(crate) metrics: Arc<OnceLock<Metrics>>,
+    /// A leader that no quorum answered for so long sends no entries.
+    pub(crate) lease: Duration,
 }
 
 impl RaftNetworkFactory<Types> for Network {
@@ -64,6 +70,8 @@ impl RaftNetworkFactory<Types> for Network {
             to: Peer { raft: RaftId(target), address: node.address },
             dialer: self.dialer.clone(),
             published: self.published.clone(),
+            metrics: self.metrics.clone(),
+            lease: self.lease,
         }
     }
 }
@@ -74,6 +82,8 @@ pub(crate) struct Link {
     to: Peer,
     dialer: Arc<dyn Dialer>,
     published: Arc<Published>,
+    metrics: Arc<OnceLock<Metrics>>,
+    lease: Duration,
 }
 
 /// Where the node is now: the state knows better than the membership, because a host that kept its log may
@@ -93,13 +103,23 @@ impl Link {
                 Reply::Ended => Err(unreachable(CallError::Refused("the node has ended".into()))),
                 reply => Ok(reply),
             },
-            Err(CallError::TimedOut) => Err(RPCError::Timeout(Timeout {
-                action: kind,
-                id: self.own.0,
-                target: self.to.raft.0,
-                timeout: within,
-            })),
+            Err(CallError::TimedOut) => Err(self.timed_out(kind, within)),
             Err(error) => Err(unreachable(error)),
+        }
+    }
+
+    fn timed_out(&self, action: RPCTypes, timeout: Duration) -> RPCError<Types> {
+        RPCError::Timeout(Timeout { action, id: self.own.0, target: self.to.raft.0, timeout })
+    }
+
+    /// Resolves once a quorum answers this leader. Entries wait for that: sent again and again they would renew the
+    /// lease of a leader that is silent so that another is elected (`PROTOCOL.md` 15). Heartbeats, which openraft
+    /// holds back by itself, find out.
+    async fn until_answered(&self) {
+        let Some(mut metrics) = self.metrics.get().cloned() else { return };
+        let is_unanswered = leadership::is_unanswered(&metrics.borrow_watched(), self.lease);
+        if is_unanswered {
+            leadership::renewed(&mut metrics).await;
         }
     }
 
@@ -130,6 +150,9 @@ impl RaftNetworkV2<Types> for Link {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         let within = if append.entries.is_empty() { option.soft_ttl() } else { APPEND_WITHIN };
+        if !append.entries.is_empty() && tokio::time::timeout(within, self.until_answered()).await.is_err() {
+            return Err(self.timed_out(RPCTypes::AppendEntries, within));
+        }
         let request = Request::Append((&append).into());
         match self.call(RPCTypes::AppendEntries, &request, within).await? {
             Reply::Append(appended) => Ok(appended.into()),

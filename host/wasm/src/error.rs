@@ -35,6 +35,14 @@ pub enum LoadError {
         /// What the validator says.
         reason: String,
     },
+    /// More memories than the one that a plugin needs.
+    #[error("declares {found} memories, and a plugin may have {limit}")]
+    Memories {
+        /// How many.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// It asks for more than the log.
     #[error("imports {name}, and a plugin may import nothing but colony:plugin/log@0.1.0")]
     RefusedImport {
@@ -74,6 +82,13 @@ pub enum LoadError {
     CompileTime {
         /// The limit.
         limit: Duration,
+    },
+    /// [`Limits::compiles`](crate::Limits::compiles) others wait for the compiler, or one that was given up is still in
+    /// it.
+    #[error("the compiler is busy with {others} other components: try again later")]
+    CompilerBusy {
+        /// How many.
+        others: usize,
     },
     /// An instance of it does not even start.
     #[error("does not start: {0}")]
@@ -141,4 +156,29 @@ pub enum PluginError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl PluginError {
+    /// What kind of failure it is, in one word for metrics and logs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OutOfFuel { .. } => "fuel",
+            Self::TooSlow { .. } => "time",
+            Self::OutOfMemory { .. } => "memory",
+            Self::Trap { .. } => "trap",
+            Self::Refused { .. } => "refused",
+            Self::Quarantine { .. } => "quarantine",
+            Self::QuestionTooLarge { .. } => "question",
+            Self::AnswerTooLarge { .. } => "size",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+
+    /// Whether the plugin did what no plugin may: it is broken or hostile, and asking it again costs its host for
+    /// nothing. One that says it cannot answer works.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Self::Refused { .. } | Self::Quarantine { .. } | Self::QuestionTooLarge { .. })
+    }
 }

@@ -14,7 +14,8 @@
 //!
 //! # What a plugin can do to its host
 //!
-//! Fail one call. Work is bounded by fuel, which is deterministic, with wall time as a backstop; memory,
+//! Fail one call. Who calls decides what becomes of it, and logs it: nothing is logged here but what plugins say, within
+//! a budget. Work is bounded by fuel, which is deterministic, with wall time as a backstop; memory,
 //! tables, stack, input, output and log lines are bounded by [`Limits`]. A breach ends the call with a
 //! [`PluginError`], the instance is dropped with all it held, and the next call gets a fresh one.
 //!
@@ -29,11 +30,13 @@
 //! up on a plugin that fails often, and where the bytes come from.
 
 mod bindings;
+mod budget;
 mod engine;
 mod error;
 mod identity;
 mod limits;
 mod load;
+mod memories;
 mod merge;
 mod placement;
 mod pool;
@@ -43,10 +46,11 @@ mod text;
 mod ticker;
 mod trial;
 
+pub use budget::LogBudget;
 pub use error::{LoadError, PluginError};
 pub use identity::{Identity, content_id};
 pub use limits::Limits;
-pub use merge::MergePlugin;
+pub use merge::{Asked, MergePlugin};
 pub use placement::PlacementPlugin;
 pub use runtime::{Plugin, Runtime};
 pub use trial::{MergeTrial, PlacementTrial};

@@ -13,8 +13,10 @@ pub struct Limits {
     /// Work of one call in wasmtime's units, about one an instruction. The verdict that counts: the same
     /// call ends at the same place on every host.
     pub fuel: u64,
-    /// Wall time of one call. The backstop for what fuel does not see, such as one huge `memory.copy`;
-    /// checked every [`TICK`](crate::ticker::TICK), so a call ends up to two ticks late.
+    /// Wall time of one call. The backstop for what fuel does not see, such as what the host does for a call of the
+    /// log;
+    /// checked every [`TICK`](crate::ticker::TICK), so a call ends up to two ticks early, and late only on a
+    /// machine that does not run the clock's thread.
     pub call_time: Duration,
     /// Linear memory of one instance in bytes.
     pub memory_bytes: usize,
@@ -33,6 +35,12 @@ pub struct Limits {
     pub log_line_bytes: usize,
     /// Log lines of one call; more are counted and dropped.
     pub log_lines: u32,
+    /// Log lines of one plugin at once, over all its calls.
+    pub log_burst: u32,
+    /// Log lines of one plugin a second thereafter: what thousands of calls a second may add to a host's log.
+    pub log_per_second: u32,
+    /// Components that wait for the compiler or are in it; one more is refused at once. Each holds its bytes.
+    pub compiles: usize,
     /// Calls that one instance answers before a fresh one takes its place: what a plugin leaks or remembers
     /// ends there.
     pub calls_per_instance: u32,
@@ -56,6 +64,9 @@ impl Limits {
         hostcall_bytes: 512 << 10,
         log_line_bytes: 1 << 10,
         log_lines: 16,
+        log_burst: 64,
+        log_per_second: 16,
+        compiles: 16,
         calls_per_instance: 1_000,
         idle_instances: 4,
     };

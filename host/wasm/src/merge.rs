@@ -35,27 +35,62 @@ impl MergePlugin {
         self.pool.identity()
     }
 
+    /// Instances of it there are, those that answer now included. Each holds up to
+    /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.pool.instances()
+    }
+
+    /// Drops the instances that it keeps between calls: the next call gets a fresh one.
+    pub fn forget_instances(&self) {
+        self.pool.forget();
+    }
+
     /// Asks the plugin what becomes of a session. The size of the answer is checked here, its meaning by
     /// [`colony_core::merge::settle`].
     ///
     /// # Errors
     /// Why there is no answer; the built-in rule decides then.
     pub fn merge(&self, conflict: &Conflict) -> Result<Resolution, PluginError> {
+        self.ask(conflict).answer
+    }
+
+    /// The same, and what it cost.
+    #[must_use]
+    pub fn ask(&self, conflict: &Conflict) -> Asked {
         let limits = self.pool.limits();
         let bytes = question_bytes(conflict);
         if bytes > limits.question_bytes {
-            return Err(PluginError::QuestionTooLarge { bytes, limit: limits.question_bytes });
+            let answer = Err(PluginError::QuestionTooLarge { bytes, limit: limits.question_bytes });
+            return Asked { answer, fuel: 0 };
         }
         let question = question(conflict);
-        let answer = self
-            .pool
-            .call(&conflict.namespace, |merge, store| merge.colony_plugin_merger().call_merge(store, &question))?;
-        let answer = answer.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
-        if answer_bytes(&answer) > limits.answer_bytes {
-            return Err(PluginError::AnswerTooLarge { limit: limits.answer_bytes });
-        }
-        resolution(answer)
+        let (answer, fuel) = self.pool.call(
+            &conflict.namespace,
+            |merge, store| merge.colony_plugin_merger().call_merge(store, &question),
+            |answer| believe(answer, limits.answer_bytes),
+        );
+        Asked { answer, fuel: fuel.start.saturating_add(fuel.call) }
     }
+}
+
+/// The answer in the core's types, if its size is what it may be.
+fn believe(answer: Result<wit::Resolution, String>, limit: usize) -> Result<Resolution, PluginError> {
+    let answer = answer.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
+    if answer_bytes(&answer) > limit {
+        return Err(PluginError::AnswerTooLarge { limit });
+    }
+    resolution(answer)
+}
+
+/// What became of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The answer, or why there is none.
+    pub answer: Result<Resolution, PluginError>,
+    /// Fuel that it took, the start of a fresh instance included.
+    pub fuel: u64,
 }
 
 impl World for Merge {
@@ -84,6 +119,7 @@ fn question(conflict: &Conflict) -> wit::Conflict {
         namespace: conflict.namespace.clone(),
         occasion: match conflict.occasion {
             Occasion::ConcurrentSave => wit::Occasion::ConcurrentSave,
+            Occasion::Heal => wit::Occasion::Heal,
         },
         base: conflict.base.as_ref().map(side),
         ours: side(&conflict.ours),

@@ -44,16 +44,22 @@ impl PlacementPlugin {
             return Err(PluginError::QuestionTooLarge { bytes, limit: limits.question_bytes });
         }
         let question = question(request);
-        let answer = self
-            .pool
-            .call(request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &question))?;
-        let scores = answer.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
-        if scores.len() != request.hosts.len() {
-            let reason = format!("{} scores for {} hosts", scores.len(), request.hosts.len());
-            return Err(PluginError::Malformed { reason });
-        }
-        Ok(scores.into_iter().map(score).collect())
+        let (answer, _) = self.pool.call(
+            request.namespace,
+            |placement, store| placement.colony_plugin_ranker().call_rank(store, &question),
+            |answer| believe(answer, request.hosts.len()),
+        );
+        answer
     }
+}
+
+/// The scores in the core's types, if there is one for each host.
+fn believe(answer: Result<Vec<wit::Score>, String>, hosts: usize) -> Result<Vec<Score>, PluginError> {
+    let scores = answer.map_err(|words| PluginError::Refused { reason: text::reason(&words) })?;
+    if scores.len() != hosts {
+        return Err(PluginError::Malformed { reason: format!("{} scores for {hosts} hosts", scores.len()) });
+    }
+    Ok(scores.into_iter().map(score).collect())
 }
 
 impl Rank for PlacementPlugin {

@@ -1,5 +1,6 @@
 //! Instances of one plugin, and how one of them answers a call.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::{LoadError, PluginError};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::runtime::Shared;
-use crate::sandbox::{Denied, Sandbox};
+use crate::sandbox::{Common, Denied, Sandbox};
 use crate::text;
 use crate::ticker::TICK;
 
@@ -32,10 +33,19 @@ pub(crate) trait World: Sized {
 
 /// Instances of one plugin.
 pub(crate) struct Pool<W: World> {
-    identity: Identity,
+    common: Arc<Common>,
     shared: Arc<Shared>,
     checked: W::Checked,
     idle: Mutex<Vec<Instance<W>>>,
+}
+
+/// What a call took of [`Limits::fuel`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Fuel {
+    /// The start of a fresh instance, if it needed one.
+    pub(crate) start: u64,
+    /// The call itself.
+    pub(crate) call: u64,
 }
 
 struct Instance<W> {
@@ -56,73 +66,73 @@ impl<W: World> Pool<W> {
     ) -> Result<Self, LoadError> {
         let checked = W::check(component)
             .map_err(|error| LoadError::WrongTypes { reason: text::reason(&format!("{error:#}")) })?;
-        let pool = Self { identity, shared, checked, idle: Mutex::new(Vec::new()) };
-        pool.start("").map_err(LoadError::Start)?;
+        let common = Arc::new(Common::new(identity, Arc::clone(&shared.limits)));
+        let pool = Self { common, shared, checked, idle: Mutex::new(Vec::new()) };
+        pool.start("", &mut 0).map_err(|error| match error {
+            // Nothing was asked yet: what does not fit are the functions.
+            PluginError::Malformed { reason } => LoadError::WrongTypes { reason },
+            error => LoadError::Start(error),
+        })?;
         Ok(pool)
     }
 
     pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
+        &self.common.plugin
+    }
+
+    /// How many instances there are, those that answer now included.
+    pub(crate) fn instances(&self) -> usize {
+        self.common.instances.load(Ordering::Relaxed)
+    }
+
+    /// Drops the instances that answer nothing now: the next call gets a fresh one.
+    pub(crate) fn forget(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
     }
 
-    /// Lets an instance answer one question of this namespace. One that fails is dropped with its memory:
-    /// after a trap nothing is known about what it left behind.
-    pub(crate) fn call<R>(
+    /// Lets an instance answer one question of this namespace, and looks whether the answer can be believed. One that
+    /// breaks a rule is dropped with its memory: nothing is known about what it left behind.
+    pub(crate) fn call<R, T>(
         &self,
         namespace: &str,
         question: impl FnOnce(&W, &mut Store<Sandbox>) -> wasmtime::Result<R>,
-    ) -> Result<R, PluginError> {
-        let (answer, _) = self.trial(namespace, question);
-        if let Err(error) = &answer {
-            tracing::warn!(plugin = %self.identity, %error, "plugin call failed");
-        }
-        answer
-    }
-
-    /// As [`call`](Self::call), with the fuel that the call took, and without a line in the log: whoever tries a plugin
-    /// out tells what came of it.
-    pub(crate) fn trial<R>(
-        &self,
-        namespace: &str,
-        question: impl FnOnce(&W, &mut Store<Sandbox>) -> wasmtime::Result<R>,
-    ) -> (Result<R, PluginError>, u64) {
-        let mut instance = match self.take(namespace).map_or_else(|| self.start(namespace), Ok) {
-            Ok(instance) => instance,
-            Err(error) => return (Err(error), 0),
+        believe: impl FnOnce(R) -> Result<T, PluginError>,
+    ) -> (Result<T, PluginError>, Fuel) {
+        let mut fuel = Fuel::default();
+        let mut instance = match self.take(namespace) {
+            Some(instance) => instance,
+            None => match self.start(namespace, &mut fuel.start) {
+                Ok(instance) => instance,
+                Err(error) => return (Err(error), fuel),
+            },
         };
         let Instance { world, store, .. } = &mut instance;
-        let answer = self.under_limits(store, |store| question(world, store));
-        let fuel = self.shared.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-        if answer.is_ok() {
+        let answer = self.under_limits(store, &mut fuel.call, |store| question(world, store)).and_then(believe);
+        if !answer.as_ref().is_err_and(PluginError::is_fault) {
             instance.calls += 1;
             self.keep(instance);
         }
         (answer, fuel)
     }
 
-    /// Drops every instance: the next question meets one that was asked nothing before.
-    pub(crate) fn forget(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn start(&self, namespace: &str) -> Result<Instance<W>, PluginError> {
+    fn start(&self, namespace: &str, fuel: &mut u64) -> Result<Instance<W>, PluginError> {
         let limits = &self.shared.limits;
-        let sandbox = Sandbox::new(self.identity.clone(), Arc::clone(limits));
-        let mut store = Store::new(&self.shared.engine, sandbox);
+        let mut store = Store::new(&self.shared.engine, Sandbox::new(Arc::clone(&self.common)));
         store.limiter(|sandbox| sandbox);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         // Start functions are the plugin's code as well.
-        let world = self.under_limits(&mut store, |store| W::start(&self.checked, store))?;
+        let world = self.under_limits(&mut store, fuel, |store| W::start(&self.checked, store))?;
         Ok(Instance { namespace: namespace.to_owned(), calls: 0, world, store })
     }
 
     fn under_limits<R>(
         &self,
         store: &mut Store<Sandbox>,
+        fuel: &mut u64,
         run: impl FnOnce(&mut Store<Sandbox>) -> wasmtime::Result<R>,
     ) -> Result<R, PluginError> {
         let limits = &self.shared.limits;
@@ -131,6 +141,8 @@ impl<W: World> Pool<W> {
         store.data_mut().begin_call();
         let answer = store.set_fuel(limits.fuel).and_then(|()| run(store));
         store.data_mut().end_call();
+        // Fuel is always on, so that there is an answer.
+        *fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(limits.fuel));
         answer.map_err(|error| why(&error, limits))
     }
 
@@ -153,10 +165,10 @@ impl<W: World> Pool<W> {
     }
 }
 
-/// Ticks after which a call that begins now has had its time; one more, since the first comes early.
+/// Ticks that a call which begins now sees within its time, less one for a clock that is late.
 fn ticks(time: Duration) -> u64 {
     let ticks = time.as_micros() / TICK.as_micros();
-    u64::try_from(ticks).unwrap_or(u64::MAX - 1).saturating_add(1)
+    u64::try_from(ticks).unwrap_or(u64::MAX).saturating_sub(1).max(1)
 }
 
 /// What a failed call says, in our words.

@@ -1,6 +1,7 @@
 //! Where plugins are loaded.
 
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use colony_wire::plugin::PluginKind;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) limits: Arc<Limits>,
     pub(crate) compiling: Mutex<()>,
+    /// Components that wait for the compiler or are in it.
+    pub(crate) compiles: AtomicUsize,
 }
 
 impl Runtime {
@@ -80,6 +83,7 @@ impl Runtime {
             engine,
             limits: Arc::new(limits),
             compiling: Mutex::new(()),
+            compiles: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared), linker })
     }

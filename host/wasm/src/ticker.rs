@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
@@ -85,6 +85,7 @@ impl Drop for TimePasses<'_> {
 impl Shared {
     fn tick(&self, engine: &Engine) {
         let mut idle = 0;
+        let mut next = Instant::now() + TICK;
         while !self.stopped.load(Ordering::SeqCst) {
             if self.running.load(Ordering::SeqCst) > 0 {
                 idle = 0;
@@ -92,11 +93,15 @@ impl Shared {
                 idle += 1;
             }
             if idle < IDLE_TICKS {
-                thread::park_timeout(TICK);
+                thread::park_timeout(next.saturating_duration_since(Instant::now()));
                 engine.increment_epoch();
+                // Timers are late a little each time, which shall not add up. That the machine stood still is not held
+                // against a plugin.
+                next = (next + TICK).max(Instant::now());
             } else {
                 self.sleep();
                 idle = 0;
+                next = Instant::now() + TICK;
             }
         }
     }
@@ -112,8 +117,6 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     /// Waits for a condition that holds soon.

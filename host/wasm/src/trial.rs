@@ -20,10 +20,11 @@ pub struct MergeTrial<'a>(pub &'a MergePlugin);
 impl Subject for MergeTrial<'_> {
     fn ask(&mut self, question: &SessionConflict) -> Reply {
         let asked = conflict(question);
-        let (answer, fuel) = self
-            .0
-            .pool()
-            .trial(&question.namespace, |merge, store| merge.colony_plugin_merger().call_merge(store, &asked));
+        let (answer, fuel) = self.0.pool().call(
+            &question.namespace,
+            |merge, store| merge.colony_plugin_merger().call_merge(store, &asked),
+            Ok,
+        );
         let limit = self.0.pool().limits().answer_bytes;
         let answer = match answer {
             Ok(Ok(answer)) if answer_bytes(&answer) > limit => Err(format!("gave more than {limit} bytes")),
@@ -31,7 +32,7 @@ impl Subject for MergeTrial<'_> {
             Ok(Err(words)) => Err(format!("refused: {}", text::reason(&words))),
             Err(error) => Err(error.to_string()),
         };
-        Reply { answer, fuel: Some(fuel) }
+        Reply { answer, fuel: Some(fuel.call) }
     }
 
     fn restart(&mut self) {
@@ -121,11 +122,12 @@ impl Ranker for PlacementTrial<'_> {
             },
             candidates: request.candidates.iter().map(candidate).collect(),
         };
-        let (answer, fuel) = self
-            .plugin
-            .pool()
-            .trial(&request.namespace, |placement, store| placement.colony_plugin_ranker().call_rank(store, &asked));
-        self.fuel = Some(fuel);
+        let (answer, fuel) = self.plugin.pool().call(
+            &request.namespace,
+            |placement, store| placement.colony_plugin_ranker().call_rank(store, &asked),
+            Ok,
+        );
+        self.fuel = Some(fuel.call);
         match answer {
             Ok(Ok(scores)) => Ok(scores.into_iter().map(score).collect()),
             Ok(Err(words)) => Err(format!("refused: {}", text::reason(&words))),

@@ -9,7 +9,7 @@ use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{
     MAX_ATTRIBUTE_NAME, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_HOSTS, MAX_MERGE_RULES, MAX_NAME, MAX_NAMESPACES,
-    MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS, MAX_PROBLEMS,
+    MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS_LISTED, MAX_PROBLEMS,
 };
 use crate::plan::PlanReport;
 use crate::plugin::{ContentId, PluginKind, PluginStatus};
@@ -23,8 +23,8 @@ const CONTENT_DIGITS: usize = 64;
 pub struct Policy {
     /// Copies of each colony, the primary included; 1 to [`MAX_COPIES`].
     pub copies: u8,
-    /// Below so many copies in sync a colony acknowledges nothing and says so; 1 to `copies`
-    /// (`PROTOCOL.md` 3.8).
+    /// Below so many copies in sync a colony acknowledges nothing and says so; 1 to `copies`, and 1 unless the namespace
+    /// is strict (`PROTOCOL.md` 3.8).
     pub min_in_sync: u8,
     /// Number of colonies, a power of two up to [`MAX_BUCKETS`]; fixed when the namespace is created.
     pub buckets: u32,
@@ -34,6 +34,10 @@ pub struct Policy {
     pub on_conflict: OnConflict,
     /// Who merges.
     pub merge: MergeBy,
+    /// What its colonies do while the network is split.
+    pub on_partition: OnPartition,
+    /// What becomes of a save whose merge plugin gave no usable answer.
+    pub on_plugin_failure: OnPluginFailure,
 }
 
 impl Default for Policy {
@@ -46,16 +50,21 @@ impl Default for Policy {
             ttl_ms: Some(HALF_AN_HOUR_MS),
             on_conflict: OnConflict::Merge,
             merge: MergeBy::LastWrite,
+            on_partition: OnPartition::Island,
+            on_plugin_failure: OnPluginFailure::BuiltIn,
         }
     }
 }
 
 impl Policy {
-    /// Below how many copies no change may bring a colony's in-sync set: the last one always stays, and a namespace may
-    /// ask for more (`PROTOCOL.md` 3.8).
+    /// Below how many copies no change may bring a colony's in-sync set: the last one always stays, and a strict
+    /// namespace may ask for more (`PROTOCOL.md` 3.8).
     #[must_use]
     pub fn least_in_sync(&self) -> usize {
-        usize::from(self.min_in_sync).max(1)
+        match self.on_partition {
+            OnPartition::Island => 1,
+            OnPartition::Strict => usize::from(self.min_in_sync).max(1),
+        }
     }
 
     /// Refuses a policy outside its bounds.
@@ -73,6 +82,14 @@ impl Policy {
                 what: "least number of copies in sync (1 to copies)",
                 len: self.min_in_sync.into(),
                 limit: self.copies.into(),
+            });
+        }
+        // Either side of a split goes on with the copies it has: a least would be broken in silence.
+        if self.on_partition == OnPartition::Island && self.min_in_sync > 1 {
+            return Err(DecodeError::Limit {
+                what: "least number of copies in sync of a namespace that goes on in islands",
+                len: self.min_in_sync.into(),
+                limit: 1,
             });
         }
         if !self.buckets.is_power_of_two() {
@@ -98,6 +115,17 @@ pub enum OnConflict {
     Reject,
     /// The save wins.
     Overwrite,
+}
+
+/// What the colonies of a namespace do while the network is split (`PROTOCOL.md` 8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPartition {
+    /// Both sides go on, and what they did is merged when they meet.
+    #[default]
+    Island,
+    /// One side goes on, or neither: there is one history.
+    Strict,
 }
 
 /// Who merges two versions of a session.
@@ -176,6 +204,18 @@ pub enum BuiltIn {
     Json,
     /// None: the second save is refused with the current version.
     Reject,
+}
+
+/// What becomes of a save whose merge plugin traps, exceeds a limit, answers nonsense, is switched off, or cannot be
+/// asked (`PROTOCOL.md` 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPluginFailure {
+    /// The built-in decides: of two changes the later one.
+    #[default]
+    BuiltIn,
+    /// The save is refused, nothing changes, and the client decides.
+    Refuse,
 }
 
 /// A person asks a host's control port.
@@ -353,7 +393,7 @@ pub enum AdminReply {
     },
     /// What was planned.
     Plan(PlanReport),
-    /// The installed plugins.
+    /// The installed plugins, and those that hosts name by file.
     Plugins(Vec<PluginStatus>),
     /// The host holds the beginning of a plugin, or all of it.
     PluginHeld {
@@ -401,7 +441,7 @@ impl Message for AdminReply {
             Self::SafeToStop { why_not } => within("number of reasons", why_not.len(), MAX_COLONIES),
             Self::Plan(report) => report.check(),
             Self::Plugins(plugins) => {
-                within("number of plugins", plugins.len(), MAX_PLUGINS)?;
+                within("number of plugins", plugins.len(), MAX_PLUGINS_LISTED)?;
                 plugins.iter().try_for_each(PluginStatus::check)
             }
             Self::PluginPending { hosts } => within("number of hosts", hosts.len(), MAX_HOSTS),
@@ -441,6 +481,8 @@ pub struct ClusterStatus {
     /// What is on its way to be as it should: copies that catch up, copies that wait for the group's answer. Each in
     /// one line.
     pub under_way: Vec<String>,
+    /// The line of group state that this one parted from, if it is of an island (`PROTOCOL.md` 8).
+    pub parent: Option<LineageId>,
 }
 
 /// Something that is not as it should be.

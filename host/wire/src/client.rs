@@ -21,6 +21,18 @@ pub struct Request {
     pub token: Option<Position>,
     /// What is asked.
     pub body: RequestBody,
+    /// Of a change: in which line of group state it was sent first. None is not checked.
+    pub attempt: Option<Attempt>,
+}
+
+/// How a change was sent before. One that may have been done on one side of a split is not done on another
+/// (`PROTOCOL.md` 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The line of group state of the host that it was first sent to.
+    pub lineage: LineageId,
+    /// Whether no earlier attempt can have been done: each was answered, and refused.
+    pub is_first: bool,
 }
 
 /// The first fields of a [`Request`]: what a host looks at before it spends more on the call.
@@ -339,6 +351,21 @@ pub enum Refusal {
         /// What is wrong.
         what: String,
     },
+    /// The colony is served in another line of group state than the one that this change was sent for, and surely it was not
+    /// done there. Retryable, for that line.
+    #[error("the colony is served in another lineage: {lineage}")]
+    OtherLineage {
+        /// Which.
+        lineage: LineageId,
+    },
+    /// The save met a change made since its base, the namespace's merge plugin gave no usable answer, and the
+    /// namespace refuses such a save rather than let the built-in decide. Nothing changed. Not retryable by itself: a
+    /// plugin answers the same question alike. Load the session and save again, or decide without the plugin.
+    #[error("the session was changed meanwhile, and the merge plugin gave no usable answer: {why}")]
+    NotMerged {
+        /// What was wrong.
+        why: String,
+    },
 }
 
 /// How a life ended, as the end of a sentence.
@@ -371,6 +398,7 @@ impl Refusal {
                 | Self::Behind
                 | Self::Busy { .. }
                 | Self::NoColony
+                | Self::OtherLineage { .. }
         )
     }
 }
@@ -412,6 +440,8 @@ pub struct RouteHost {
     pub address: String,
     /// How many shards it has.
     pub shards: u16,
+    /// The line of group state that this start is of.
+    pub lineage: LineageId,
 }
 
 /// A namespace with its colonies.

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, Position, RaftId, Revision, StartId, View};
+use crate::island::Consent;
 use crate::limits::{
-    MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_PLUGIN_BYTES, MAX_RELAYS, PLUGIN_CHUNK,
+    MAX_ADDRESS, MAX_COLONIES, MAX_EARLIER_STARTS, MAX_FEED_COMMANDS, MAX_NAME, MAX_PLUGIN_BYTES, MAX_REALMS,
+    MAX_RELAYS, MAX_TROUBLES, MAX_VOTERS, PLUGIN_CHUNK,
 };
 use crate::load::LoadCounts;
 use crate::plugin::{ContentId, PluginReport};
 
 /// Sent as a datagram between every pair of hosts, and answered, so that one-way links show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Beacon {
     /// The sending process.
     pub from: StartId,
@@ -27,11 +29,29 @@ pub struct Beacon {
     pub nonce: u64,
     /// The nonce of the beacon this answers; a beacon with one is not answered again.
     pub answers: Option<u64>,
+    /// Milliseconds since the leader of the sender's group last heard from a majority of the voters, as far as the
+    /// sender knows, by itself or through others; none if it never heard of it (`PROTOCOL.md` 8).
+    pub quorum_age_ms: Option<u32>,
+    /// Who votes in the sender's group, as far as it knows: most hosts do not vote, and are told by nobody else.
+    pub electorate: Option<Electorate>,
 }
 
 impl Message for Beacon {
     const KIND: Kind = Kind(0x0301);
     const MAX_BODY: usize = 256;
+
+    fn check(&self) -> Result<(), DecodeError> {
+        within("number of voters", self.electorate.as_ref().map_or(0, |known| known.voters.len()), MAX_VOTERS)
+    }
+}
+
+/// Who votes in a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Electorate {
+    /// Place in the group's log that says so; of two, the one with the higher place holds.
+    pub at: u64,
+    /// The logs of those who vote; at most [`MAX_VOTERS`].
+    pub voters: Vec<RaftId>,
 }
 
 /// A host asks a host.
@@ -136,6 +156,34 @@ pub enum ControlRequest {
         /// Address of the control port of a host that holds it.
         from: String,
     },
+    /// The asker, who is cut off from the group, opens an island: does the asked host, who shares its fate, come with
+    /// it? From then on it acknowledges nothing for colonies of island namespaces until
+    /// [`OpenIsland`](Self::OpenIsland) or [`CancelIsland`](Self::CancelIsland) with the same nonce, or for as long as
+    /// a fence stands (`PROTOCOL.md` 8).
+    Consent {
+        /// Names this attempt; drawn at random.
+        nonce: u64,
+        /// The asking process, by its start in the root group.
+        founder: StartId,
+    },
+    /// The island is open: the asked host, who agreed, lives in it from now on.
+    OpenIsland {
+        /// Of the attempt that it agreed to. With another one, or too late, it is refused.
+        nonce: u64,
+        /// The line of group state that begins.
+        lineage: LineageId,
+        /// Address of the founder's control port.
+        founder_address: String,
+        /// The state that the island begins with, as the core encodes it.
+        state: Bytes,
+    },
+    /// The island is not opened: the asked host's fence is lifted.
+    CancelIsland {
+        /// Of the attempt.
+        nonce: u64,
+    },
+    /// What is wrong on the asked host that the group's state does not show?
+    Troubles,
 }
 
 impl Message for ControlRequest {
@@ -149,8 +197,29 @@ impl Message for ControlRequest {
             }
             Self::Forward { relays, .. } => within("number of relays", usize::from(*relays), MAX_RELAYS),
             Self::HoldPlugin { size, .. } => within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES),
+            Self::OpenIsland { founder_address, .. } => {
+                within("length of an address", founder_address.len(), MAX_ADDRESS)
+            }
             _ => Ok(()),
         }
+    }
+}
+
+/// A host asks a host in an island (`PROTOCOL.md` 8). What is asked without this is asked in the root's lineage. It is
+/// no request among the others, so that none can hold another: whoever decodes bytes of strangers must not recurse.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IslandRequest {
+    /// The island's line of group state.
+    pub lineage: LineageId,
+    /// What is asked there.
+    pub request: ControlRequest,
+}
+
+impl Message for IslandRequest {
+    const KIND: Kind = Kind(0x0304);
+
+    fn check(&self) -> Result<(), DecodeError> {
+        self.request.check()
     }
 }
 
@@ -238,6 +307,18 @@ pub enum ControlReply {
     },
     /// The host does not hold that plugin.
     NoPlugin,
+    /// The host comes into the island, if it opens in time.
+    Consented(Consent),
+    /// The host does not live in the lineage that it was asked in.
+    NotHere {
+        /// Those that it lives in.
+        lineages: Vec<LineageId>,
+    },
+    /// What is wrong on the host.
+    Troubles {
+        /// Each in one line, for people; [`MAX_TROUBLES`] at most.
+        lines: Vec<String>,
+    },
 }
 
 impl Message for ControlReply {
@@ -248,6 +329,7 @@ impl Message for ControlReply {
             Self::Introduction(introduction) => introduction.check(),
             Self::FeedCommands { commands } => within("number of commands", commands.len(), MAX_FEED_COMMANDS),
             Self::Fates { fates } => within("number of fates", fates.len(), MAX_COLONIES),
+            Self::Troubles { lines } => within("number of troubles", lines.len(), MAX_TROUBLES),
             Self::Plugins(report) => report.check(),
             Self::PluginPart { size, bytes } => {
                 within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES)?;
@@ -255,6 +337,8 @@ impl Message for ControlReply {
             }
             Self::Copies { copies } => within("number of copies on a host", copies.len(), MAX_EARLIER_STARTS),
             Self::Load { counts } => counts.check(),
+            Self::Consented(consent) => consent.check(),
+            Self::NotHere { lineages } => within("number of lineages of a host", lineages.len(), MAX_REALMS),
             _ => Ok(()),
         }
     }

@@ -5,14 +5,17 @@
 //! transport. Every message type names its [`Kind`] and the largest body it accepts.
 //!
 //! Reading order: [`id`] (the words), [`session`], [`tag`] and [`op`] (what is replicated), [`peer`] (copies of one
-//! colony talk), [`client`] (applications talk), [`control`] and [`load`] (hosts talk), [`admin`] and [`plan`] (people
+//! colony talk), [`heal`] (its two sides after a split), [`client`] (applications talk), [`control`], [`island`] and
+//! [`load`] (hosts talk), [`admin`] and [`plan`] (people
 //! talk), [`plugin`] (what hosts and people say of plugins).
 
 pub mod admin;
 pub mod client;
 pub mod control;
 mod frame;
+pub mod heal;
 pub mod id;
+pub mod island;
 pub mod limits;
 pub mod load;
 pub mod op;

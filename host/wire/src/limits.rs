@@ -57,6 +57,8 @@ pub const MAX_MERGE_RULES: usize = 64;
 pub const MAX_LABELS: usize = 32;
 /// Most hosts of one cluster.
 pub const MAX_HOSTS: usize = 1024;
+/// Most voters of one group: five, and as many again while they are exchanged.
+pub const MAX_VOTERS: usize = 10;
 /// Most namespaces of one cluster.
 pub const MAX_NAMESPACES: usize = 256;
 /// Longest time to live of a session.
@@ -75,6 +77,8 @@ pub const MAX_FEED_BYTES: usize = 256 * 1024;
 /// Most hosts that pass a proposal on after the first one. With it a proposal comes over two others, and further from
 /// the leader nobody is without being declared dead (`PROTOCOL.md` 13).
 pub const MAX_RELAYS: usize = 1;
+/// Most lineages that one process lives in: the root's, and an island's (`PROTOCOL.md` 8).
+pub const MAX_REALMS: usize = 2;
 /// Most changes in one report of a plan: with names of the greatest length it still fits a frame.
 pub const MAX_PLAN_CHANGES: usize = 1024;
 /// Most problems in one report of a plan.
@@ -87,9 +91,27 @@ pub const MAX_PLUGIN_BYTES: usize = 4 << 20;
 pub const PLUGIN_CHUNK: usize = 256 * 1024;
 /// Most plugins of one cluster: every host holds and compiles all their versions.
 pub const MAX_PLUGINS: usize = 32;
+/// Most plugins in one list of them: the installed ones, and of those that hosts name by file the first by name.
+pub const MAX_PLUGINS_LISTED: usize = 4 * MAX_PLUGINS;
 /// Most versions kept of one plugin: the active one, what a rollback may bring back, and one that is to be tried.
 pub const MAX_PLUGIN_VERSIONS: usize = 4;
 /// Most bytes of all versions of all plugins: every host holds them in memory.
 pub const MAX_PLUGINS_BYTES: u64 = 64 << 20;
+/// Longest address with its port, as text, in bytes: one of IPv6 with a scope takes 58.
+pub const MAX_ADDRESS: usize = 64;
 /// Longest reason, for people, of one failure in a list of many, in bytes.
 pub const MAX_REASON: usize = 1024;
+/// Most stretches of a path in one message: more reigns than a colony of a year with a failover every two hours has, and
+/// with 48 bytes each a fifth of a frame.
+pub const MAX_PATH: usize = 4096;
+/// Most values of one session in one item of a heal: what it is, and what it was where a side may have begun.
+pub const MAX_VERSIONS: usize = 8;
+/// Most sessions in one part of what a heal brings.
+pub const MAX_HEAL_ITEMS: usize = 256;
+/// A part is closed once its sessions hold this many bytes; one session may be larger by itself.
+pub const MAX_HEAL_BYTES: usize = 256 * 1024;
+/// Most answers to clients in one part of what a heal brings, each client counting as one more. With 128 bytes each they
+/// fill half a frame.
+pub const MAX_HEAL_ANSWERS: usize = 4096;
+/// Most lines in which one host tells what is wrong on it: its plugins, of which it has a few dozen at most.
+pub const MAX_TROUBLES: usize = 256;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::heal::{Answers, Portrait, Stretch};
 use crate::id::{Position, RequestId, Seq};
 use crate::session::{AttributeChange, Changes, Content, EndKind, Key, Ttl};
 use crate::tag::TagChange;
@@ -86,6 +87,52 @@ pub enum Change {
         /// Whether some are left: the request was for more than one request may end.
         more: bool,
     },
+    /// First op of a reign that begins with more than a [`Change::Barrier`]: its colony goes on apart from others, or
+    /// has taken in what they did (`PROTOCOL.md` 8, 9).
+    Open {
+        /// Whether others may have gone on from what is held before this op: then what changes keeps the value it had.
+        pins: bool,
+        /// Ends of the paths that the state covers from here on, in the order in which they were taken in.
+        unites: Vec<Position>,
+    },
+    /// The colony stands still, so that another side can take in what it did. Reads go on.
+    Freeze,
+    /// It was not taken in yet, and goes on.
+    Unfreeze,
+    /// What another side did to a session is taken in.
+    Absorb {
+        /// Which session.
+        key: Key,
+        /// Where the other side stood still: what it did to the session up to there is in the state from now on.
+        mark: Position,
+        /// What becomes of the session.
+        into: Absorption,
+        /// A value that was overridden, kept for people; none if nothing was.
+        overridden: Option<Box<Portrait>>,
+    },
+    /// Everything that another side did is taken in. The next reign's first op unites the paths.
+    Absorbed {
+        /// Where the other side stood still.
+        end: Position,
+        /// What its state covers.
+        covers: Vec<Stretch>,
+    },
+    /// Answers that another side gave to clients: a request that was done there is not done here.
+    Recall {
+        /// The answers.
+        answers: Vec<Answers>,
+    },
+}
+
+/// What becomes of a session that another side changed as well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Absorption {
+    /// It stays as it is.
+    Keep,
+    /// It is this from now on.
+    Become(Box<Portrait>),
+    /// Its life is over.
+    End(EndKind),
 }
 
 impl Change {
@@ -93,10 +140,19 @@ impl Change {
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Self::Barrier | Self::Forget { .. } | Self::Revoked { .. } => None,
-            Self::Put { key, .. } | Self::Update { key, .. } | Self::Touch { key, .. } | Self::End { key, .. } => {
-                Some(key)
-            }
+            Self::Barrier
+            | Self::Forget { .. }
+            | Self::Revoked { .. }
+            | Self::Open { .. }
+            | Self::Freeze
+            | Self::Unfreeze
+            | Self::Absorbed { .. }
+            | Self::Recall { .. } => None,
+            Self::Put { key, .. }
+            | Self::Update { key, .. }
+            | Self::Touch { key, .. }
+            | Self::End { key, .. }
+            | Self::Absorb { key, .. } => Some(key),
         }
     }
 
@@ -111,7 +167,23 @@ impl Change {
         };
         let key = self.key().map_or(0, |key| key.as_bytes().len());
         key + match self {
-            Self::Barrier | Self::Touch { .. } | Self::End { .. } | Self::Forget { .. } | Self::Revoked { .. } => 0,
+            Self::Barrier
+            | Self::Touch { .. }
+            | Self::End { .. }
+            | Self::Forget { .. }
+            | Self::Revoked { .. }
+            | Self::Open { .. }
+            | Self::Freeze
+            | Self::Unfreeze => 0,
+            Self::Absorb { into, overridden, .. } => {
+                let after = match into {
+                    Absorption::Become(portrait) => portrait.size(),
+                    Absorption::Keep | Absorption::End(_) => 0,
+                };
+                after + overridden.as_ref().map_or(0, |portrait| portrait.size())
+            }
+            Self::Absorbed { covers, .. } => covers.len() * size_of::<Stretch>(),
+            Self::Recall { answers } => answers.iter().map(Answers::size).sum(),
             Self::Put { content, tags: changed, .. } => content.size() + tags(changed),
             Self::Update { changes: Changes::Blob(bytes), tags: changed, .. } => bytes.len() + tags(changed),
             Self::Update { changes: Changes::Attributes(changes), tags: changed, .. } => {

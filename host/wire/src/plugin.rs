@@ -142,7 +142,7 @@ impl PluginReport {
     }
 }
 
-/// An installed plugin, as people see it.
+/// A plugin, as people see it: an installed one, or one that hosts' own configurations name by file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PluginStatus {
     /// Its name.
@@ -153,8 +153,10 @@ pub struct PluginStatus {
     pub active: Option<ContentId>,
     /// The version that a rollback would bring back, if there is one.
     pub before: Option<ContentId>,
-    /// Its versions, the newest last.
+    /// Its versions, the newest last; none if it is not installed.
     pub versions: Vec<PluginVersionStatus>,
+    /// Names of the hosts whose own configuration names it by file; none if it is installed.
+    pub by_file: Vec<String>,
 }
 
 /// One version of an installed plugin.
@@ -178,6 +180,7 @@ impl PluginStatus {
     /// Refuses a status whose parts exceed their limits.
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         within("number of versions of a plugin", self.versions.len(), MAX_PLUGIN_VERSIONS)?;
+        within("number of hosts", self.by_file.len(), MAX_HOSTS)?;
         self.versions.iter().try_for_each(|version| {
             within("number of hosts", version.ready.len() + version.waiting.len() + version.failed.len(), MAX_HOSTS)
         })

@@ -105,6 +105,13 @@ fn work_out(before: &Hashed<Shard>, clock: u8, event: Event) -> Option<Reaction>
                 unreachable!("a put is never merged")
             }
             Output::ReadGroup { .. } => unreachable!("nobody asks for a linearizable read"),
+            Output::Heal(_)
+            | Output::ProposeStaying(_)
+            | Output::Joined { .. }
+            | Output::TakenIn { .. }
+            | Output::Doubled { .. } => {
+                unreachable!("there is one side")
+            }
             Output::TooLarge { .. } | Output::ExpiryHeld { .. } => unreachable!("one small session, without end"),
         }
     }
@@ -160,5 +167,5 @@ fn key() -> Key {
 }
 
 fn call(body: RequestBody) -> Request {
-    Request { colony: COLONY, deadline_ms: 30_000, token: None, body }
+    Request { colony: COLONY, deadline_ms: 30_000, token: None, body, attempt: None }
 }

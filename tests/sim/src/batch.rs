@@ -7,6 +7,7 @@ use std::thread;
 use colony_core::colony::Mutant;
 
 use crate::counters::{Counted, INCREMENTS_OF_A_RUN, count};
+use crate::islands::{self, Healed};
 use crate::recorder::{OPERATIONS_OF_A_RUN, Recorded, record};
 use crate::run::{Report, run};
 use crate::seen::Seen;
@@ -90,6 +91,18 @@ pub fn count_all(from: u64, increments: u64, jobs: usize) -> Vec<(u64, Counted)>
 /// As [`run_all`].
 pub fn record_all(from: u64, operations: u64, jobs: usize) -> Vec<(u64, Recorded)> {
     share_out(from, operations, OPERATIONS_OF_A_RUN, jobs, |seed, due| record(seed, due, false))
+}
+
+/// Splits and heals so many clusters, one for each seed; by seed.
+///
+/// # Panics
+/// As [`run_all`].
+#[must_use]
+pub fn heal_all(from: u64, seeds: u64, jobs: usize, mutant: Option<Mutant>) -> Vec<Healed> {
+    share_out(from, seeds, 1, jobs, |seed, _| islands::run(seed, mutant, false))
+        .into_iter()
+        .map(|(_, healed)| healed)
+        .collect()
 }
 
 /// Does `amount` of something in runs of at most `each`.

@@ -215,6 +215,7 @@ impl Client {
             deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX).min(MAX_DEADLINE_MS),
             token: self.tokens.get(&call.colony).copied(),
             body: call.body.clone(),
+            attempt: None,
         })
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use colony_core::colony::Settings;
-use colony_wire::admin::{MergeBy, OnConflict, Policy};
+use colony_wire::admin::{MergeBy, OnConflict, OnPartition, OnPluginFailure, Policy};
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::session::Key;
 
@@ -92,6 +92,8 @@ pub(crate) fn mix(seed: u64) -> Mix {
             ttl_ms: None,
             on_conflict: rng.pick(&[OnConflict::Merge, OnConflict::Reject]),
             merge: MergeBy::Plugin("counters".into()),
+            on_partition: OnPartition::Island,
+            on_plugin_failure: OnPluginFailure::BuiltIn,
         },
         settings: Settings {
             tick: drawn.settings.tick,

@@ -33,6 +33,7 @@ pub mod event;
 mod govern;
 pub mod group;
 pub mod host;
+pub mod islands;
 mod nemesis;
 pub mod net;
 pub mod oracle;

@@ -4,9 +4,11 @@
 //! colony-sim --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
 //! colony-sim --mutants [--seeds N] [--from S] [--jobs J]
 //! colony-sim --counters N [--from S] [--jobs J] [--trace]
+//! colony-sim --islands --seeds N [--from S] [--jobs J] [--trace]
 //! colony-sim --history N [--into FILE] [--from S] [--jobs J]
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -15,8 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use colony_core::colony::Mutant;
 use colony_history::{History, Verdict, check, doctor, text};
-use colony_sim::batch::{Batch, count_all, record_all, run_all};
+use colony_sim::batch::{Batch, count_all, heal_all, record_all, run_all};
 use colony_sim::counters::{INCREMENTS_OF_A_RUN, count};
+use colony_sim::islands::{self, Healed};
 use colony_sim::run::{Report, run};
 use colony_sim::seen::Sight;
 
@@ -28,7 +31,9 @@ const SEEDS_THAT_SEE_ALL: u64 = 100;
 const SEEDS_THAT_MEET_ALL: u64 = 500;
 /// Seeds that a mutant may take to be caught: the rarest needs two faults at one step, and shows in one seed of 200.
 const SEEDS_FOR_A_MUTANT: u64 = 1000;
-const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
+/// Seeds of islands that are run before it is looked whether one caught a mutant.
+const SEEDS_AT_A_TIME: usize = 20;
+const USAGE: &str = "usage: colony-sim ([--islands] --seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
                      [--from S] [--jobs J] [--trace] [--mutant NAME]";
 
 /// What is asked for.
@@ -36,6 +41,8 @@ const USAGE: &str = "usage: colony-sim (--seeds N | --mutants [--seeds N] | --co
 enum Mode {
     /// So many seeds of whole clusters under faults, held to the rules.
     Seeds(u64),
+    /// So many seeds of splits and heals.
+    Islands(u64),
     /// Every mutant, with so many seeds each.
     Mutants,
     /// So many increments under kills.
@@ -66,6 +73,7 @@ fn main() -> ExitCode {
     };
     let passed = match arguments.mode {
         Mode::Seeds(seeds) => run_seeds(&arguments, seeds),
+        Mode::Islands(seeds) => run_islands(&arguments, seeds),
         Mode::Mutants => hunt_mutants(&arguments),
         Mode::Counters(increments) => count_up(&arguments, increments),
         Mode::History(operations) => make_history(&arguments, operations),
@@ -75,7 +83,7 @@ fn main() -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut modes = Vec::new();
-    let mut seeds = None;
+    let (mut seeds, mut is_islands) = (None, false);
     let (mut from, mut jobs, mut print, mut into, mut mutant) = (0, 2, false, None, None);
     while let Some(word) = words.next() {
         let mut number = || {
@@ -84,6 +92,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         };
         match word.as_str() {
             "--seeds" => seeds = Some(number()?),
+            "--islands" => is_islands = true,
             "--mutants" => modes.push(Mode::Mutants),
             "--counters" => modes.push(Mode::Counters(number()?)),
             "--history" => modes.push(Mode::History(number()?)),
@@ -93,7 +102,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--into" => into = Some(words.next().ok_or("--into needs a file")?.into()),
             "--mutant" => {
                 let name = words.next().ok_or("--mutant needs a name")?;
-                let found = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+                let found =
+                    Mutant::ALL.into_iter().chain(Mutant::OF_ISLANDS).find(|mutant| format!("{mutant:?}") == name);
                 mutant = Some(found.ok_or_else(|| format!("no mutant {name}"))?);
             }
             _ => return Err(format!("unknown argument {word}")),
@@ -101,6 +111,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     }
     let mode = match (modes.as_slice(), seeds) {
         ([mode @ Mode::Mutants], _) | ([mode], None) => *mode,
+        ([], Some(seeds)) if is_islands => Mode::Islands(seeds),
         ([], Some(seeds)) => Mode::Seeds(seeds),
         ([], None) => return Err("nothing is asked for".into()),
         _ => return Err("one thing at a time".into()),
@@ -141,6 +152,37 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
     println!("colonies that lost every in-sync copy and were offline: {}", batch.seen.count(Sight::Lost));
     println!("{}", summary(&batch));
     batch.violated.is_empty() && blind.is_empty() && unmet.is_empty() && differing.is_empty()
+}
+
+/// Splits and heals; true if nothing was violated and, in a large batch, everything was seen.
+fn run_islands(arguments: &Arguments, seeds: u64) -> bool {
+    let runs = if arguments.print {
+        (arguments.from..arguments.from + seeds).map(|seed| islands::run(seed, arguments.mutant, true)).collect()
+    } else {
+        heal_all(arguments.from, seeds, arguments.jobs, arguments.mutant)
+    };
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut violations, mut lasted) = (0, 0);
+    for Healed { seed, violation, lasted: span, seen: of_run } in &runs {
+        lasted += span;
+        of_run.iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
+        if let Some(violation) = violation {
+            violations += 1;
+            println!("seed {seed} {violation}\n  again: cargo xtask sim --islands --seeds 1 --from {seed} --trace");
+        }
+    }
+    for (what, times) in &seen {
+        println!("{times:>10} {what}");
+    }
+    let is_large = seeds >= SEEDS_THAT_SEE_ALL;
+    let blind: Vec<&str> = islands::MUST_SEE
+        .into_iter()
+        .filter(|what| is_large && seen.get(what).is_none_or(|times| *times == 0))
+        .collect();
+    blind.iter().for_each(|what| println!("never seen: {what}"));
+    let hundredths = lasted / 36_000_000;
+    println!("seeds {seeds} violations {violations} cluster_hours {}.{:02}", hundredths / 100, hundredths % 100);
+    violations == 0 && blind.is_empty()
 }
 
 fn is_determined(seed: u64, mutant: Option<Mutant>) -> bool {
@@ -271,6 +313,22 @@ fn hunt_mutants(arguments: &Arguments) -> bool {
             None => println!("{mutant:?} not caught in {seeds} seeds"),
         }
     }
-    println!("mutants {} caught {caught}", Mutant::ALL.len());
-    caught == Mutant::ALL.len()
+    for mutant in Mutant::OF_ISLANDS {
+        let found = (arguments.from..arguments.from + seeds).step_by(SEEDS_AT_A_TIME).find_map(|from| {
+            let runs = heal_all(from, SEEDS_AT_A_TIME as u64, arguments.jobs, Some(mutant));
+            runs.into_iter().find_map(|run| Some((run.seed, run.violation?)))
+        });
+        match found {
+            Some((seed, violation)) => {
+                caught += 1;
+                let took = seed + 1 - arguments.from;
+                let what: String = violation.chars().take(80).collect();
+                println!("{mutant:?} caught at seed {seed} by islands: {what} ({took} seeds)");
+            }
+            None => println!("{mutant:?} not caught in {seeds} seeds"),
+        }
+    }
+    let all = Mutant::ALL.len() + Mutant::OF_ISLANDS.len();
+    println!("mutants {all} caught {caught}");
+    caught == all
 }

@@ -251,13 +251,21 @@ impl World {
                 let what = format!("h{host}.{shard} cannot copy {colony} to {to}: {bytes} of {limit}");
                 return Err(Violation::of(Rule::Progress, what));
             }
+            Output::Heal(_)
+            | Output::ProposeStaying(_)
+            | Output::Joined { .. }
+            | Output::TakenIn { .. }
+            | Output::Doubled { .. } => {
+                let what = format!("h{host}.{shard} has to do with another side, and there is none");
+                return Err(Violation::of(Rule::Progress, what));
+            }
             Output::ExpiryHeld { colony, held } => {
                 self.trace.words(at, format_args!("h{host}.{shard} holds {held} sessions of {colony}"));
             }
             Output::Decided { colony, unread } => {
                 self.trace.words(at, format_args!("h{host}.{shard} decides a conflict of {colony}, unread {unread:?}"));
             }
-            Output::FellBack { ticket, why } => {
+            Output::FellBack { ticket, why, .. } => {
                 self.trace.words(at, format_args!("h{host}.{shard} fell back {ticket:?} {why}"));
                 self.oracle.seen.note(Sight::MergeFailed);
             }

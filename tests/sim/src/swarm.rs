@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use colony_core::colony::{Mutant, Settings};
-use colony_wire::admin::{MergeBy, OnConflict, Policy};
+use colony_wire::admin::{MergeBy, OnConflict, OnPartition, OnPluginFailure, Policy};
 
 use crate::clock::{MS, Micros, SECOND};
 use crate::coverage::Strike;
@@ -265,10 +265,11 @@ fn policy(rng: &mut Rng, minimum: &mut Rng, hosts: usize) -> Policy {
     let copies = rng.pick(choices);
     // More than there are hosts would never be served.
     let most = u64::from(copies).min(hosts as u64);
+    // Of its own source, so that every other draw of a seed stays as it was.
+    let min_in_sync = if minimum.chance(500) { minimum.between(1, most) as u8 } else { 1 };
     Policy {
         copies,
-        // Of its own source, so that every other draw of a seed stays as it was.
-        min_in_sync: if minimum.chance(500) { minimum.between(1, most) as u8 } else { 1 },
+        min_in_sync,
         buckets: rng.pick(&[1, 2, 2, 4]),
         ttl_ms: rng.pick(&[None, Some(3_000), Some(60_000)]),
         on_conflict: rng.pick(&[
@@ -279,6 +280,9 @@ fn policy(rng: &mut Rng, minimum: &mut Rng, hosts: usize) -> Policy {
             OnConflict::Overwrite,
         ]),
         merge: if rng.chance(750) { MergeBy::Plugin("counters".into()) } else { MergeBy::LastWrite },
+        on_partition: if min_in_sync > 1 { OnPartition::Strict } else { OnPartition::Island },
+        // Of the source of the least number of copies, for the same reason.
+        on_plugin_failure: if minimum.chance(300) { OnPluginFailure::Refuse } else { OnPluginFailure::BuiltIn },
     }
 }
 

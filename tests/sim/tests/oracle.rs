@@ -129,6 +129,7 @@ fn entry(reign: u64, cfg: u64, primary: u64, in_sync: &[u64]) -> Entry {
         in_sync,
         dead: Vec::new(),
         unaccounted: Vec::new(),
+        absorbed: Vec::new(),
     }
 }
 
@@ -156,7 +157,7 @@ fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Opt
     let mix = Mix::draw(0, None);
     let mut host = Host::new(0, 1, Timepiece::new(0, 1000));
     host.process = Some(Process::new(1, StartId(1), LineageId(1), 1, &mix.settings));
-    let request = Request { colony: COLONY, deadline_ms: 1, token: None, body };
+    let request = Request { colony: COLONY, deadline_ms: 1, token: None, body, attempt: None };
     let reply = Reply { served_by: StartId(1), seen, body: answer };
     broken(Oracle::new(&mix).replied(&host, &request, None, &reply))
 }

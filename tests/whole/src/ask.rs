@@ -66,6 +66,12 @@ fn check_status(status: &ClusterStatus, names: &BTreeSet<String>) -> Result<(), 
     if status.leader.is_none() {
         return Err(format!("{by} knows no leader"));
     }
+    if let Some(way) = status.under_way.iter().find(|way| way.contains("comes back from the island")) {
+        return Err(way.clone());
+    }
+    if status.parent.is_some() {
+        return Err(format!("{by} lives in an island"));
+    }
     if status.served != status.colonies {
         return Err(format!("{by} says that {} of {} colonies are served", status.served, status.colonies));
     }

@@ -12,6 +12,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use colony_wire::admin::OnPartition;
+
 use crate::chance::Chance;
 use crate::machine;
 
@@ -29,6 +31,10 @@ pub struct Plan {
     pub copies: u8,
     /// Below so many a colony acknowledges nothing.
     pub min_in_sync: u8,
+    /// What colonies do during a split.
+    pub on_partition: OnPartition,
+    /// Whether half of the applications are elsewhere: at [`Place::Far`].
+    pub is_wide: bool,
     /// Colonies.
     pub buckets: u32,
     /// Longest that a packet is on its way when nothing is wrong.
@@ -81,16 +87,21 @@ pub enum Place {
     Machine(usize),
     /// The clients.
     Clients,
+    /// The clients that are elsewhere.
+    Far,
 }
 
 /// The name of the clients in the network.
 pub(crate) const CLIENTS: &str = "app";
+/// The same of those that are elsewhere.
+pub(crate) const FAR: &str = "far";
 
 impl Place {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Machine(machine) => machine::name(machine),
             Self::Clients => CLIENTS.to_owned(),
+            Self::Far => FAR.to_owned(),
         }
     }
 }
@@ -126,6 +137,9 @@ impl Plan {
             machines,
             copies,
             min_in_sync,
+            // Its clients go from one side to the other, and would find on each what was done there.
+            on_partition: OnPartition::Strict,
+            is_wide: false,
             buckets: chance.pick(&[4, 8, 16]),
             delay: Duration::from_millis(chance.pick(&[0, 1, 3, 8])),
             writers: usize::try_from(chance.between(2, 5)).unwrap_or(2),
@@ -271,7 +285,7 @@ fn millis(millis: u64) -> Duration {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machines, copies, min_in_sync, buckets, delay, writers, rounds } = self;
+        let Self { machines, copies, min_in_sync, buckets, delay, writers, rounds, .. } = self;
         write!(
             f,
             "{machines} hosts, {buckets} colonies of {copies} copies, at least {min_in_sync} in sync, packets take up to \

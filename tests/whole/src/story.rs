@@ -19,7 +19,7 @@ use crate::chance::Chance;
 use crate::ledger::Ledger;
 use crate::machine;
 use crate::panics;
-use crate::plan::{CLIENTS, Place, Plan, Round, Step};
+use crate::plan::{CLIENTS, FAR, Place, Plan, Round, Step};
 use crate::report::Report;
 use crate::world::{Deed, Deeds, World};
 use crate::writers::{Desk, Writer, content, named, read};
@@ -121,6 +121,7 @@ impl Story {
             min_in_sync: self.plan.min_in_sync,
             buckets: self.plan.buckets,
             ttl_ms: None,
+            on_partition: self.plan.on_partition,
             ..Policy::default()
         };
         let created = client.admin(AdminRequest::CreateNamespace { name: NAMESPACE.to_owned(), policy }).await;
@@ -128,9 +129,11 @@ impl Story {
             AdminReply::Created { id } => id,
             other => return Err(format!("another answer: {other:?}")),
         };
-        let desk = Desk { ledger: self.ledger.clone(), stop: Rc::new(Cell::new(false)) };
+        let far = if self.plan.is_wide { self.connect(FAR).await? } else { client.clone() };
+        let desk = Desk { ledger: self.ledger.clone(), stop: Rc::new(Cell::new(false)), is_wide: self.plan.is_wide };
         let writers: Vec<_> = (0..self.plan.writers)
-            .map(|number| Writer::new(number, &client, NAMESPACE, self.habits.ack, desk.clone(), self.seed))
+            .map(|number| (number, if number % 2 == 0 { &client } else { &far }))
+            .map(|(number, client)| Writer::new(number, client, NAMESPACE, self.habits.ack, desk.clone(), self.seed))
             .map(|writer| spawn_local(writer.run()))
             .collect();
         for (number, round) in self.plan.rounds.iter().enumerate() {
@@ -170,8 +173,12 @@ impl Story {
             looked = asker.is_whole(self.plan.machines, 0).await;
         }
         looked.map_err(|why| format!("the cluster does not come to be: {why}"))?;
+        self.connect(CLIENTS).await
+    }
+
+    async fn connect(&self, name: &str) -> Result<Client, String> {
         let seeds: Vec<String> = (0..self.plan.machines).map(|at| machine::address(at).to_string()).collect();
-        Client::over(self.dialer(CLIENTS), seeds).await.map_err(|error| format!("the client finds nobody: {error}"))
+        Client::over(self.dialer(name), seeds).await.map_err(|error| format!("the client finds nobody: {error}"))
     }
 
     /// Waits until the cluster is whole.

@@ -24,6 +24,8 @@ const WITHIN: Duration = Duration::from_secs(8);
 pub(crate) struct Desk {
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) stop: Rc<Cell<bool>>,
+    /// Whether applications may come from one side of a split to the other.
+    pub(crate) is_wide: bool,
 }
 
 /// One application.
@@ -131,7 +133,10 @@ impl Writer {
             Ok(()) => ledger.acknowledge(key, held),
             Err(CallError::Refused(
                 refusal @ (Refusal::Exists { .. } | Refusal::Changed { .. } | Refusal::NotFound | Refusal::Gone { .. }),
-            )) => ledger.refuse(key, &refusal.to_string()),
+            )) if !self.desk.is_wide => ledger.refuse(key, &refusal.to_string()),
+            // The other side of a split refuses what is based on what it has not taken in yet. An earlier attempt may
+            // have been carried out where it came from.
+            Err(CallError::Refused(_)) if self.desk.is_wide => ledger.leave_open(key, held),
             Err(error) if error.has_no_side_effects() => {}
             Err(_) => ledger.leave_open(key, held),
         }

@@ -15,6 +15,8 @@ use crate::{demo, plugins, sim, tool};
 
 /// Seeds the simulator runs here. A number for a run on every change; hunting takes `cargo xtask sim --seeds N`.
 const SEEDS: &str = "500";
+/// Splits and heals that every run simulates: enough to see everything that they are made for.
+const ISLANDS: &str = "600";
 /// Increments counted and operations recorded here: enough to meet every fault; `cargo xtask sim` takes more.
 const COUNTED: &str = "20000";
 const RECORDED: &str = "60000";
@@ -46,6 +48,7 @@ fn all(places: &Places) -> Vec<Stage<'_>> {
             sim::build(places)?;
             sim::simulate(places, &["--seeds", SEEDS])
         }),
+        Stage::new("islands", || sim::simulate(places, &["--islands", "--seeds", ISLANDS])),
         Stage::new("mutants", || sim::simulate(places, &["--mutants"])),
         Stage::new("counters", || sim::simulate(places, &["--counters", COUNTED])),
         Stage::new("history", || sim::simulate(places, &["--history", RECORDED])),

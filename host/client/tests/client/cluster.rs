@@ -87,7 +87,13 @@ impl Cluster {
     pub(crate) fn start(&self, number: u8, start: u64) {
         let name = format!("h{number}");
         let address = SocketAddr::from(([10, 0, 0, number], 7400));
-        let host = RouteHost { start: StartId(start), name, address: address.to_string(), shards: SHARDS };
+        let host = RouteHost {
+            start: StartId(start),
+            name,
+            address: address.to_string(),
+            shards: SHARDS,
+            lineage: LineageId(1),
+        };
         self.change_routes(|routes| {
             routes.hosts.retain(|known| known.name != host.name);
             routes.hosts.insert(usize::from(number) - 1, host.clone());

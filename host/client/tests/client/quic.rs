@@ -55,7 +55,13 @@ async fn a_client_reads_over_quic_with_certificates_from_a_folder() {
         cluster: ClusterId(1),
         lineage: LineageId(1),
         revision: Revision(1),
-        hosts: vec![RouteHost { start: StartId(5), name: "h1".to_owned(), address: seed.clone(), shards: 1 }],
+        hosts: vec![RouteHost {
+            start: StartId(5),
+            name: "h1".to_owned(),
+            address: seed.clone(),
+            shards: 1,
+            lineage: LineageId(1),
+        }],
         namespaces: vec![RouteNamespace {
             id: NamespaceId(1),
             name: "cart".to_owned(),

@@ -62,7 +62,7 @@ pub struct Ends {
 }
 
 /// The tombstones as they travel in snapshots.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Portable {
     by_place: BTreeMap<Seq, Tombstone>,
     floor: Option<Position>,

@@ -9,6 +9,7 @@ use super::clock::Moment;
 use super::doing::Load;
 use super::ends::MAX_TOMBSTONES;
 use super::history::MAX_ENTRIES;
+use super::images::MAX_IMAGES;
 use super::log::Log;
 use super::records::MAX_CLIENTS;
 use super::settings::Settings;
@@ -41,7 +42,7 @@ impl Holding {
     }
 
     /// How full what it keeps is, in `reign`.
-    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 6] {
+    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 7] {
         let count = |to: u64, from: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         // Merges come to their ops although there is no room left, and every reign adds its barrier.
         let reigns = count(reign.0, self.store.applied_reign().0);
@@ -59,14 +60,15 @@ impl Holding {
             ),
             Load::new("reigns of the history", self.store.history.entries().len(), MAX_ENTRIES),
             Load::new("tombstones", self.store.ends().tombstones().count(), MAX_TOMBSTONES),
+            Load::new("images of sessions", self.store.images.len(), MAX_IMAGES),
             Load::new("clients with answers", clients, MAX_CLIENTS),
             Load::new("answers kept for one client", answers, most_answers),
         ]
     }
 
-    /// Whether the op at this position is among those held, committed or prepared.
-    pub(super) fn covers(&self, position: Position) -> bool {
-        self.store.history.covers(position) || self.log.get(position.seq).is_some_and(|op| op.position == position)
+    /// Whether the op at this position is on the path of those held, committed or prepared.
+    pub(super) fn is_on_path(&self, position: Position) -> bool {
+        self.store.history.is_on_path(position) || self.log.get(position.seq).is_some_and(|op| op.position == position)
     }
 
     /// Takes everything up to `seq` into the state, then forgets all but the newest `kept` ops.
@@ -74,7 +76,8 @@ impl Holding {
         let mut committed = Vec::new();
         while self.committed() < seq {
             let Some(op) = self.log.get(self.committed().next()).cloned() else { break };
-            let done = self.store.apply(&op, now);
+            let pinned = self.log.pinned().filter(|at| *at >= self.committed());
+            let done = self.store.apply(&op, pinned, now);
             committed.push(Committed { op, done });
         }
         self.log.forget(self.committed(), kept);

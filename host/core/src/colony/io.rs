@@ -1,13 +1,17 @@
 //! The surface: what happens to a shard, and what it wants done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use colony_wire::admin::Policy;
+use colony_wire::admin::{OnPluginFailure, Policy};
 use colony_wire::client::{Reply, Request};
 use colony_wire::control::Fate;
+use colony_wire::heal::HealMessage;
 use colony_wire::peer::PeerMessage;
-use colony_wire::{ColonyId, Reign, StartId};
+use colony_wire::session::Key;
+use colony_wire::{ColonyId, LineageId, Reign, RequestId, StartId};
 
+use crate::Time;
 use crate::group::{Command, Entry};
 use crate::merge::{Conflict, Resolution, Ticket};
 
@@ -77,12 +81,50 @@ pub enum Input {
         /// The entry, if there is one.
         entry: Option<Entry>,
     },
+    /// To a side that yields: how the colony stands on the side that stays, or that it cannot be reached.
+    Staying {
+        /// Which colony.
+        colony: ColonyId,
+        /// How it stands.
+        staying: Option<Arc<Staying>>,
+    },
+    /// The other side of a split speaks (`PROTOCOL.md` 9).
+    Heal(HealMessage),
+    /// To the side that stays: it has everything that this process's copy on the other side held.
+    TakenIn {
+        /// Of which colony.
+        colony: ColonyId,
+    },
+    /// Nothing is acknowledged for colonies that may go on apart, until then: their copies have been reported, and a side
+    /// may be opened on that report (`PROTOCOL.md` 8). None lifts it.
+    Fence {
+        /// Until when.
+        until: Option<Time>,
+    },
     /// Time has passed.
     Tick,
 }
 
+/// A colony on the side that stays.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Staying {
+    /// The side's line of group state.
+    pub lineage: LineageId,
+    /// This process's start there.
+    pub me: StartId,
+    /// The colony's entry there.
+    pub entry: Entry,
+    /// The start under which this process stands in sync in that entry: the one it has there, or one that it had.
+    pub held_as: Option<StartId>,
+    /// Whether the copies of this side may become the colony's there: one of them was in sync there, and nobody serves.
+    pub may_adopt: bool,
+    /// The processes of the side that yields, by their starts there: their starts on the side that stays.
+    pub starts: Arc<BTreeMap<StartId, StartId>>,
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "an output is carried out as it comes and not kept")]
 pub enum Output {
     /// Send a message to another copy. May be lost.
     Send {
@@ -108,6 +150,8 @@ pub enum Output {
         ticket: Ticket,
         /// Whose session it is about.
         colony: ColonyId,
+        /// The session, for logs: shown as a short hash.
+        key: Key,
         /// Name of the plugin.
         by: String,
         /// The question.
@@ -120,10 +164,13 @@ pub enum Output {
         /// What could not be read or was too large, if so: there the later write was kept.
         unread: Option<String>,
     },
-    /// A merge gave no usable answer and the built-in decided in its place: for logs and metrics.
+    /// A merge gave no usable answer, and the built-in decided in its place or the save was refused: for logs and
+    /// metrics.
     FellBack {
         /// Which question.
         ticket: Ticket,
+        /// Which of the two the namespace asks for.
+        to: OnPluginFailure,
         /// What was wrong with the answer.
         why: String,
     },
@@ -155,6 +202,31 @@ pub enum Output {
         /// How many.
         held: u64,
     },
+    /// Send a message to the other side of a split. May be lost.
+    Heal(HealMessage),
+    /// Propose a command to the group of the side that stays. May be lost, may be carried out late or twice.
+    ProposeStaying(Command),
+    /// A session that both sides of a split may have changed was taken in: for the report and for metrics.
+    Joined {
+        /// Of which colony.
+        colony: ColonyId,
+        /// How.
+        how: Joined,
+    },
+    /// A change was done on both sides of a split: its primary was gone when the sides parted, what it had begun stood on
+    /// both, and one of them was asked again. For the report; nothing can be taken back (`PROTOCOL.md` 8).
+    Doubled {
+        /// Of which colony.
+        colony: ColonyId,
+        /// Which request.
+        request: RequestId,
+    },
+    /// The side that stays has everything that this copy holds: hand [`Input::TakenIn`] to its shard, which may begin a
+    /// copy there from now on. This one is dropped once there are copies enough.
+    TakenIn {
+        /// Of which colony.
+        colony: ColonyId,
+    },
     /// A peer speaks for a reign that this host's table does not know yet: fetch the table.
     FetchTable {
         /// Of which colony.
@@ -162,6 +234,24 @@ pub enum Output {
         /// The reign heard of.
         reign: Reign,
     },
+}
+
+/// What came of a session that another side brought.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Joined {
+    /// Nothing had to be done.
+    Same,
+    /// Only the other side had changed it.
+    Taken,
+    /// Both had changed it, and both changes are in it.
+    Merged,
+    /// Both had changed it, and one value is kept for people: the other was chosen.
+    Overridden {
+        /// Why, if no answer of a merge could be used.
+        why: Option<String>,
+    },
+    /// It ended.
+    Ended,
 }
 
 /// Bulk never shares replication's congestion window (`PROTOCOL.md` 6.2).

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use colony_wire::limits::{MAX_BATCH_BYTES, MAX_BATCH_OPS};
-use colony_wire::op::Op;
+use colony_wire::op::{Change, Op};
 use colony_wire::{Reign, Seq};
 
 /// A contiguous run of ops and the name of the op before it.
@@ -12,12 +12,14 @@ pub(super) struct Log {
     /// The last forgotten op; zero and zero at the beginning of a colony.
     base: (Reign, Seq),
     ops: VecDeque<Op>,
+    /// Place of the newest op held that says that another side may have gone on from what stands before it.
+    pins: Option<Seq>,
 }
 
 impl Log {
     /// An empty log that goes on after this op.
     pub(super) fn after(reign: Reign, seq: Seq) -> Self {
-        Self { base: (reign, seq), ops: VecDeque::new() }
+        Self { base: (reign, seq), ops: VecDeque::new(), pins: None }
     }
 
     /// Place of the last op held or forgotten.
@@ -44,13 +46,22 @@ impl Log {
     /// Adds the next op.
     pub(super) fn push(&mut self, op: Op) {
         assert_eq!(op.position.seq, self.last().next(), "a log has no gaps");
+        if matches!(op.change, Change::Open { pins: true, .. }) {
+            self.pins = Some(op.position.seq);
+        }
         self.ops.push_back(op);
+    }
+
+    /// Up to here another side may have gone on, by an op that is held.
+    pub(super) fn pinned(&self) -> Option<Seq> {
+        self.pins.map(|at| Seq(at.0 - 1))
     }
 
     /// Drops every op after this place.
     pub(super) fn truncate_after(&mut self, seq: Seq) {
         let kept = seq.0.saturating_sub(self.base.1.0);
         self.ops.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        self.pins = self.pins.filter(|at| *at <= seq);
     }
 
     /// Forgets the oldest ops up to `seq`, but keeps the newest `kept` of those.

@@ -24,11 +24,13 @@
 //!
 //! ```text
 //!   shard.rs     all peers of one shard, copies kept by a process that was declared dead
+//!   sides.rs     copies that go over to another side of a split, and come back
 //!   replica.rs   one peer: what it holds, which part it plays
 //!   primary/     serving: requests, replication, catching peers up, the in-sync set, hand-over
 //!   follower.rs  holding: appends, truncation, snapshots taken in
 //!   holding.rs   what a peer holds: log and committed state
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
+//!   images.rs    what sessions were where another side may have begun
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
 //!   ends.rs      lives that have ended        records.rs   exactly once
 //!   snapshot.rs  a state as parts             ranges.rs    how a state is divided
@@ -56,8 +58,10 @@ mod clock;
 mod doing;
 mod ends;
 mod follower;
+mod handovers;
 mod history;
 mod holding;
+mod images;
 mod io;
 mod log;
 #[cfg(feature = "mutants")]
@@ -69,6 +73,7 @@ mod replica;
 mod session;
 mod settings;
 mod shard;
+mod sides;
 mod snapshot;
 mod standing;
 mod store;
@@ -79,7 +84,7 @@ pub use clock::SessionTime;
 pub use doing::{Doing, Load};
 pub use ends::{Ends, KeyHash, Tombstone};
 pub use history::History;
-pub use io::{Caller, Input, Lane, Output, Space};
+pub use io::{Caller, Input, Joined, Lane, Output, Space, Staying};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 pub use replica::{Part, Replica};

@@ -100,10 +100,24 @@ pub enum Mutant {
     RemoveBeforeAdded,
     /// A drained host leaves although it still holds copies. The simulator's group lets it.
     LeaveHolding,
+    /// At heal what both sides changed is merged without what they began from.
+    MergeWithoutBase,
+    /// At heal a session that was taken in is taken in once more in the next round.
+    IgnoreMarks,
+    /// While the copy of a colony is on another side, its process begins an empty one in its place.
+    BeginBesideDeparted,
+    /// A change that may have been done on another side is done here.
+    RepeatElsewhere,
+    /// A save based on another side's version is judged by its place, as if it were on this side's path.
+    CompareForeignPlaces,
+    /// Tombstones go although a copy that went to another side does not know of them.
+    ForgetEndsEarly,
+    /// A copy is given up although it holds more than the other side has.
+    GiveUpMore,
 }
 
 impl Mutant {
-    /// All of them.
+    /// Those that show in one cluster that stays one.
     pub const ALL: [Self; 43] = [
         Self::AckBeforeAllInSync,
         Self::PromoteCatchingUp,
@@ -151,6 +165,19 @@ impl Mutant {
     ];
 }
 
+impl Mutant {
+    /// Those that show only where the network is split and heals.
+    pub const OF_ISLANDS: [Self; 7] = [
+        Self::MergeWithoutBase,
+        Self::IgnoreMarks,
+        Self::BeginBesideDeparted,
+        Self::RepeatElsewhere,
+        Self::CompareForeignPlaces,
+        Self::ForgetEndsEarly,
+        Self::GiveUpMore,
+    ];
+}
+
 impl Settings {
     /// Whether this bug is switched on.
     pub(super) fn has(&self, mutant: Mutant) -> bool {
@@ -175,7 +202,7 @@ impl Store {
         let Some(position) = self.position() else { return };
         for key in overdue {
             let change = Change::End { key, kind: EndKind::Expiry };
-            self.apply(&Op { position, stamp: None, written_at: 0, change }, now);
+            self.apply(&Op { position, stamp: None, written_at: 0, change }, None, now);
         }
     }
 

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use colony_wire::client::Done;
+use colony_wire::heal::Answers;
 use colony_wire::op::Stamp;
-use colony_wire::{ClientId, RequestId};
+use colony_wire::{ClientId, LineageId, RequestId};
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use crate::Time;
 
 /// Most clients whose answers or marks are kept in one colony; beyond it new ones are refused as busy.
@@ -106,6 +108,50 @@ impl Records {
             client.kept = client.kept.split_off(&client.answered);
         }
         self.marks += usize::from(client.is_mark());
+    }
+
+    /// Takes in what another side has answered: what was done there is not done here.
+    pub(super) fn recall(&mut self, answers: &[Answers], now: Time) {
+        for Answers { client, below, kept } in answers {
+            let known = self.clients.entry(*client).or_default();
+            known.used = now;
+            known.aged = known.aged.max(*below);
+            for (number, done) in kept.iter().filter(|(number, _)| *number >= known.answered) {
+                known.kept.entry(*number).or_insert((*done, now));
+            }
+        }
+        self.count_marks();
+    }
+
+    /// Requests that were done here and, by another op, on the side of `lineage`: by one that it inherited and this side
+    /// never had.
+    pub(super) fn doubled<'a>(
+        &'a self,
+        answers: &'a [Answers],
+        lineage: LineageId,
+        history: &'a History,
+    ) -> impl Iterator<Item = RequestId> + 'a {
+        let of = |one: &'a Answers| one.kept.iter().map(move |(number, done)| (one.client, *number, *done));
+        answers.iter().flat_map(of).filter_map(move |(client, number, theirs)| {
+            let request = RequestId { client, number };
+            let at = theirs.version;
+            let is_inherited = at.lineage != lineage && !history.covers(at);
+            let was_done_here = match self.look(request) {
+                Known::Done(ours) => ours.version != at,
+                Known::Forgotten => is_inherited,
+                Known::New => false,
+            };
+            was_done_here.then_some(request)
+        })
+    }
+
+    /// What this side has answered, for another. An id without an answer that may have been done counts as done.
+    pub(super) fn answers(&self) -> impl Iterator<Item = Answers> {
+        self.clients.iter().map(|(id, client)| Answers {
+            client: *id,
+            below: client.answered.max(client.aged),
+            kept: client.kept.iter().map(|(number, (done, _))| (*number, *done)).collect(),
+        })
     }
 
     /// Drops records older than `ttl`. Their clients' marks stay for a while, so that what went by age does not

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use colony_wire::client::{Refusal, ReplyBody, Request};
+use colony_wire::heal::{HealBody, HealMessage};
 use colony_wire::op::Op;
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::Key;
@@ -12,9 +13,10 @@ use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 use super::clock::{Moment, SessionTime};
 use super::doing::{Doing, Load};
 use super::follower::Follower;
+use super::handovers::Handovers;
 use super::history::History;
 use super::holding::Holding;
-use super::io::{Caller, Lane, Output, Space};
+use super::io::{Caller, Lane, Output, Space, Staying};
 use super::primary::{Desk, Held, Primary};
 use super::settings::Settings;
 use super::standing::Standing;
@@ -32,11 +34,14 @@ macro_rules! desk {
             colony: $replica.colony,
             lineage: $replica.lineage,
             entry: &$replica.entry,
+            is_apart: $replica.is_apart,
+            staying: $replica.staying.as_deref(),
             holding: &mut $replica.holding,
             settings: &$replica.settings,
             space: &$replica.space,
             serial: &mut *$loan.serial,
             throttle: &mut *$loan.throttle,
+            handovers: &mut *$loan.handovers,
             now: $loan.now,
             session_time: $loan.session_time,
             out: &mut *$loan.out,
@@ -61,6 +66,12 @@ pub struct Replica {
     /// What a reign said that the table here does not have yet: a new primary may hear of its reign before its peers
     /// do, and what was dropped here it would send again only after a while.
     early: Vec<PeerMessage>,
+    /// Whether it is a copy of a side that goes on apart.
+    is_apart: bool,
+    /// The side that stays, if this one yields to it and reaches it.
+    staying: Option<Arc<Staying>>,
+    /// It was primary when its side began: what its log has beyond this it told nobody.
+    led: Option<Seq>,
     holding: Holding,
     role: Role,
 }
@@ -92,6 +103,7 @@ pub(super) struct Loan<'a> {
     pub(super) session_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
+    pub(super) handovers: &'a mut Handovers,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -102,10 +114,12 @@ impl Loan<'_> {
 }
 
 impl Replica {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the shard that has each of them")]
     pub(super) fn new(
         me: StartId,
         colony: ColonyId,
         lineage: LineageId,
+        is_apart: bool,
         settings: Arc<Settings>,
         space: Arc<Space>,
         entry: Entry,
@@ -115,10 +129,41 @@ impl Replica {
         let begun = entry.cfg;
         let role = Role::Follower(Follower::new(begun));
         let holding = Holding::default();
-        let early = Vec::new();
-        let mut replica = Self { me, colony, lineage, settings, space, entry, begun, heard, early, holding, role };
+        let mut replica = Self {
+            me,
+            colony,
+            lineage,
+            settings,
+            space,
+            entry,
+            begun,
+            heard,
+            early: Vec::new(),
+            is_apart,
+            staying: None,
+            led: None,
+            holding,
+            role,
+        };
         replica.take_part(loan);
         replica
+    }
+
+    /// The start it is held under.
+    pub(super) fn start(&self) -> StartId {
+        self.me
+    }
+
+    /// What its namespace says of it.
+    pub(super) fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// Whether the side that took it in goes on with this side's copies.
+    pub(super) fn is_adopted(&self) -> bool {
+        let end = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        let taken_in = || self.staying.as_ref()?.entry.absorbed_of(end?.lineage);
+        taken_in().is_some_and(|absorbed| absorbed.adopted)
     }
 
     /// Which colony.
@@ -261,6 +306,65 @@ impl Replica {
         self.early.clear();
     }
 
+    /// It leaves the group that it was of, for another side of a split. Nothing that it says from here on is of the
+    /// reigns it had there.
+    pub(super) fn depart(&mut self, loan: &mut Loan<'_>) {
+        let is_of_reign = |op: &Op| op.position.reign == self.entry.reign;
+        self.led = match &self.role {
+            Role::Primary(primary) if self.op(self.prepared()).is_some_and(is_of_reign) => {
+                Some(primary.told_up_to(&self.holding))
+            }
+            _ => None,
+        };
+        self.step_down(loan);
+        self.begun = self.staying.take().map_or(Cfg(0), |staying| staying.entry.cfg);
+        self.early.clear();
+    }
+
+    /// It is a copy of that group from now on, under this start. The first entry it hears there says what part it plays.
+    pub(super) fn arrive(&mut self, me: StartId, lineage: LineageId, is_apart: bool) {
+        self.me = me;
+        self.lineage = lineage;
+        self.is_apart = is_apart;
+        self.entry.primary = None;
+        self.role = Role::Follower(Follower::new(self.begun));
+    }
+
+    /// How the colony stands on the side that stays.
+    pub(super) fn staying(&mut self, staying: Option<Arc<Staying>>, loan: &mut Loan<'_>) {
+        self.staying = staying;
+        if self.is_taken_in() {
+            self.step_down(loan);
+        }
+    }
+
+    /// Whether the other side has all that this copy holds, and nothing may be added here any more.
+    #[must_use]
+    pub fn is_taken_in(&self) -> bool {
+        let Some(staying) = &self.staying else { return false };
+        let last = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        match staying.entry.absorbed_of(self.entry.lineage).map(|absorbed| absorbed.end) {
+            // It never had all that was acknowledged here, and nobody will bring it the rest.
+            Some(_) if self.part() == Part::CatchingUp => true,
+            Some(_) if mutant!(self.settings, GiveUpMore) => true,
+            Some(end) => {
+                last.is_some_and(|last| (last.lineage, last.reign) == (end.lineage, end.reign) && last.seq <= end.seq)
+            }
+            None => false,
+        }
+    }
+
+    /// The other side speaks.
+    pub(super) fn heal(&mut self, message: HealMessage, loan: &mut Loan<'_>) {
+        if self.heard > self.entry.reign {
+            return;
+        }
+        self.as_primary(loan, |primary, desk| match message.body {
+            HealBody::Ready { .. } | HealBody::Taken { .. } => primary.heard_of_giving(desk, &message),
+            _ => primary.heard_of_absorbing(desk, message),
+        });
+    }
+
     /// The table has a newer entry.
     pub(super) fn table(&mut self, entry: Entry, space: Arc<Space>, loan: &mut Loan<'_>) {
         if entry.cfg <= self.entry.cfg {
@@ -292,7 +396,11 @@ impl Replica {
 
     /// Becomes primary if the table says so.
     fn take_part(&mut self, loan: &mut Loan<'_>) {
-        if self.entry.primary == Some(self.me) {
+        if self.entry.primary == Some(self.me) && !self.is_taken_in() {
+            if let Some(kept) = self.led.take() {
+                // Nobody was told of the rest, and its clients ask again (`PROTOCOL.md` 8).
+                self.holding.log.truncate_after(kept);
+            }
             self.holding.held.clear();
             let mut desk = desk!(self, loan);
             let primary = Primary::begin(&mut desk);
@@ -470,6 +578,11 @@ impl Replica {
             Role::Primary(primary) => primary.sends_state_to(start),
             Role::Follower(_) => false,
         }
+    }
+
+    /// Whether its reign is being handed over.
+    pub(super) fn is_handing_over(&self) -> bool {
+        matches!(&self.role, Role::Primary(primary) if primary.is_handing_over())
     }
 
     /// Whether time alone may give it something to do.

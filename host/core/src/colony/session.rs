@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use colony_wire::op::{Change, Op};
+use colony_wire::heal::Portrait;
+use colony_wire::op::{Absorption, Change, Op};
 use colony_wire::session::{Changes, Content, SessionSummary, SessionView};
 use colony_wire::tag::{Tag, Tags, change_tags};
 use colony_wire::{Position, Reign, Seq};
@@ -77,8 +78,22 @@ impl Session {
     pub(super) fn after(current: Option<&Self>, op: &Op, now: SessionTime) -> Option<Self> {
         let at = op.position;
         match (&op.change, current) {
-            (Change::Barrier | Change::Forget { .. } | Change::Revoked { .. }, current) => current.cloned(),
-            (Change::End { .. }, _) => None,
+            (
+                Change::Barrier
+                | Change::Forget { .. }
+                | Change::Revoked { .. }
+                | Change::Open { .. }
+                | Change::Freeze
+                | Change::Unfreeze
+                | Change::Absorbed { .. }
+                | Change::Recall { .. }
+                | Change::Absorb { into: Absorption::Keep, .. },
+                current,
+            ) => current.cloned(),
+            (Change::End { .. } | Change::Absorb { into: Absorption::End(_), .. }, _) => None,
+            (Change::Absorb { into: Absorption::Become(portrait), .. }, current) => {
+                Some(Self::painted(portrait, current, at, now))
+            }
             (Change::Put { content, tags, ttl, .. }, current) => {
                 let mut session = Self {
                     life: current.map_or(at, |session| session.life),
@@ -112,6 +127,36 @@ impl Session {
             }
             // The primary logs these for sessions that exist only; a copy must not guess.
             (Change::Update { .. } | Change::Touch { .. }, None) => None,
+        }
+    }
+
+    /// A session as another side had a part in it. Every place is this side's own: who knows only the other side's
+    /// versions has seen less.
+    fn painted(portrait: &Portrait, current: Option<&Self>, at: Position, now: SessionTime) -> Self {
+        let Portrait { life, content, tags, ttl, expires_in, written_at } = portrait;
+        let before = current.filter(|session| session.life == *life).map(|session| &session.stored);
+        let deadline = expires_in.map(|ms| now + Duration::from_millis(ms));
+        Self {
+            life: *life,
+            version: at,
+            written_at: *written_at,
+            stored: Stored::merged(before, content, at),
+            tags: tags.clone(),
+            ttl: *ttl,
+            deadline,
+            logged: deadline.map(|deadline| Logged { reign: at.reign, deadline }),
+        }
+    }
+
+    /// As another side gets it. `now` is the time by which its end is counted; it has none in a copy that outlives it.
+    pub(super) fn portrait(&self, now: Option<SessionTime>) -> Portrait {
+        Portrait {
+            life: self.life,
+            content: self.stored.content(),
+            tags: self.tags.clone(),
+            ttl: self.ttl,
+            expires_in: now.and_then(|now| self.expires_in(now)),
+            written_at: self.written_at,
         }
     }
 
@@ -199,6 +244,21 @@ impl Stored {
                 stored
             }
         }
+    }
+
+    /// What is the same as before keeps its place, what is not has this one.
+    fn merged(before: Option<&Self>, content: &Content, at: Position) -> Self {
+        let (Some(Self::Attributes { map, removed_floor }), Content::Attributes(values)) = (before, content) else {
+            return Self::replacing(None, content, at);
+        };
+        let mut merged = Self::Attributes { map: map.clone(), removed_floor: *removed_floor };
+        let removed = map.iter().filter(|(name, old)| old.value.is_some() && !values.contains_key(*name));
+        let removed = removed.map(|(name, _)| (name.clone(), None));
+        let is_new =
+            |(name, value): &(&String, &Bytes)| map.get(*name).and_then(|old| old.value.as_ref()) != Some(*value);
+        let new = values.iter().filter(is_new).map(|(name, value)| (name.clone(), Some(value.clone())));
+        merged.change(&Changes::Attributes(removed.chain(new).collect()), at);
+        merged
     }
 
     fn change(&mut self, changes: &Changes, at: Position) {

@@ -29,6 +29,9 @@ pub struct Settings {
     /// A hand-over that came to nothing is not tried again for so long: while it is tried, changes are
     /// refused, and without a leader of the group it comes to nothing.
     pub handover_pause: Duration,
+    /// Most reigns of one shard that are handed over at a time. A swap takes a few milliseconds, so that hundreds of
+    /// reigns are handed over in a second all the same, and each stands still for its own swap only.
+    pub handover_parallel: usize,
     /// A catching-up peer this many ops behind or fewer is counted on for every commit from then on, so
     /// that it can close the gap.
     pub lag_bound: u64,
@@ -77,6 +80,11 @@ pub struct Settings {
     /// Added to deadlines at a promotion, beside a tenth of the time to live for touches that were not logged:
     /// clocks differ, and an early expiry cannot be undone.
     pub promotion_pad: Duration,
+    /// A colony that is to be taken in by another side stands still for so long at most while nothing goes on
+    /// (`PROTOCOL.md` 9).
+    pub give_within: Duration,
+    /// Pause before that is tried again.
+    pub give_pause: Duration,
     /// A bug put in on purpose.
     #[cfg(feature = "mutants")]
     pub mutant: Option<super::Mutant>,
@@ -93,6 +101,7 @@ impl Default for Settings {
             resend_after: Duration::from_millis(100),
             propose_again_after: Duration::from_millis(500),
             handover_pause: Duration::from_secs(5),
+            handover_parallel: 4,
             lag_bound: 512,
             log_kept: 1024,
             max_uncommitted: 4096,
@@ -112,6 +121,8 @@ impl Default for Settings {
             max_expiries: 256,
             expiry_brake: 200,
             promotion_pad: Duration::from_secs(1),
+            give_within: Duration::from_secs(2),
+            give_pause: Duration::from_millis(500),
             #[cfg(feature = "mutants")]
             mutant: None,
         }

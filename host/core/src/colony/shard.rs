@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use colony_wire::admin::OnPartition;
 use colony_wire::client::{Refusal, Reply, ReplyBody, Request};
 use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::clock::SessionClock;
+use super::handovers::Handovers;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
+use super::sides::Sides;
 use super::transfer::Throttle;
 use crate::group::{Command, Entry, MAX_DROPPED};
 use crate::merge::Ticket;
@@ -25,6 +28,7 @@ macro_rules! loan {
             session_time: $shard.clock.shows(),
             serial: &mut $shard.serial,
             throttle: &mut $shard.throttle,
+            handovers: &mut $shard.handovers,
             out: $out,
         }
     };
@@ -58,6 +62,10 @@ pub struct Shard {
     serial: u64,
     /// The bound of what all peers send in snapshots.
     throttle: Throttle,
+    /// How this shard has to do with other sides of a split.
+    pub(super) sides: Sides,
+    /// The bound of what stands still at a time.
+    handovers: Handovers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +97,8 @@ impl Shard {
             tickets: BTreeMap::new(),
             serial: 0,
             throttle: Throttle::default(),
+            sides: Sides::default(),
+            handovers: Handovers::default(),
         }
     }
 
@@ -96,6 +106,56 @@ impl Shard {
     #[must_use]
     pub fn start(&self) -> StartId {
         self.start
+    }
+
+    /// The line of group state that it is of.
+    pub(super) fn lineage(&self) -> LineageId {
+        self.lineage
+    }
+
+    /// Every colony that its table knows.
+    pub(super) fn colonies(&self) -> impl Iterator<Item = ColonyId> {
+        self.table.keys().copied()
+    }
+
+    /// The colonies that have copies here by its table, each with the lineage of its positions.
+    pub(super) fn served_here(&self) -> impl Iterator<Item = (ColonyId, LineageId)> {
+        let served = self.table.iter().filter(|(_, (entry, _))| !entry.in_sync.is_empty());
+        served.map(|(colony, (entry, _))| (*colony, entry.lineage))
+    }
+
+    /// Whether a colony goes on on both sides of a split.
+    pub(super) fn may_fork(&self, colony: ColonyId) -> bool {
+        self.table.get(&colony).is_some_and(|(_, space)| space.policy.on_partition == OnPartition::Island)
+    }
+
+    /// The copy goes, and nothing here concerns it any more.
+    pub(super) fn hand_out(&mut self, colony: ColonyId) -> Option<Replica> {
+        self.restless.remove(&colony);
+        self.throttle.release(colony, |_| false);
+        self.replicas.remove(&colony)
+    }
+
+    /// The lost start of this process under which the table still has it in sync, if it does not have the present one so.
+    pub(super) fn held_before(&self, colony: ColonyId) -> Option<StartId> {
+        let (entry, _) = self.table.get(&colony)?;
+        let held = self.earlier.iter().copied().find(|start| entry.is_in_sync(*start));
+        held.filter(|_| !entry.is_in_sync(self.start))
+    }
+
+    /// A copy is kept as that of a lost start, until the group has said what becomes of it.
+    pub(super) fn keep(&mut self, dead: StartId, replica: Replica) {
+        self.kept.insert(replica.colony(), Kept { dead, replica });
+    }
+
+    /// A copy comes that was begun elsewhere.
+    pub(super) fn put_in(&mut self, replica: Replica) {
+        self.replicas.insert(replica.colony(), replica);
+    }
+
+    /// Follows what the table says of a colony, as if it were news.
+    pub(super) fn look_again(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
+        self.follow_table(now, colony, out);
     }
 
     /// Its peers, by colony.
@@ -144,6 +204,10 @@ impl Shard {
             }
             Input::Reborn { start } => self.reborn(now, start, out),
             Input::Fate { colony, dead, fate } => self.fate(now, colony, dead, fate, out),
+            Input::Staying { colony, staying } => self.staying(now, colony, staying, out),
+            Input::Heal(message) => self.heal(now, message, out),
+            Input::TakenIn { colony } => self.taken_in(now, colony, out),
+            Input::Fence { until } => self.fence(now, until, out),
             Input::Tick => self.tick(now, out),
         }
         self.note_tickets(out.get(begin..).unwrap_or_default());
@@ -167,7 +231,7 @@ impl Shard {
     }
 
     /// Lends what is needed to one peer, then sees whether it must be ticked.
-    fn with(
+    pub(super) fn with(
         &mut self,
         now: Now,
         colony: ColonyId,
@@ -183,6 +247,9 @@ impl Shard {
             self.restless.remove(&colony);
         }
         self.throttle.release(colony, |start| replica.sends_state_to(start));
+        if !replica.is_handing_over() {
+            self.handovers.release(colony);
+        }
     }
 
     fn hear(&mut self, now: Now, colony: ColonyId, entry: Entry, space: Arc<Space>, out: &mut Vec<Output>) {
@@ -190,7 +257,9 @@ impl Shard {
             return;
         }
         self.table.insert(colony, (entry, space));
-        self.follow_table(now, colony, out);
+        if !self.is_fenced(now, colony) {
+            self.follow_table(now, colony, out);
+        }
     }
 
     /// Brings the peer of a colony, if there is or should be one, to what the table says.
@@ -222,10 +291,16 @@ impl Shard {
             self.leave(now, colony, is_lost && entry.is_unaccounted(self.start), out);
         } else if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.table(entry, space, loan));
+        } else if (self.sides.has_left(colony) || self.sides.is_over(colony))
+            && !mutant!(self.settings, BeginBesideDeparted)
+        {
+            // The copy that this process had went over to another side, and what that did is not here yet. An empty copy
+            // must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
         } else {
+            let is_apart = self.sides.is_apart();
             let mut loan = loan!(self, now, out);
             let settings = Arc::clone(&self.settings);
-            let replica = Replica::new(self.start, colony, self.lineage, settings, space, entry, &mut loan);
+            let replica = Replica::new(self.start, colony, self.lineage, is_apart, settings, space, entry, &mut loan);
             self.replicas.insert(colony, replica);
             self.with(now, colony, out, |_, _| {});
         }
@@ -258,6 +333,7 @@ impl Shard {
     fn leave(&mut self, now: Now, colony: ColonyId, is_kept: bool, out: &mut Vec<Output>) {
         self.restless.remove(&colony);
         self.throttle.release(colony, |_| false);
+        self.handovers.release(colony);
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
         replica.step_down(&mut loan!(self, now, out));
         if is_kept {
@@ -272,7 +348,8 @@ impl Shard {
             for start in entry.unaccounted.iter().map(|one| one.start) {
                 let holds_it = start == self.start && self.replicas.contains_key(colony);
                 let was_here = start == self.start || self.earlier.contains(&start);
-                if was_here && !holds_it && !self.kept.contains_key(colony) {
+                let keeps_it = self.kept.contains_key(colony) || self.sides.has_left(*colony);
+                if was_here && !holds_it && !keeps_it {
                     dropped.entry(start).or_default().push((*colony, entry.cfg));
                 }
             }
@@ -286,6 +363,10 @@ impl Shard {
 
     fn request(&mut self, now: Now, from: Caller, request: Request, out: &mut Vec<Output>) {
         let colony = request.colony;
+        if self.is_fenced(now, colony) {
+            let body = ReplyBody::Refused(Refusal::NotReady);
+            return out.push(Output::Reply { to: from, reply: Reply { served_by: self.start, seen: None, body } });
+        }
         if self.replicas.contains_key(&colony) {
             return self.with(now, colony, out, |replica, loan| replica.request(from, request, loan));
         }
@@ -304,6 +385,9 @@ impl Shard {
             return;
         }
         let colony = message.colony;
+        if self.is_fenced(now, colony) {
+            return;
+        }
         if self.replicas.contains_key(&colony) {
             self.with(now, colony, out, |replica, loan| replica.peer(message, loan));
         } else if !self.kept.contains_key(&colony) {
@@ -326,13 +410,14 @@ impl Shard {
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.throttle = Throttle::default();
+        self.handovers = Handovers::default();
         self.restless.clear();
         self.earlier.push(dead);
         // What no copy and no entry hangs on is forgotten.
-        let (kept, table) = (&self.kept, &self.table);
+        let (kept, table, sides) = (&self.kept, &self.table, &self.sides);
         self.earlier.retain(|start| {
             let is_named = |entry: &Entry| entry.concerns(*start) || entry.is_unaccounted(*start);
-            !kept.is_empty() || table.values().any(|(entry, _)| is_named(entry))
+            !kept.is_empty() || sides.have_left() || table.values().any(|(entry, _)| is_named(entry))
         });
     }
 
@@ -351,8 +436,11 @@ impl Shard {
 
     fn tick(&mut self, now: Now, out: &mut Vec<Output>) {
         self.ticked = Some(now.mono);
+        self.lift_fence_in_time(now, out);
         for colony in self.restless.clone() {
-            self.with(now, colony, out, |replica, loan| replica.tick(loan));
+            if !self.is_fenced(now, colony) {
+                self.with(now, colony, out, |replica, loan| replica.tick(loan));
+            }
         }
         self.ticks_to_look -= 1;
         if self.ticks_to_look == 0 {
@@ -367,6 +455,9 @@ impl Shard {
             let next = next.or_else(|| self.replicas.first_key_value()).map(|(colony, _)| *colony);
             let Some(colony) = next else { return };
             self.swept = Some(colony);
+            if self.is_fenced(now, colony) {
+                continue;
+            }
             self.with(now, colony, out, |replica, loan| replica.sweep(loan));
         }
     }

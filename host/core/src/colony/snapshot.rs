@@ -15,11 +15,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::clock::{Moment, SessionTime};
 use super::ends::{self, Ends};
 use super::history::History;
+use super::images::{Absorbing, Images};
 use super::ranges::Ranges;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
 use super::settings::Settings;
-use super::store::Store;
+use super::store::{Restored, Store};
 
 /// A state cut into parts: the sessions of one range of keys each, and at the end all that does not go by key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,9 @@ struct PortableSession<'a> {
 #[derive(Serialize, Deserialize)]
 struct Body {
     history: History,
+    images: Images,
+    absorbing: Absorbing,
+    frozen: Option<Position>,
     clock: u64,
     /// Milliseconds until each session ends, if it does, in the order of the sessions in the parts.
     remaining_ms: Vec<Option<u64>>,
@@ -74,6 +78,9 @@ pub(super) fn cut(store: &Store, settings: &Settings, now: SessionTime) -> Snaps
         |session: &Session| session.expires_in(now).filter(|_| !mutant!(settings, SnapshotWithoutDeadlines));
     let body = Body {
         history: store.history.clone(),
+        images: store.images.clone(),
+        absorbing: store.absorbing.clone(),
+        frozen: store.frozen(),
         clock: store.clock(),
         remaining_ms: sessions.iter().map(|(_, _, session)| remaining(session)).collect(),
         ends: store.ends().to_portable(),
@@ -122,8 +129,8 @@ fn encode(sessions: &[(usize, &Key, &Session)], ranges: Ranges) -> Vec<Bytes> {
 pub(super) fn join(parts: &[Bytes], since: SessionTime, now: Moment) -> Option<Store> {
     let (tail, parts) = parts.split_last()?;
     let ranges = Ranges::with_count(parts.len())?;
-    let body: Body = whole(tail)?;
-    let mut remaining = body.remaining_ms.into_iter();
+    let mut body: Body = whole(tail)?;
+    let mut remaining = std::mem::take(&mut body.remaining_ms).into_iter();
     let mut sessions = BTreeMap::new();
     for (range, part) in parts.iter().enumerate() {
         let mut rest: &[u8] = part;
@@ -143,9 +150,10 @@ pub(super) fn join(parts: &[Bytes], since: SessionTime, now: Moment) -> Option<S
     if remaining.next().is_some() {
         return None;
     }
-    let ends = Ends::from_portable(body.ends)?;
-    let records = Records::from_portable(body.records, now.mono);
-    Some(Store::restored(sessions, ranges, ends, records, body.history, body.clock))
+    let ends = Ends::from_portable(std::mem::take(&mut body.ends))?;
+    let records = Records::from_portable(std::mem::take(&mut body.records), now.mono);
+    let Body { history, images, absorbing, frozen, clock, .. } = body;
+    Some(Store::restored(Restored { sessions, ranges, ends, records, history, images, absorbing, frozen, clock }))
 }
 
 fn whole<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
@@ -177,7 +185,7 @@ mod tests {
         let content = Content::Blob(vec![7; 20 << 10].into());
         let position = Position { lineage: LineageId(1), reign: Reign(1), seq: Seq(seq) };
         let change = Change::Put { key, content, tags: Vec::new(), ttl: Some(1_000) };
-        store.apply(&Op { position, stamp: None, written_at: seq, change }, moment(0));
+        store.apply(&Op { position, stamp: None, written_at: seq, change }, None, moment(0));
     }
 
     fn names(store: &Store, now: SessionTime) -> Vec<PartName> {

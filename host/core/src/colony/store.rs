@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use colony_wire::client::{Ack, Done};
-use colony_wire::op::{Change, Op};
+use colony_wire::op::{Absorption, Change, Op};
 use colony_wire::session::Key;
 use colony_wire::tag::{Tag, Tags};
 use colony_wire::{Position, Reign, Seq};
@@ -13,10 +13,24 @@ use xxhash_rust::xxh3::Xxh3;
 use super::clock::{Moment, SessionTime};
 use super::ends::{Ends, KeyHash, Tombstone};
 use super::history::History;
+use super::images::{Absorbing, Images};
 use super::ranges::{self, Ranges};
 use super::records::Records;
 use super::session::Session;
 use super::tags::TagIndex;
+
+/// What a copied state consists of.
+pub(super) struct Restored {
+    pub(super) sessions: BTreeMap<Key, Session>,
+    pub(super) ranges: Ranges,
+    pub(super) ends: Ends,
+    pub(super) records: Records,
+    pub(super) history: History,
+    pub(super) images: Images,
+    pub(super) absorbing: Absorbing,
+    pub(super) frozen: Option<Position>,
+    pub(super) clock: u64,
+}
 
 /// The sessions that end, by their deadlines.
 type Deadlines = BTreeMap<SessionTime, BTreeSet<Key>>;
@@ -30,6 +44,10 @@ pub struct Store {
     tags: TagIndex,
     pub(super) records: Records,
     pub(super) history: History,
+    pub(super) images: Images,
+    pub(super) absorbing: Absorbing,
+    /// Since when the colony stands still, if it does.
+    frozen: Option<Position>,
     /// Hybrid time of the newest op.
     clock: u64,
     /// How it is divided when it is copied.
@@ -39,21 +57,15 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn restored(
-        sessions: BTreeMap<Key, Session>,
-        ranges: Ranges,
-        ends: Ends,
-        records: Records,
-        history: History,
-        clock: u64,
-    ) -> Self {
+    pub(super) fn restored(parts: Restored) -> Self {
+        let Restored { sessions, ranges, ends, records, history, images, absorbing, frozen, clock } = parts;
         let deadlines = dated(&sessions);
         let bytes = ranges::size_of_all(&sessions);
         let mut tags = TagIndex::default();
         for (key, session) in &sessions {
             tags.change(key, &Tags::new(), &session.tags);
         }
-        Self { sessions, deadlines, tags, ends, records, history, clock, ranges, bytes }
+        Self { sessions, deadlines, tags, ends, records, history, images, absorbing, frozen, clock, ranges, bytes }
     }
 
     /// The session of this key.
@@ -107,6 +119,12 @@ impl Store {
         self.history.end()
     }
 
+    /// Where the colony stands still, if it does, so that another side can take it in.
+    #[must_use]
+    pub fn frozen(&self) -> Option<Position> {
+        self.frozen
+    }
+
     /// Hybrid time of the newest op.
     pub(super) fn clock(&self) -> u64 {
         self.clock
@@ -146,32 +164,75 @@ impl Store {
             let logged = (key, life, version, written_at, stored, tags, ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
-        hasher.update(&postcard::to_stdvec(&self.ends.logged()).expect("logged state always encodes"));
+        hasher.update(&postcard::to_stdvec(&(self.ends.logged(), self.frozen)).expect("logged state always encodes"));
         hasher.digest()
     }
 
     /// Takes in the next committed op; says what its client is to be told.
-    pub(super) fn apply(&mut self, op: &Op, now: Moment) -> Done {
+    ///
+    /// `pinned` is a place after which another side may have gone on, if an op that stands in the log says so.
+    pub(super) fn apply(&mut self, op: &Op, pinned: Option<Seq>, now: Moment) -> Done {
         let before = op.change.key().and_then(|key| self.sessions.get(key));
         let after = Session::after(before, op, now.sessions);
         let done = answer(op, before, after.as_ref());
-        match (&op.change, before) {
-            (Change::End { key, kind }, Some(session)) => {
-                let (key, life, ended) = (KeyHash::of(key), session.life, op.position);
-                self.ends.bury(Tombstone { key, life, ended, kind: *kind });
-            }
-            (Change::Forget { upto }, _) => self.ends.forget(*upto),
-            _ => {}
-        }
+        let ended = match &op.change {
+            Change::End { kind, .. } | Change::Absorb { into: Absorption::End(kind), .. } => Some(*kind),
+            _ => None,
+        };
         if let Some(key) = op.change.key() {
+            if let (Some(kind), Some(session)) = (ended, before) {
+                let (key, life, ended) = (KeyHash::of(key), session.life, op.position);
+                self.ends.bury(Tombstone { key, life, ended, kind });
+            }
+            if let Change::Touch { .. } = &op.change {
+                self.images.touch(key);
+            }
+            // A touch changes no value.
+            let changes_nothing =
+                matches!(&op.change, Change::Touch { .. } | Change::Absorb { into: Absorption::Keep, .. });
+            if !changes_nothing {
+                self.images.overwrite(key, before, op.position, ended, pinned);
+            }
             self.set(key, after);
         }
+        self.settle(op);
         if let Some(stamp) = op.stamp {
             self.records.note(stamp, done, now.mono);
+        }
+        if let Change::Recall { answers } = &op.change {
+            self.records.recall(answers, now.mono);
         }
         self.history.extend(op.position);
         self.clock = self.clock.max(op.written_at);
         done
+    }
+
+    /// What an op does besides changing sessions.
+    fn settle(&mut self, op: &Op) {
+        match &op.change {
+            Change::Forget { upto } => self.ends.forget(*upto),
+            Change::Open { pins, unites } => {
+                if *pins {
+                    self.images.pin(Seq(op.position.seq.0 - 1));
+                } else {
+                    self.images.unpin();
+                }
+                self.frozen = None;
+                for end in unites {
+                    let covers = self.absorbing.paths.remove(end).unwrap_or_default();
+                    self.history.absorb(op.position, covers);
+                    self.absorbing.marks.retain(|_, mark| mark.lineage != end.lineage);
+                }
+            }
+            Change::Freeze => {
+                self.frozen = Some(op.position);
+                self.images.pin(op.position.seq);
+            }
+            Change::Unfreeze => self.frozen = None,
+            Change::Absorb { key, mark, .. } => drop(self.absorbing.marks.insert(key.clone(), *mark)),
+            Change::Absorbed { end, covers } => drop(self.absorbing.paths.insert(*end, covers.clone())),
+            _ => {}
+        }
     }
 
     fn set(&mut self, key: &Key, session: Option<Session>) {
@@ -206,6 +267,7 @@ impl Store {
 
     /// Moves the deadline of one session. It is no logged state.
     pub(super) fn put_off(&mut self, key: &Key, deadline: SessionTime) {
+        self.images.touch(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(before) = session.deadline.replace(deadline) {
             undate(&mut self.deadlines, before, key);

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use colony_wire::admin::Policy;
 use colony_wire::plugin::{ContentId, PluginKind};
-use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, StartId};
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, StartId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Member, PluginVersion};
+use super::{Adoption, Member, PluginVersion};
 
 /// A decision for the group to commit. Variants are only ever appended: they stand in logs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,6 +173,26 @@ pub enum Command {
         /// The plugin's name.
         name: String,
     },
+    /// The primary has taken in what another side of a split did to its colony.
+    Absorbed {
+        /// Which colony.
+        colony: ColonyId,
+        /// The entry it was decided on.
+        cfg: Cfg,
+        /// The proposer, who must be the primary.
+        by: StartId,
+        /// Where the other side stood still.
+        end: Position,
+        /// The other side's reign.
+        above: Reign,
+    },
+    /// The copies of another side become the colony's own: this side has none that serves.
+    Adopt(Adoption),
+    /// First command of an island: all that it begins with (`PROTOCOL.md` 8).
+    Island {
+        /// What [`State::island`](super::State::island) made.
+        state: Box<super::State>,
+    },
 }
 
 /// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
@@ -333,6 +353,9 @@ pub enum Refusal {
         /// The namespace's name.
         namespace: String,
     },
+    /// An island does not change what belongs to the whole cluster.
+    #[error("not in an island: the group that it parted from decides that")]
+    NotInIsland,
 }
 
 /// Bytes that hold no command, outcome or state of this version.
@@ -358,7 +381,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 4;
+const ENCODING: u8 = 5;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

@@ -3,6 +3,8 @@
 use colony_wire::{Cfg, LineageId, Reign, StartId};
 use serde::{Deserialize, Serialize};
 
+use super::Absorbed;
+
 /// Who serves a colony, who holds it, and who should.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
@@ -23,6 +25,8 @@ pub struct Entry {
     /// Starts that left the set and may still hold their copy. While there is one, nothing is forgotten that
     /// would tell that copy what it has missed (`PROTOCOL.md` 8).
     pub unaccounted: Vec<Unaccounted>,
+    /// Paths of other sides of a split that the colony has taken in, the newest of each lineage.
+    pub absorbed: Vec<Absorbed>,
 }
 
 /// A start that was in sync once and may still hold its copy.

@@ -39,15 +39,18 @@ pub enum MemberState {
     /// Serving, voting and judged like one that is up, but about to leave: copies are moved away from it and none
     /// to it.
     Draining,
+    /// Not in this island: it was a member of the group that the island parted from, and may serve there under this
+    /// start. Its copies are not lost, they are elsewhere (`PROTOCOL.md` 8).
+    Away,
 }
 
 impl MemberState {
-    /// Whether such a host serves.
+    /// Whether such a host serves in this group.
     #[must_use]
     pub fn is_up(self) -> bool {
         match self {
             Self::Up | Self::Draining => true,
-            Self::Dead => false,
+            Self::Dead | Self::Away => false,
         }
     }
 }

@@ -8,17 +8,21 @@
 //! Every change of a colony's [`Entry`] is compare-and-set on its `cfg`, so a command that was decided on an
 //! older entry changes nothing, and one that is applied twice is refused the second time.
 
+mod absorb;
 mod command;
 mod copies;
 mod entry;
 mod fate;
+mod island;
 mod leave;
 mod member;
 mod plugins;
 mod state;
 
+pub use absorb::{Absorbed, Adoption};
 pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
 pub use entry::{Entry, Unaccounted};
+pub use island::{Parent, Settler};
 pub use leave::Holding;
 pub use member::{Member, MemberState};
 pub use plugins::{Plugin, PluginVersion};

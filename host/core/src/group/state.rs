@@ -8,7 +8,7 @@ use colony_wire::plugin::ContentId;
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Plugin, Refusal};
+use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Parent, Plugin, Refusal};
 
 /// What the hosts of one lineage agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct State {
     pub table: BTreeMap<ColonyId, Entry>,
     /// The plugins that the group keeps, by name.
     pub plugins: BTreeMap<String, Plugin>,
+    /// What this line of state parted from; none if it is no island.
+    pub parent: Option<Parent>,
 }
 
 /// Most starts remembered by themselves that are over, of each kind.
@@ -58,6 +60,9 @@ impl State {
     }
 
     fn carry_out(&mut self, command: &Command) -> Outcome {
+        if self.is_island() && is_for_all(command) {
+            return Outcome::Refused(Refusal::NotInIsland);
+        }
         let result = match command {
             Command::Genesis { cluster, lineage, member } => self.genesis(*cluster, *lineage, member),
             Command::Join { member, deviations, plugins } => self.join(member, deviations, plugins),
@@ -86,6 +91,9 @@ impl State {
             Command::UsePlugin { name, content, compiled } => self.use_plugin(name, *content, compiled),
             Command::RollBackPlugin { name, from, to, compiled } => self.roll_back_plugin(name, *from, *to, compiled),
             Command::UninstallPlugin { name } => self.uninstall_plugin(name),
+            Command::Absorbed { colony, cfg, by, end, above } => self.absorbed(*colony, *cfg, *by, *end, *above),
+            Command::Adopt(adoption) => self.adopt(adoption),
+            Command::Island { state } => self.settle(state),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
     }
@@ -143,6 +151,8 @@ impl State {
         check_member(member)?;
         match self.members.get(&member.start) {
             Some(known) if known.state == MemberState::Dead => return Err(Refusal::Dead(member.start)),
+            // It lives here under a start of its own, or not at all.
+            Some(known) if known.state == MemberState::Away => return Err(Refusal::NotUp(member.start)),
             Some(_) => return Ok(()),
             // A command may be carried out late: the record of the process may be gone, its death is final.
             None if self.is_over(member.start) => return Err(Refusal::Dead(member.start)),
@@ -162,6 +172,9 @@ impl State {
             self.dead(start, deviations)?;
         }
         self.account_for_lost_processes(member);
+        // A process of that name that was away is gone, if this is another one.
+        let is_gone = |old: &Member| old.name == member.name && !member.earlier.contains(&old.start);
+        self.members.retain(|_, old| old.state != MemberState::Away || !is_gone(old));
         self.admit(member);
         Ok(())
     }
@@ -193,8 +206,11 @@ impl State {
 
     fn dead(&mut self, start: StartId, deviations: &[Deviation]) -> Result<(), Refusal> {
         let member = self.members.get_mut(&start).ok_or(Refusal::NotUp(start))?;
-        if member.state == MemberState::Dead {
-            return Ok(());
+        match member.state {
+            MemberState::Dead => return Ok(()),
+            // It is judged in the group where it lives.
+            MemberState::Away => return Err(Refusal::NotUp(start)),
+            MemberState::Up | MemberState::Draining => {}
         }
         member.state = MemberState::Dead;
         remember(&mut self.buried, start);
@@ -284,6 +300,7 @@ impl State {
                 in_sync: want.clone(),
                 dead: Vec::new(),
                 unaccounted: Vec::new(),
+                absorbed: Vec::new(),
             };
             self.table.insert(ColonyId { namespace: id, bucket }, entry);
         }
@@ -402,6 +419,34 @@ impl State {
     }
 }
 
+/// Whether a command changes what the whole cluster shares, or gives up what another line of state may hold.
+fn is_for_all(command: &Command) -> bool {
+    match command {
+        Command::CreateNamespace { .. }
+        | Command::AcceptStale { .. }
+        | Command::InstallPlugin { .. }
+        | Command::UsePlugin { .. }
+        | Command::RollBackPlugin { .. }
+        | Command::UninstallPlugin { .. }
+        // An island is taken in, and takes in nobody.
+        | Command::Absorbed { .. }
+        | Command::Adopt(_) => true,
+        Command::Genesis { .. }
+        | Command::Join { .. }
+        | Command::Dead { .. }
+        | Command::Plan { .. }
+        | Command::ChangeInSync { .. }
+        | Command::Swap { .. }
+        | Command::Promote { .. }
+        | Command::Restore { .. }
+        | Command::Dropped { .. }
+        | Command::Drain { .. }
+        | Command::CancelDrain { .. }
+        | Command::Leave { .. }
+        | Command::Island { .. } => false,
+    }
+}
+
 /// Remembers what is over.
 pub(super) fn remember<T>(starts: &mut VecDeque<T>, start: T) {
     starts.push_back(start);
@@ -418,7 +463,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_member(member: &Member) -> Result<(), Refusal> {
+pub(super) fn check_member(member: &Member) -> Result<(), Refusal> {
     check_name(&member.name)?;
     if member.shards == 0 {
         return Err(Refusal::Malformed("a host has at least one shard".into()));

@@ -3,8 +3,11 @@
 //! Attributes that only one side changed merge by themselves; what both changed to different bytes is a
 //! [`Conflict`], and whoever the namespace names decides it: a plugin, or [rules](by_rules) that are built in. The
 //! answer is a [`Resolution`]; [`settle`] checks it before anything is believed and turns it into the change that is
-//! replicated. Where a plugin gives no usable answer, [`built_in`] decides.
+//! replicated. Where a plugin gives no usable answer, [`built_in`] decides; one that fails often is not asked for a while:
+//! [`Breaker`].
 
+mod breaker;
+mod join;
 mod rules;
 mod settle;
 
@@ -12,8 +15,10 @@ use bytes::Bytes;
 use colony_wire::Position;
 use colony_wire::session::{AttributeChange, Content};
 
+pub use breaker::{Breaker, Patience, Permit, Switch, Turn};
+pub use join::{Contest, Join, Sides, join, longer};
 pub use rules::{Decided, by_rules, need_base};
-pub use settle::{DecidedBy, Settled, Settlement, built_in, settle};
+pub use settle::{DecidedBy, Settled, Settlement, built_in, check, settle};
 
 /// Two versions of one session that no rule can join.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +42,8 @@ pub struct Conflict {
 pub enum Occasion {
     /// Two saves were based on the same version.
     ConcurrentSave,
+    /// Two sides of a split meet.
+    Heal,
 }
 
 /// One version of a session, of attributes only those in conflict.

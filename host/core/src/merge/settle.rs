@@ -82,6 +82,14 @@ pub fn settle(conflict: &Conflict, answer: Result<Resolution, String>) -> Settle
     }
 }
 
+/// What is wrong with an answer, if something is: what [`settle`] would complain of.
+///
+/// # Errors
+/// The complaint.
+pub fn check(conflict: &Conflict, resolution: &Resolution) -> Result<(), String> {
+    carry_out(conflict, resolution.clone()).map(|_| ()).map_err(capped)
+}
+
 fn carry_out(conflict: &Conflict, resolution: Resolution) -> Result<Settlement, String> {
     match resolution {
         Resolution::KeepOurs => Ok(Settlement::Keep),

@@ -33,7 +33,7 @@ pub use preview::{Change, Preview};
 pub use reason::{Seen, reason};
 pub use referee::judge;
 pub use relief::MAX_MOVES_FOR_LOAD;
-pub use rest::{COOL_DOWN, Rest};
+pub use rest::{COOL_DOWN, LONGEST_REST, Rest};
 
 use crate::group::Move;
 

@@ -60,6 +60,12 @@ pub(super) fn of(
 
 fn offline(state: &State, entry: &Entry) -> String {
     let name = |start| state.members.get(start).map_or_else(|| format!("start {start}"), |member| member.name.clone());
+    if entry.in_sync.is_empty() {
+        // In an island: its copies go on without it.
+        let ahead = entry.unaccounted.iter().filter(|one| one.ahead).map(|one| name(&one.start));
+        let away: Vec<String> = ahead.collect();
+        return format!("offline: no in-sync copy is in this island; last on {}", away.join(", "));
+    }
     let last: Vec<String> = entry.in_sync.iter().map(name).collect();
     format!("offline: no in-sync copy is running; last on {}", last.join(", "))
 }

@@ -14,29 +14,49 @@ use crate::Time;
 /// at most once in it.
 pub const COOL_DOWN: Duration = Duration::from_secs(60);
 
+/// One that is moved again soon after it rested rests twice as long, up to this: a plugin that never makes up its mind
+/// moves a colony about once an hour, and one that was mended is followed within the hour.
+pub const LONGEST_REST: Duration = Duration::from_secs(3600);
+
 /// Colonies that were moved lately and not because hosts came or went. Kept by the leader in memory: the next
 /// leader may move a colony once more.
 #[derive(Clone, Debug, Default)]
 pub struct Rest {
-    until: BTreeMap<ColonyId, Time>,
+    moved: BTreeMap<ColonyId, Moved>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    until: Time,
+    /// How long it rests. One that then stays where it is for as long again is forgotten.
+    span: Duration,
+    is_over: bool,
 }
 
 impl Rest {
     /// These moves were made now.
     pub fn begin(&mut self, moves: &[Move], now: Time) {
-        self.until.extend(moves.iter().map(|change| (change.colony, now + COOL_DOWN)));
+        for change in moves {
+            let before = self.moved.get(&change.colony);
+            let span = before.map_or(COOL_DOWN, |before| (before.span * 2).min(LONGEST_REST));
+            self.moved.insert(change.colony, Moved { until: now + span, span, is_over: false });
+        }
     }
 
     /// Ends what is over; says whether anything was.
     pub fn end(&mut self, now: Time) -> bool {
-        let before = self.until.len();
-        self.until.retain(|_, until| *until > now);
-        self.until.len() < before
+        let mut has_ended = false;
+        self.moved.retain(|_, moved| {
+            has_ended |= !moved.is_over && moved.until <= now;
+            moved.is_over |= moved.until <= now;
+            now < moved.until + moved.span
+        });
+        has_ended
     }
 
     /// The colonies that are to be left alone.
     #[must_use]
     pub fn colonies(&self) -> BTreeSet<ColonyId> {
-        self.until.keys().copied().collect()
+        self.moved.iter().filter(|(_, moved)| !moved.is_over).map(|(colony, _)| *colony).collect()
     }
 }

@@ -1,8 +1,14 @@
 //! A reign handed to an in-sync peer (`PROTOCOL.md` 6.5).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use colony_core::group::{Command, Outcome};
+use colony_core::colony::{Input, Output, Settings, Shard, Space};
+use colony_core::group::{Command, Entry, Outcome};
+use colony_core::{Now, Time};
+use colony_wire::admin::Policy;
 use colony_wire::client::Refusal;
+use colony_wire::{Cfg, ColonyId, LineageId, NamespaceId, Reign, StartId};
 
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, World, world};
@@ -124,4 +130,54 @@ fn a_handover_that_nobody_decides_does_not_stop_the_colony() {
     w.tell_all();
     w.run(100);
     assert_eq!(w.value(B, "k"), Some(Bytes::from("w")));
+}
+
+/// `PROTOCOL.md` 6.5: when a host is drained, most of its reigns go on serving while some are handed over.
+///
+/// Bug: while a host was drained each of its colonies stood still for as long as the swaps of all of them took. Cause:
+/// all stopped at once, and their proposals, tables and barriers waited for one another. Fix: some at a time.
+#[test]
+fn a_few_reigns_are_handed_over_at_a_time() {
+    const REIGNS: u32 = 10;
+    let (me, heir) = (StartId(1), StartId(2));
+    let settings = Settings::default();
+    let at_a_time = settings.handover_parallel;
+    let mut shard = Shard::new(LineageId(7), me, settings);
+    let space = Arc::new(Space { name: "cart".into(), policy: Policy::default() });
+    let colony = |bucket| ColonyId { namespace: NamespaceId(1), bucket };
+    let entry = |cfg, primary, want: &[StartId], in_sync: &[StartId]| Entry {
+        lineage: LineageId(7),
+        reign: Reign(if primary == me { 1 } else { 2 }),
+        cfg: Cfg(cfg),
+        primary: Some(primary),
+        want: want.to_vec(),
+        in_sync: in_sync.to_vec(),
+        dead: Vec::new(),
+        unaccounted: Vec::new(),
+        absorbed: Vec::new(),
+    };
+    let handle = |shard: &mut Shard, input| {
+        let mut out = Vec::new();
+        shard.handle(Now { mono: Time(0), wall_ms: 0 }, input, &mut out);
+        let swap = |output| match output {
+            Output::Propose(Command::Swap { colony, .. }) => Some(colony.bucket),
+            _ => None,
+        };
+        out.into_iter().filter_map(swap).collect::<Vec<u32>>()
+    };
+    let table = |bucket, entry| Input::Table { colony: colony(bucket), entry, space: space.clone() };
+    for bucket in 0..REIGNS {
+        assert!(handle(&mut shard, table(bucket, entry(1, me, &[me], &[me]))).is_empty());
+    }
+    let drains = |bucket| table(bucket, entry(2, me, &[heir, me], &[me, heir]));
+    let mut under_way: Vec<u32> = (0..REIGNS).flat_map(|bucket| handle(&mut shard, drains(bucket))).collect();
+    assert_eq!(under_way.len(), at_a_time);
+    let mut handed_over = 0;
+    while let Some(bucket) = under_way.pop() {
+        handed_over += 1;
+        assert!(handle(&mut shard, table(bucket, entry(3, heir, &[heir, me], &[heir, me]))).is_empty());
+        under_way.extend(handle(&mut shard, Input::Tick));
+        assert!(under_way.len() <= at_a_time);
+    }
+    assert_eq!(handed_over, REIGNS);
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use colony_core::colony::{Input, Settings};
 use colony_core::merge::{Resolution, Ticket};
-use colony_wire::admin::{MergeBy, OnConflict, Policy};
+use colony_wire::admin::{MergeBy, OnConflict, OnPluginFailure, Policy};
 use colony_wire::client::{Done, Refusal, ReplyBody};
 use colony_wire::session::{AttributeChange, EndKind};
 
@@ -86,6 +86,36 @@ fn a_merge_that_fails_falls_back_to_the_later_write() {
     w.quiet();
     assert!(w.is_done(caller));
     assert_eq!(w.attribute(A, "cart", "n"), Some(Bytes::from("2")));
+}
+
+/// `PROTOCOL.md` 10: a namespace may prefer a refused save to one that the built-in decided. The client is told what
+/// was wrong, nothing changes, and who waited behind it goes on.
+#[test]
+fn a_namespace_may_refuse_a_save_that_its_plugin_did_not_merge() {
+    let policy = Policy { on_plugin_failure: OnPluginFailure::Refuse, ..by_plugin() };
+    let (mut w, base) = overtaken(policy);
+    let parked = w.ask(A, request(3, save_with("cart", base, vec![change("n", "2"), change("m", "7")], zero())));
+    let behind = w.ask(A, request_of(2, 1, 1, attributes("other", &[("n", "x")])));
+    let ticket = w.ticket();
+    w.feed(A, Input::Merged { ticket, answer: Err("trapped".into()) });
+    w.quiet();
+    assert_eq!(w.refusal(parked), Some(&Refusal::NotMerged { why: "trapped".into() }));
+    assert!(w.is_done(behind));
+    assert_eq!(w.attribute(A, "cart", "n"), Some(Bytes::from("1")));
+    assert_eq!(w.attribute(A, "cart", "m"), Some(Bytes::from("0")), "nothing of the save is taken");
+
+    // A nonsensical answer is no answer, and a good one is taken.
+    for (number, resolution, done) in [
+        (4, Resolution::Attributes(vec![change("m", "9")]), false),
+        (5, Resolution::Attributes(vec![change("n", "9")]), true),
+    ] {
+        let again = w.ask(A, request(number, save_with("cart", base, vec![change("n", "2")], zero())));
+        w.decide_merge(w.ticket(), resolution);
+        w.quiet();
+        assert_eq!(w.is_done(again), done);
+        assert_eq!(matches!(w.refusal(again), Some(Refusal::NotMerged { .. })), !done);
+    }
+    assert_eq!(w.attribute(A, "cart", "n"), Some(Bytes::from("9")));
 }
 
 /// `PROTOCOL.md` 3.2; I11: a life that ended takes no more saves, and neither does the one after it.

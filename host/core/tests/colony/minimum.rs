@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use colony_core::colony::Settings;
 use colony_core::group::Command;
-use colony_wire::admin::Policy;
+use colony_wire::admin::{OnPartition, Policy};
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::control::Fate;
 use colony_wire::session::{Content, Mutation, Precondition};
@@ -12,7 +12,11 @@ use crate::calls::{blob, key, request};
 use crate::world::{A, B, C, World, world_with};
 
 fn strict(holders: &[usize]) -> World {
-    world_with(holders, Policy { min_in_sync: 2, ..Policy::default() }, Settings::default())
+    world_with(
+        holders,
+        Policy { min_in_sync: 2, on_partition: OnPartition::Strict, ..Policy::default() },
+        Settings::default(),
+    )
 }
 
 const SHORT: Refusal = Refusal::TooFewCopies { have: 1, min: 2 };
@@ -124,7 +128,8 @@ fn two_that_seemed_dead_come_back_one_after_the_other() {
 /// process goes first, and of those named only as many as the least allows.
 #[test]
 fn two_dead_starts_are_replaced_one_after_the_other() {
-    let mut w = world_with(&[A, B, C], Policy { min_in_sync: 3, ..Policy::default() }, Settings::default());
+    let policy = Policy { min_in_sync: 3, on_partition: OnPartition::Strict, ..Policy::default() };
+    let mut w = world_with(&[A, B, C], policy, Settings::default());
     w.done(A, request(1, blob("k", "v")));
     for host in [B, C] {
         w.kill(host);

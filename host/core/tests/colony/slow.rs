@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use colony_core::Time;
 use colony_core::group::Command;
 use colony_wire::StartId;
+use colony_wire::admin::{OnPartition, Policy};
 
 use crate::calls::{blob, request};
 use crate::world::{A, B, C, Envelope, World, world};
@@ -115,7 +116,7 @@ fn nobody_is_moved_out_where_all_are_slow() {
 /// `PROTOCOL.md` 3.8, 3.10: the least number of copies is kept before writes are quick.
 #[test]
 fn a_slow_peer_stays_where_no_fewer_are_allowed() {
-    let policy = colony_wire::admin::Policy { min_in_sync: 3, ..Default::default() };
+    let policy = Policy { min_in_sync: 3, on_partition: OnPartition::Strict, ..Policy::default() };
     let world = crate::world::world_with(&[A, B, C], policy, Default::default());
     let mut story = Slow { world, slow: vec![C], late: VecDeque::new(), number: 0 };
     story.write_for(5_000);

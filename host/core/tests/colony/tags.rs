@@ -41,13 +41,13 @@ fn tag(value: &str) -> Tag {
 pub(crate) fn revoke(number: u64, value: &str) -> Request {
     let stamp = Stamp { request: RequestId { client: ClientId(1), number }, lowest_unanswered: 1 };
     let body = RequestBody::Revoke { stamp, tag: tag(value) };
-    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body }
+    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body, attempt: None }
 }
 
 impl World {
     fn list(&mut self, host: usize, value: &str, after: Option<Key>, limit: u32, token: Option<Position>) -> ReplyBody {
         let body = RequestBody::Tagged { tag: tag(value), after, limit };
-        let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body });
+        let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body, attempt: None });
         self.answer(caller).expect("a list is answered at once").clone()
     }
 

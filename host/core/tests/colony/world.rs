@@ -244,6 +244,13 @@ impl World {
                 Output::ExpiryHeld { held, .. } => self.held.push(held),
                 Output::Decided { unread, .. } => self.decided.push(unread),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
+                Output::Heal(_)
+                | Output::ProposeStaying(_)
+                | Output::Joined { .. }
+                | Output::TakenIn { .. }
+                | Output::Doubled { .. } => {
+                    unreachable!("there is one side")
+                }
             }
         }
     }

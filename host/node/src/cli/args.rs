@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use colony_client::admin::{MergeBy, OnConflict};
+use colony_client::admin::{MergeBy, OnConflict, OnPartition, OnPluginFailure};
 use colony_client::{Ack, Position, Read, Ttl};
 
 use super::plugin::PluginCommand;
@@ -277,6 +277,13 @@ pub(super) enum NamespaceCommand {
         #[arg(long, value_name = "PLUGIN|builtin:RULES", default_value = merge::BUILTIN_LAST_WRITE,
               value_parser = merge::parse)]
         merge: MergeBy,
+        /// What its colonies do while the network is split: both sides go on and are merged when they meet, or at most
+        /// one goes on. Island, unless --min-in-sync is above 1
+        #[arg(long, value_enum)]
+        on_partition: Option<Partition>,
+        /// What becomes of a save whose merge plugin fails
+        #[arg(long, value_enum, default_value_t = PluginFailure::Builtin)]
+        on_plugin_failure: PluginFailure,
     },
     /// All namespaces
     List,
@@ -290,6 +297,40 @@ pub(super) enum Conflict {
     Reject,
     /// The save wins
     Overwrite,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Partition {
+    /// Both sides go on
+    Island,
+    /// One history: at most one side goes on
+    Strict,
+}
+
+impl From<Partition> for OnPartition {
+    fn from(partition: Partition) -> Self {
+        match partition {
+            Partition::Island => Self::Island,
+            Partition::Strict => Self::Strict,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PluginFailure {
+    /// The built-in decides: the later change wins
+    Builtin,
+    /// The save is refused and nothing changes
+    Refuse,
+}
+
+impl From<PluginFailure> for OnPluginFailure {
+    fn from(failure: PluginFailure) -> Self {
+        match failure {
+            PluginFailure::Builtin => Self::BuiltIn,
+            PluginFailure::Refuse => Self::Refuse,
+        }
+    }
 }
 
 impl From<Conflict> for OnConflict {

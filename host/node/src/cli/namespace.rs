@@ -1,7 +1,7 @@
 //! `colony namespace`: named sets of sessions.
 
 use colony_client::Ttl;
-use colony_wire::admin::{AdminReply, AdminRequest, NamespaceStatus, OnConflict, Policy};
+use colony_wire::admin::{AdminReply, AdminRequest, NamespaceStatus, OnConflict, OnPartition, OnPluginFailure, Policy};
 use serde_json::{Value, json};
 
 use super::args::{Common, NamespaceCommand};
@@ -14,9 +14,23 @@ use super::text::{duration, printable};
 
 pub(super) fn run(command: NamespaceCommand, common: &Common, output: Output) -> Result<(), Failure> {
     match command {
-        NamespaceCommand::Create { name, copies, min_in_sync, buckets, ttl, on_conflict, merge } => {
-            let (ttl_ms, on_conflict) = (millis(ttl), on_conflict.into());
-            let policy = Policy { copies, min_in_sync, buckets, ttl_ms, on_conflict, merge };
+        NamespaceCommand::Create {
+            name,
+            copies,
+            min_in_sync,
+            buckets,
+            ttl,
+            on_conflict,
+            merge,
+            on_partition,
+            on_plugin_failure,
+        } => {
+            let (ttl_ms, on_conflict, on_plugin_failure) = (millis(ttl), on_conflict.into(), on_plugin_failure.into());
+            // Who asks for a least number of copies asks for one history.
+            let unsaid = if min_in_sync > 1 { OnPartition::Strict } else { OnPartition::Island };
+            let on_partition = on_partition.map_or(unsaid, OnPartition::from);
+            let policy =
+                Policy { copies, min_in_sync, buckets, ttl_ms, on_conflict, merge, on_partition, on_plugin_failure };
             policy.check().map_err(|error| Failure::Usage(error.to_string()))?;
             create(name, policy, common, output)
         }
@@ -65,11 +79,24 @@ fn to_json(namespace: &NamespaceStatus) -> Value {
         "ttl_ms": policy.ttl_ms,
         "on_conflict": on_conflict(policy.on_conflict),
         "merge": merge::text(&policy.merge),
+        "on_partition": on_partition(policy.on_partition),
+        "on_plugin_failure": on_plugin_failure(policy.on_plugin_failure),
     })
 }
 
 fn to_text(namespaces: &[NamespaceStatus]) -> String {
-    let mut table = Table::new(&["NAME", "ID", "COPIES", "MIN IN SYNC", "BUCKETS", "TTL", "ON CONFLICT", "MERGE"]);
+    let mut table = Table::new(&[
+        "NAME",
+        "ID",
+        "COPIES",
+        "MIN IN SYNC",
+        "BUCKETS",
+        "TTL",
+        "ON CONFLICT",
+        "MERGE",
+        "ON PARTITION",
+        "ON FAILURE",
+    ]);
     for NamespaceStatus { id, name, policy } in namespaces {
         table.row([
             printable(name),
@@ -80,6 +107,8 @@ fn to_text(namespaces: &[NamespaceStatus]) -> String {
             policy.ttl_ms.map_or_else(|| "never".to_owned(), duration),
             on_conflict(policy.on_conflict).to_owned(),
             printable(&merge::text(&policy.merge)),
+            on_partition(policy.on_partition).to_owned(),
+            on_plugin_failure(policy.on_plugin_failure).to_owned(),
         ]);
     }
     table.text()
@@ -90,5 +119,19 @@ fn on_conflict(on_conflict: OnConflict) -> &'static str {
         OnConflict::Merge => "merge",
         OnConflict::Reject => "reject",
         OnConflict::Overwrite => "overwrite",
+    }
+}
+
+fn on_partition(on_partition: OnPartition) -> &'static str {
+    match on_partition {
+        OnPartition::Island => "island",
+        OnPartition::Strict => "strict",
+    }
+}
+
+fn on_plugin_failure(on_plugin_failure: OnPluginFailure) -> &'static str {
+    match on_plugin_failure {
+        OnPluginFailure::BuiltIn => "builtin",
+        OnPluginFailure::Refuse => "refuse",
     }
 }

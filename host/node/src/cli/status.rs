@@ -52,6 +52,7 @@ fn to_json(status: &ClusterStatus) -> Value {
         "health": health(status),
         "cluster": status.cluster.to_string(),
         "lineage": status.lineage.to_string(),
+        "island_of": status.parent.map(|parent| parent.to_string()),
         "revision": status.revision.0,
         "answered_by": status.answered_by,
         "leader": status.leader,
@@ -88,7 +89,7 @@ fn to_text(status: &ClusterStatus) -> String {
     let rows = [
         ("health", health(status).to_owned()),
         ("cluster", status.cluster.to_string()),
-        ("lineage", format!("{}, revision {}", status.lineage, status.revision.0)),
+        ("lineage", lineage(status)),
         ("leader", leader),
         ("voters", voters),
         ("hosts", hosts(status)),
@@ -104,6 +105,11 @@ fn to_text(status: &ClusterStatus) -> String {
         row(&mut text, "problems", "none");
     }
     text
+}
+
+fn lineage(status: &ClusterStatus) -> String {
+    let island = status.parent.map(|parent| format!(", an island: cut off from {parent}")).unwrap_or_default();
+    format!("{}, revision {}{island}", status.lineage, status.revision.0)
 }
 
 fn row(text: &mut String, heading: &str, words: &str) {
@@ -194,6 +200,7 @@ mod tests {
             served: 15,
             problems,
             under_way: Vec::new(),
+            parent: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod clock;
 mod control;
 mod error;
 mod plugins;
+mod realm;
 mod seen;
 mod shard;
 pub mod surroundings;
@@ -32,8 +33,9 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::error::HostError;
 
-use self::control::{Calls, Control};
+use self::control::{Calls, Control, Host, RealmCalls, Wants};
 use self::plugins::Plugins;
+use self::realm::Realm;
 use self::surroundings::{Process, Surroundings};
 use crate::config::NodeConfig;
 
@@ -89,7 +91,7 @@ pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> 
         state: MemberState::Up,
     };
     let clock = surroundings.clock();
-    let calls = Arc::new(Calls::new(transport.clone()));
+    let calls = RealmCalls::new(Arc::new(Calls::new(transport.clone())), Realm::Root);
     let (view, seen) = watch::channel(Arc::default());
     let dialer = Arc::new(control::RaftDialer::new(calls.clone(), seen.clone()));
     let (proposals, proposed) = mpsc::channel(PROPOSALS);
@@ -98,24 +100,28 @@ pub async fn run_in(config: NodeConfig, surroundings: Arc<dyn Surroundings>) -> 
     let mut threads = Vec::new();
     for index in 0..shards {
         let address = SocketAddr::new(config.listen.ip(), shard_port(config.listen.port(), index)?);
-        let seat = shard::Seat {
-            index,
-            shards,
-            start,
-            clock,
-            plugins: plugins.clone(),
-            view: seen.clone(),
-            proposals: proposals.clone(),
-            questions: questions.clone(),
-        };
-        threads.push(shard::spawn(&surroundings, address, seat).await?);
+        let seat = shard::Seat { index, shards, clock, plugins: plugins.clone() };
+        let ties = shard::Ties { view: seen.clone(), proposals: proposals.clone(), questions: questions.clone() };
+        threads.push(shard::spawn(&surroundings, address, seat, (start, ties)).await?);
     }
     // Last, when every port is held: from here on nothing keeps the host from starting.
     let group = Group::start(storage, dialer, Timing::default()).await?;
     tracing::info!(name = %config.name, %start, listen = %config.listen, shards, "host is listening");
 
-    let control = Control::new(config, member, surroundings, clock, transport, calls, group, plugins, view, threads);
-    control.run(sentinel, admin, proposed, asked).await
+    let host = Host {
+        config,
+        surroundings,
+        clock,
+        transport,
+        plugins,
+        orders: threads.iter().map(|shard| shard.orders.clone()).collect(),
+        meters: threads.iter().map(|shard| shard.meters.clone()).collect(),
+        journal: Arc::default(),
+        leaving: watch::Sender::new(false),
+    };
+    let root = Control::new(Arc::new(host), member, calls, group, view);
+    let wants = Wants { proposals: proposed, questions: asked };
+    control::run(root, sentinel, admin, wants, threads).await
 }
 
 fn shard_port(port: u16, index: u16) -> Result<u16, HostError> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::merge::{Conflict, Occasion, Resolution, Side};
@@ -44,6 +45,8 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
 
 /// A merge plugin in a runtime of its own, under these limits.
 pub(crate) fn merge_plugin(name: &str, limits: Limits) -> MergePlugin {
+    // How long the compiler takes hangs on the machine, and is none of these tests' business.
+    let limits = Limits { compile_time: Duration::from_secs(60), ..limits };
     let runtime = Runtime::new(limits).expect("this machine runs WebAssembly");
     runtime.load_merge_file(component(name)).expect("a plugin of ours")
 }

@@ -1,6 +1,7 @@
 //! Real plugins, built from `plugins/`, through the whole of this crate.
 
 mod built;
+mod hostile;
 mod laws;
 mod limits;
 mod load;

@@ -57,6 +57,19 @@ fn fewer_scores_than_hosts_are_no_answer() {
     assert!(silent.why.ends_with("2 scores for 3 hosts"), "{silent}");
 }
 
+/// What a ranking wants is the planner's to bound (`placement::Rest`); here it only comes through.
+#[test]
+fn a_ranking_that_means_harm_is_an_answer_like_any_other() {
+    let hosts = hosts();
+    let request = request(&hosts, Role::Secondary);
+    let scores = plugin("herd").rank(&request).expect("scores");
+    assert!(matches!(scores[..], [Score::Weight(i32::MAX), Score::Veto(_), Score::Veto(_)]), "{scores:?}");
+    let flapping = plugin("flapping");
+    let answers: Vec<_> = (0..6).map(|_| flapping.rank(&request).expect("scores")).collect();
+    assert_ne!(answers[0], answers[2]);
+    assert_ne!(answers[2], answers[4]);
+}
+
 #[test]
 fn plugins_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}

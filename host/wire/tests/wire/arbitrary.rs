@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPartition, OnPluginFailure, Policy, Problem,
+    Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
-    Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
+    Ack, Attempt, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
+    RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::control::{
+    Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
+};
+use colony_wire::heal::{HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::island::{Consent, CopyEnd};
+use colony_wire::limits::MAX_VOTERS;
 use colony_wire::load::{CopyCounts, LoadCounts};
-use colony_wire::op::{Change, Op, Stamp};
+use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::plugin::{
@@ -128,12 +135,10 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         (stamp(), tag()).prop_map(|(stamp, tag)| RequestBody::Revoke { stamp, tag }),
         (key(), of(position())).prop_map(|(key, after)| RequestBody::Watch { key, after }),
     ];
-    (colony(), 0..=30_000_u32, of(position()), body).prop_map(|(colony, deadline_ms, token, body)| Request {
-        colony,
-        deadline_ms,
-        token,
-        body,
-    })
+    let attempt =
+        any::<(u128, bool)>().prop_map(|(lineage, is_first)| Attempt { lineage: LineageId(lineage), is_first });
+    (colony(), 0..=30_000_u32, of(position()), body, of(attempt))
+        .prop_map(|(colony, deadline_ms, token, body, attempt)| Request { colony, deadline_ms, token, body, attempt })
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {
@@ -158,6 +163,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::NoColony),
         TEXT.prop_map(|right| Refusal::Forbidden { right }),
         TEXT.prop_map(|what| Refusal::Malformed { what }),
+        TEXT.prop_map(|why| Refusal::NotMerged { why }),
     ]
 }
 
@@ -233,6 +239,7 @@ pub(crate) fn routes() -> impl Strategy<Value = Routes> {
         name,
         address,
         shards,
+        lineage: LineageId(1),
     });
     let namespace = (any::<u32>(), NAME, ttl(), vec(of(any::<u16>()), 0..16))
         .prop_map(|(id, name, ttl, primaries)| RouteNamespace { id: NamespaceId(id), name, ttl, primaries });
@@ -245,6 +252,42 @@ pub(crate) fn routes() -> impl Strategy<Value = Routes> {
             namespaces,
         },
     )
+}
+
+fn portrait() -> impl Strategy<Value = Portrait> {
+    let times = (ttl(), of(any::<u64>()), any::<u64>());
+    (position(), content(), times).prop_map(|(life, content, (ttl, expires_in, written_at))| Portrait {
+        life,
+        content,
+        tags: BTreeMap::new(),
+        ttl,
+        expires_in,
+        written_at,
+    })
+}
+
+pub(crate) fn heal() -> impl Strategy<Value = HealMessage> {
+    let version =
+        (position(), portrait()).prop_map(|(at, portrait)| Version { at, value: Value::Alive(Box::new(portrait)) });
+    let item = (key(), vec(version, 0..FEW)).prop_map(|(key, versions)| Item { key, versions });
+    let body = prop_oneof![
+        any::<(u64, u32)>().prop_map(|(round, index)| HealBody::Taken { round, index }),
+        (any::<(u64, u32)>(), position(), vec(item, 0..FEW)).prop_map(|((round, index), at, items)| {
+            HealBody::Part { round, index, at, items, answers: Vec::new() }
+        }),
+        (any::<u64>(), position()).prop_map(|(round, at)| HealBody::Ask {
+            round,
+            path: Path { own: vec![(at.lineage, at.reign, at.seq)], absorbed: Vec::new() }
+        }),
+    ];
+    (colony(), any::<(u64, u64, u128, u128)>(), body).prop_map(|(colony, (from, to, theirs, ours), body)| HealMessage {
+        colony,
+        from: StartId(from),
+        to: StartId(to),
+        from_lineage: LineageId(theirs),
+        to_lineage: LineageId(ours),
+        body,
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -262,6 +305,15 @@ fn op() -> impl Strategy<Value = Op> {
         (key(), end_kind()).prop_map(|(key, kind)| Change::End { key, kind }),
         any::<u64>().prop_map(|upto| Change::Forget { upto: Seq(upto) }),
         (any::<u32>(), any::<bool>()).prop_map(|(ended, more)| Change::Revoked { ended, more }),
+        (any::<bool>(), vec(position(), 0..FEW)).prop_map(|(pins, unites)| Change::Open { pins, unites }),
+        Just(Change::Freeze),
+        Just(Change::Unfreeze),
+        (key(), position(), portrait(), any::<bool>()).prop_map(|(key, mark, portrait, is_kept)| {
+            let overridden = Some(Box::new(portrait.clone()));
+            let into = if is_kept { Absorption::Keep } else { Absorption::Become(Box::new(portrait)) };
+            Change::Absorb { key, mark, into, overridden }
+        }),
+        position().prop_map(|end| Change::Absorbed { end, covers: vec![(end.lineage, end.reign, end.seq)] }),
     ];
     (position(), of(stamp()), any::<u64>(), change).prop_map(|(position, stamp, written_at, change)| Op {
         position,
@@ -329,13 +381,19 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
 }
 
 pub(crate) fn beacon() -> impl Strategy<Value = Beacon> {
-    any::<(u64, u128, u64, u64, Option<u64>)>().prop_map(|(from, lineage, view, nonce, answers)| Beacon {
-        from: StartId(from),
-        lineage: LineageId(lineage),
-        view: View(view),
-        nonce,
-        answers,
-    })
+    let voters = vec(any::<u64>().prop_map(RaftId), 0..=MAX_VOTERS);
+    let electorate = of((any::<u64>(), voters).prop_map(|(at, voters)| Electorate { at, voters }));
+    (any::<(u64, u128, u64, u64, Option<u64>, Option<u32>)>(), electorate).prop_map(
+        |((from, lineage, view, nonce, answers, quorum_age_ms), electorate)| Beacon {
+            from: StartId(from),
+            lineage: LineageId(lineage),
+            view: View(view),
+            nonce,
+            answers,
+            quorum_age_ms,
+            electorate,
+        },
+    )
 }
 
 pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
@@ -372,7 +430,31 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
             size,
             from
         }),
+        any::<(u64, u64)>().prop_map(|(nonce, founder)| ControlRequest::Consent { nonce, founder: StartId(founder) }),
+        (any::<(u64, u128)>(), "[0-9.:]{0,64}", blob()).prop_map(|((nonce, lineage), founder_address, state)| {
+            ControlRequest::OpenIsland { nonce, lineage: LineageId(lineage), founder_address, state }
+        }),
+        any::<u64>().prop_map(|nonce| ControlRequest::CancelIsland { nonce }),
+        Just(ControlRequest::Troubles),
     ]
+}
+
+fn consent() -> impl Strategy<Value = Consent> {
+    let end = (colony(), any::<(u64, u64, u64, bool)>()).prop_map(|(colony, (reign, end, committed, led))| CopyEnd {
+        colony,
+        reign: Reign(reign),
+        end: Seq(end),
+        committed: Seq(committed),
+        led,
+    });
+    (any::<(u64, u64)>(), blob(), blob(), vec(end, 0..FEW)).prop_map(|((nonce, start), member, state, copies)| {
+        Consent { nonce, start: StartId(start), member, state, copies }
+    })
+}
+
+pub(crate) fn island_request() -> impl Strategy<Value = IslandRequest> {
+    (any::<u128>(), control_request())
+        .prop_map(|(lineage, request)| IslandRequest { lineage: LineageId(lineage), request })
 }
 
 pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
@@ -426,6 +508,9 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         report.prop_map(ControlReply::Plugins),
         (size(), blob()).prop_map(|(size, bytes)| ControlReply::PluginPart { size, bytes }),
         Just(ControlReply::NoPlugin),
+        consent().prop_map(ControlReply::Consented),
+        vec(any::<u128>().prop_map(LineageId), 0..=2).prop_map(|lineages| ControlReply::NotHere { lineages }),
+        vec(TEXT, 0..FEW).prop_map(|lines| ControlReply::Troubles { lines }),
     ]
 }
 
@@ -499,15 +584,22 @@ fn merge_rules() -> impl Strategy<Value = MergeBy> {
 fn policy() -> impl Strategy<Value = Policy> {
     let on_conflict = prop_oneof![Just(OnConflict::Merge), Just(OnConflict::Reject), Just(OnConflict::Overwrite)];
     let merge = prop_oneof![Just(MergeBy::LastWrite), NAME.prop_map(MergeBy::Plugin), merge_rules()];
-    let counts = (1..=7_u8).prop_flat_map(|copies| (Just(copies), 1..=copies));
-    (counts, 0..=14_u32, ttl(), on_conflict, merge).prop_map(
-        |((copies, min_in_sync), buckets_log2, ttl_ms, on_conflict, merge)| Policy {
+    let counts = (1..=7_u8).prop_flat_map(|copies| {
+        let island = (Just(copies), Just(1), Just(OnPartition::Island));
+        let strict = (Just(copies), 1..=copies, Just(OnPartition::Strict));
+        prop_oneof![island, strict]
+    });
+    let on_plugin_failure = prop_oneof![Just(OnPluginFailure::BuiltIn), Just(OnPluginFailure::Refuse)];
+    (counts, 0..=14_u32, ttl(), on_conflict, merge, on_plugin_failure).prop_map(
+        |((copies, min_in_sync, on_partition), buckets_log2, ttl_ms, on_conflict, merge, on_plugin_failure)| Policy {
             copies,
             min_in_sync,
             buckets: 1 << buckets_log2,
             ttl_ms,
             on_conflict,
             merge,
+            on_partition,
+            on_plugin_failure,
         },
     )
 }
@@ -558,9 +650,9 @@ fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
     let problem = (severity, of(NAME), vec(any::<u32>(), 0..3), TEXT)
         .prop_map(|(severity, namespace, buckets, text)| Problem { severity, namespace, buckets, text });
     let words = (vec(problem, 0..3), vec(TEXT, 0..3));
-    let numbers = any::<(u128, u128, u64, u64, u32, u32)>();
+    let numbers = any::<(u128, u128, u64, u64, u32, u32, Option<u128>)>();
     (numbers, (NAME, of(NAME)), vec(host, 0..3), words).prop_map(|(numbers, (answered_by, leader), hosts, words)| {
-        let (cluster, lineage, revision, leaderless_ms, colonies, served) = numbers;
+        let (cluster, lineage, revision, leaderless_ms, colonies, served, parent) = numbers;
         let (problems, under_way) = words;
         ClusterStatus {
             cluster: ClusterId(cluster),
@@ -574,6 +666,7 @@ fn cluster_status() -> impl Strategy<Value = ClusterStatus> {
             served,
             problems,
             under_way,
+            parent: parent.map(LineageId),
         }
     })
 }
@@ -619,8 +712,15 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         (content_id(), size(), any::<bool>(), hosts).prop_map(|(content, size, forced, (ready, waiting, failed))| {
             PluginVersionStatus { content, size, forced, ready, waiting, failed }
         });
-    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW))
-        .prop_map(|(name, kind, active, before, versions)| PluginStatus { name, kind, active, before, versions });
+    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW), vec(NAME, 0..FEW))
+        .prop_map(|(name, kind, active, before, versions, by_file)| PluginStatus {
+            name,
+            kind,
+            active,
+            before,
+            versions,
+            by_file,
+        });
     prop_oneof![
         vec(departure, 0..FEW).prop_map(AdminReply::Departures),
         vec(TEXT, 0..FEW).prop_map(|why_not| AdminReply::SafeToStop { why_not }),

@@ -6,14 +6,20 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use colony_wire::admin::{
     AdminReply, AdminRequest, AttributeNames, BuiltIn, ClusterStatus, ColonyStatus, Departure, DepartureStage,
-    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, Policy, Problem, Severity, StaleCopies, StaleCopy,
+    HostStatus, MergeBy, MergeRule, NamespaceStatus, OnConflict, OnPartition, OnPluginFailure, Policy, Problem,
+    Severity, StaleCopies, StaleCopy,
 };
 use colony_wire::client::{
-    Ack, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes, RoutesRequest,
+    Ack, Attempt, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
+    RoutesRequest,
 };
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, HeldCopy, Introduction};
+use colony_wire::control::{
+    Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
+};
+use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::load::{CopyCounts, LoadCounts};
-use colony_wire::op::{Change, Op, Stamp};
+use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::plugin::{
@@ -72,11 +78,12 @@ fn frame(message: &impl Message) -> Bytes {
 
 /// All of them.
 pub(crate) fn all() -> Vec<Example> {
-    [requests(), replies(), routes(), peers(), control(), admin()].concat()
+    [requests(), replies(), routes(), peers(), heals(), control(), admin()].concat()
 }
 
 fn requests() -> Vec<Example> {
-    let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body });
+    let attempt = Some(Attempt { lineage: LINEAGE, is_first: true });
+    let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body, attempt });
     let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation, ack: Ack::InSync });
     let delete = |kind| mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)), kind });
     vec![
@@ -205,6 +212,7 @@ fn replies() -> Vec<Example> {
         ("refused-no-colony", refused(Refusal::NoColony)),
         ("refused-forbidden", refused(Refusal::Forbidden { right: "write".to_owned() })),
         ("refused-malformed", refused(Refusal::Malformed { what: "key".to_owned() })),
+        ("refused-not-merged", refused(Refusal::NotMerged { why: "it trapped".to_owned() })),
     ]
 }
 
@@ -222,6 +230,7 @@ fn routes() -> Vec<Example> {
                     name: "h1".to_owned(),
                     address: "127.0.0.1:7400".to_owned(),
                     shards: 4,
+                    lineage: LINEAGE,
                 }],
                 namespaces: vec![RouteNamespace {
                     id: NamespaceId(3),
@@ -258,6 +267,58 @@ fn events() -> Vec<WatchEvent> {
     ]
 }
 
+fn portrait() -> Portrait {
+    Portrait {
+        life: at(1, 4),
+        content: attributes(),
+        tags: tags(),
+        ttl: Some(1000),
+        expires_in: Some(900),
+        written_at: 1_700_000_000_000,
+    }
+}
+
+fn absorb(into: Absorption) -> Change {
+    Change::Absorb { key: key(), mark: at(3, 4), into, overridden: Some(Box::new(portrait())) }
+}
+
+fn path() -> Path {
+    let stretch = (LINEAGE, Reign(2), Seq(9));
+    Path { own: vec![stretch], absorbed: vec![((LINEAGE, Reign(2)), (LineageId(7), Reign(3), Seq(4)))] }
+}
+
+fn answers() -> Vec<Answers> {
+    let done =
+        Done { version: at(2, 10), life: at(1, 4), copies: 2, merged: false, ack: Ack::InSync, ended: 0, more: false };
+    vec![Answers { client: STAMP.request.client, below: 4, kept: vec![(5, done)] }]
+}
+
+fn heals() -> Vec<Example> {
+    let say = |body| {
+        frame(&HealMessage {
+            colony: COLONY,
+            from: StartId(0x51),
+            to: StartId(0x52),
+            from_lineage: LineageId(7),
+            to_lineage: LINEAGE,
+            body,
+        })
+    };
+    let versions = vec![
+        Version { at: at(2, 5), value: Value::Lost },
+        Version { at: at(2, 6), value: Value::Ended { life: Some(at(1, 4)), kind: Some(EndKind::Expiry) } },
+        Version { at: at(2, 7), value: Value::Alive(Box::new(portrait())) },
+    ];
+    let items = vec![Item { key: key(), versions }];
+    vec![
+        ("heal-ask", say(HealBody::Ask { round: 5, path: path() })),
+        ("heal-ready", say(HealBody::Ready { round: 5, path: path() })),
+        ("heal-part", say(HealBody::Part { round: 5, index: 0, at: at(3, 4), items, answers: answers() })),
+        ("heal-taken", say(HealBody::Taken { round: 5, index: 0 })),
+        ("heal-end", say(HealBody::End { round: 5, index: 1, at: at(3, 4), path: path() })),
+    ]
+}
+
 fn peers() -> Vec<Example> {
     let say =
         |body| frame(&PeerMessage { colony: COLONY, lineage: LINEAGE, from: StartId(0x51), to: StartId(0x52), body });
@@ -287,6 +348,14 @@ fn peers() -> Vec<Example> {
         op(15, None, Change::Forget { upto: Seq(13) }),
         op(16, None, Change::End { key: key(), kind: EndKind::Revoke }),
         op(17, Some(STAMP), Change::Revoked { ended: 1, more: false }),
+        op(18, None, Change::Open { pins: true, unites: vec![at(2, 17)] }),
+        op(19, None, Change::Freeze),
+        op(20, None, Change::Unfreeze),
+        op(21, None, absorb(Absorption::Keep)),
+        op(22, None, absorb(Absorption::Become(Box::new(portrait())))),
+        op(23, None, absorb(Absorption::End(EndKind::Logout))),
+        op(24, None, Change::Absorbed { end: at(3, 4), covers: path().own }),
+        op(25, None, Change::Recall { answers: answers() }),
     ];
     vec![
         (
@@ -357,7 +426,15 @@ fn control() -> Vec<Example> {
     vec![
         (
             "beacon",
-            frame(&Beacon { from: StartId(0x51), lineage: LINEAGE, view: View(4), nonce: 99, answers: Some(98) }),
+            frame(&Beacon {
+                from: StartId(0x51),
+                lineage: LINEAGE,
+                view: View(4),
+                nonce: 99,
+                answers: Some(98),
+                quorum_age_ms: Some(150),
+                electorate: Some(Electorate { at: 7, voters: vec![RaftId(0x61), RaftId(0x62)] }),
+            }),
         ),
         ("ask-introduce", frame(&ControlRequest::Introduce { start: StartId(0x51) })),
         ("ask-join", frame(&ControlRequest::Join { cluster: Some(ClusterId(0xC1)), member: bytes() })),
@@ -381,6 +458,18 @@ fn control() -> Vec<Example> {
             "ask-hold-plugin",
             frame(&ControlRequest::HoldPlugin { content: CONTENT, size: 50_000, from: "127.0.0.1:7400".to_owned() }),
         ),
+        ("ask-consent", frame(&ControlRequest::Consent { nonce: 97, founder: StartId(0x51) })),
+        (
+            "ask-open-island",
+            frame(&ControlRequest::OpenIsland {
+                nonce: 97,
+                lineage: LINEAGE,
+                founder_address: "127.0.0.1:7400".to_owned(),
+                state: bytes(),
+            }),
+        ),
+        ("ask-cancel-island", frame(&ControlRequest::CancelIsland { nonce: 97 })),
+        ("ask-troubles", frame(&ControlRequest::Troubles)),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -432,6 +521,25 @@ fn control() -> Vec<Example> {
         ),
         ("tell-plugin-part", frame(&ControlReply::PluginPart { size: 50_000, bytes: Bytes::from_static(b"asm") })),
         ("tell-no-plugin", frame(&ControlReply::NoPlugin)),
+        (
+            "tell-consented",
+            frame(&ControlReply::Consented(Consent {
+                nonce: 97,
+                start: StartId(0x54),
+                member: bytes(),
+                state: Bytes::from_static(b"state"),
+                copies: vec![CopyEnd {
+                    colony: COLONY,
+                    reign: Reign(5),
+                    end: Seq(301),
+                    committed: Seq(300),
+                    led: true,
+                }],
+            })),
+        ),
+        ("ask-in-island", frame(&IslandRequest { lineage: LINEAGE, request: ControlRequest::ReadIndex })),
+        ("tell-not-here", frame(&ControlReply::NotHere { lineages: vec![LINEAGE] })),
+        ("tell-troubles", frame(&ControlReply::Troubles { lines: vec!["merge plugin cart is off".to_owned()] })),
     ]
 }
 
@@ -443,6 +551,8 @@ fn admin() -> Vec<Example> {
         ttl_ms: Some(60_000),
         on_conflict: OnConflict::Reject,
         merge: MergeBy::Plugin("cart-merge".to_owned()),
+        on_partition: OnPartition::Strict,
+        on_plugin_failure: OnPluginFailure::Refuse,
     };
     let rule = |of, rule| MergeRule { of, rule };
     let (one, prefix) =
@@ -550,6 +660,7 @@ fn admin() -> Vec<Example> {
                     waiting: vec!["h2".to_owned()],
                     failed: vec![("h3".to_owned(), "not WebAssembly".to_owned())],
                 }],
+                by_file: vec!["h4".to_owned()],
             }])),
         ),
         ("admin-plugin-held", frame(&AdminReply::PluginHeld { have: 3 })),
@@ -622,6 +733,7 @@ fn cluster_status() -> ClusterStatus {
             text: "offline".to_owned(),
         }],
         under_way: vec!["h3 catches up".to_owned()],
+        parent: Some(LineageId(1)),
     }
 }
 
@@ -654,14 +766,17 @@ every_variant! {
     WatchEvent: Current Changed Ended Gap;
     WatchedChange: Content Changes;
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
-        WrongContent Unknown NoColony Forbidden Malformed;
-    Change: Barrier Put Update Touch End Forget Revoked;
+        WrongContent Unknown NoColony Forbidden Malformed NotMerged OtherLineage;
+    Change: Barrier Put Update Touch End Forget Revoked Open Freeze Unfreeze Absorb Absorbed Recall;
+    Absorption: Keep Become End;
+    HealBody: Ask Ready Part Taken End;
+    Value: Alive Ended Lost;
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load
-        Plugins PluginPart HoldPlugin;
+        Plugins PluginPart HoldPlugin Consent OpenIsland CancelIsland Troubles;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over Load Plugins PluginPart NoPlugin;
+        Refused Reached Over Load Plugins PluginPart NoPlugin Consented NotHere Troubles;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
         SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;
@@ -671,6 +786,8 @@ every_variant! {
     PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;
     OnConflict: Merge Reject Overwrite;
+    OnPartition: Island Strict;
+    OnPluginFailure: BuiltIn Refuse;
     MergeBy: LastWrite Plugin Rules;
     AttributeNames: One Prefix;
     BuiltIn: LastWrite Max Min Counter Quantity SetUnion Json Reject;

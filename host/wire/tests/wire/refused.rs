@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, Policy};
+use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, OnPartition, Policy};
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Introduction, IslandRequest};
+use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{
-    MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES, MAX_DEADLINE,
-    MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES, MAX_NAME,
-    MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES,
-    MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE, MAX_TAGGED, MAX_TTL, SNAPSHOT_CHUNK,
+    MAX_ADDRESS, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES,
+    MAX_DEADLINE, MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES,
+    MAX_NAME, MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_REALMS, MAX_RELAYS,
+    MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE,
+    MAX_TAGGED, MAX_TTL, MAX_VOTERS, SNAPSHOT_CHUNK,
 };
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
@@ -20,8 +22,8 @@ use colony_wire::session::{Changes, Content, EndKind, Key, Mutation, Preconditio
 use colony_wire::tag::Tag;
 use colony_wire::watch::WatchEvent;
 use colony_wire::{
-    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, Revision,
-    Seq, StartId, View,
+    ColonyId, DecodeError, EncodeError, Frame, HEADER_LEN, Kind, LineageId, Message, NamespaceId, Position, RaftId,
+    Reign, Revision, Seq, StartId, View,
 };
 use proptest::prelude::*;
 
@@ -105,7 +107,15 @@ fn a_body_cut_at_any_byte_is_refused() {
 
 #[test]
 fn a_body_over_the_bound_of_its_kind_is_neither_sent_nor_taken() {
-    let beacon = Beacon { from: StartId(1), lineage: LineageId(1), view: View(1), nonce: 1, answers: None };
+    let beacon = Beacon {
+        from: StartId(1),
+        lineage: LineageId(1),
+        view: View(1),
+        nonce: 1,
+        answers: None,
+        quorum_age_ms: None,
+        electorate: None,
+    };
     let mut bytes = beacon.to_frame(0).expect("a beacon is small").to_vec();
     bytes.resize(HEADER_LEN + Beacon::MAX_BODY + 1, 0);
     let expected = DecodeError::TooLarge { len: Beacon::MAX_BODY + 1, limit: Beacon::MAX_BODY };
@@ -144,6 +154,7 @@ fn mutate(mutation: Mutation) -> Request {
         colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: 1,
         token: None,
+        attempt: None,
         body: RequestBody::Mutate {
             stamp: Stamp {
                 request: colony_wire::RequestId { client: colony_wire::ClientId(1), number: 1 },
@@ -168,6 +179,7 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
         deadline_ms: u32::try_from(deadline).unwrap(),
         token: None,
         body: RequestBody::Get { key: key(), read: Read::Confirm },
+        attempt: None,
     };
     limit("deadline", millis(MAX_DEADLINE), get);
     limit("ttl", millis(MAX_TTL), |len| mutate(Mutation::Touch { key: key(), ttl: Some(len as u64) }));
@@ -252,8 +264,8 @@ fn an_answer_is_taken_up_to_its_limits() {
 fn a_key_from_the_network_is_neither_empty_nor_too_long() {
     let request = mutate(Mutation::Touch { key: key(), ttl: None });
     let frame = request.to_frame(1).expect("it encodes");
-    // The key, one byte for its length and one for itself, stands before the time to live and the level.
-    let (before, after) = (&frame[..frame.len() - 4], &frame[frame.len() - 2..]);
+    // The key, one byte for its length and one for itself, stands before the time to live, the level and the attempt.
+    let (before, after) = (&frame[..frame.len() - 5], &frame[frame.len() - 3..]);
     let with_key = |len: usize| {
         let mut bytes = before.to_vec();
         bytes.extend(postcard::to_stdvec(&vec![b'k'; len]).expect("it encodes"));
@@ -280,17 +292,17 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let barrier = Op { position: Position::default(), stamp: None, written_at: 0, change: Change::Barrier };
     limit("ops", MAX_BATCH_OPS, |len| {
         say(PeerBody::Append(Append {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             first: Seq(1),
-            prev_reign: colony_wire::Reign(1),
+            prev_reign: Reign(1),
             commit: Seq(0),
             ops: vec![barrier.clone(); len],
         }))
     });
     limit("epochs", MAX_EPOCHS, |len| {
         say(PeerBody::Mismatch {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             begun: colony_wire::Cfg(1),
             prepared: Seq(1),
             epochs: vec![Default::default(); len],
@@ -299,7 +311,7 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
     let offer = |bytes: Vec<u32>| {
         let name = |bytes| PartName { hash: u128::MAX, bytes };
         say(PeerBody::Offer(Offer {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
             at: Seq(1),
@@ -313,11 +325,11 @@ fn the_parts_of_a_peers_message_are_taken_up_to_their_limits() {
         offer(vec![1 << 30, u32::try_from(len - (1 << 30)).unwrap()])
     });
     limit("bits", MAX_SNAPSHOT_PARTS.div_ceil(8), |len| {
-        say(PeerBody::Wanted { reign: colony_wire::Reign(1), transfer: 1, parts: vec![1; len].into() })
+        say(PeerBody::Wanted { reign: Reign(1), transfer: 1, parts: vec![1; len].into() })
     });
     let chunk = |index: usize, len: usize| {
         say(PeerBody::Chunk(Chunk {
-            reign: colony_wire::Reign(1),
+            reign: Reign(1),
             cfg: colony_wire::Cfg(1),
             transfer: 1,
             index: u32::try_from(index).unwrap(),
@@ -336,6 +348,11 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
         command: Bytes::new(),
         relays: u8::try_from(len).expect("a few"),
     });
+    limit("relays in an island", MAX_RELAYS, |len| IslandRequest {
+        lineage: LineageId(1),
+        request: ControlRequest::Forward { command: Bytes::new(), relays: u8::try_from(len).expect("a few") },
+    });
+    limit("lineages", MAX_REALMS, |len| ControlReply::NotHere { lineages: vec![LineageId(1); len] });
     limit("fates", MAX_COLONIES, |len| ControlReply::Fates { fates: vec![colony_wire::control::Fate::Wait; len] });
     limit("colonies", MAX_COLONIES, |len| ControlRequest::Fates {
         earlier: Vec::new(),
@@ -356,6 +373,34 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
     let counts =
         |len: usize| ControlReply::Load { counts: LoadCounts { copies: vec![copy; len], ..Default::default() } };
     limit("copies of a host", MAX_COLONIES, counts);
+    // Also where every number is as large as it gets, and a state of half a frame is beside them.
+    let end = CopyEnd {
+        colony: ColonyId { namespace: NamespaceId(u32::MAX), bucket: u32::MAX },
+        reign: Reign(u64::MAX),
+        end: Seq(u64::MAX),
+        committed: Seq(u64::MAX),
+        led: true,
+    };
+    limit("copies that a host brings", MAX_COLONIES, |len| {
+        let state = Bytes::from(vec![0; MAX_FRAME / 2]);
+        let (start, member) = (StartId(u64::MAX), Bytes::new());
+        ControlReply::Consented(Consent { nonce: u64::MAX, start, member, state, copies: vec![end; len] })
+    });
+    limit("voters", MAX_VOTERS, |len| Beacon {
+        from: StartId(u64::MAX),
+        lineage: LineageId(u128::MAX),
+        view: View(u64::MAX),
+        nonce: u64::MAX,
+        answers: Some(u64::MAX),
+        quorum_age_ms: Some(u32::MAX),
+        electorate: Some(Electorate { at: u64::MAX, voters: vec![RaftId(u64::MAX); len] }),
+    });
+    limit("founder's address", MAX_ADDRESS, |len| ControlRequest::OpenIsland {
+        nonce: 1,
+        lineage: LineageId(1),
+        founder_address: "1".repeat(len),
+        state: Bytes::new(),
+    });
     let report = |changes: usize, copies: usize, problems: usize| {
         let names = vec!["h".repeat(MAX_NAME); copies];
         let change = PlanChange {
@@ -421,10 +466,14 @@ fn a_policy_outside_its_bounds_is_refused() {
         Frame::parse(frame).expect("it parses").decode::<AdminRequest>().map(drop)
     };
     assert_eq!(create(&|_| ()), Ok(()));
+    let strict = |policy: &mut Policy| (policy.min_in_sync, policy.on_partition) = (2, OnPartition::Strict);
+    assert_eq!(create(&strict), Ok(()));
     let rule = |name: String| MergeRule { of: AttributeNames::One(name), rule: BuiltIn::Max };
-    let outside: [&dyn Fn(&mut Policy); 9] = [
+    let outside: [&dyn Fn(&mut Policy); 10] = [
         &|policy| policy.copies = 0,
         &|policy| policy.copies = MAX_COPIES + 1,
+        // It would have a least that its islands do not keep.
+        &|policy| policy.min_in_sync = 2,
         &|policy| policy.buckets = 0,
         &|policy| policy.buckets = 63,
         &|policy| policy.buckets = MAX_BUCKETS * 2,

@@ -129,7 +129,8 @@ async fn every_list_of_the_command_line_is_json_for_programs() {
     cluster.create_namespace("cart", 2, 4, &["--ttl", "10m", "--on-conflict", "reject"]).await;
     let policy = json!({
         "name": "cart", "id": 1, "copies": 2, "min_in_sync": 1, "buckets": 4, "ttl_ms": 600_000,
-        "on_conflict": "reject", "merge": "builtin:last-write",
+        "on_conflict": "reject", "merge": "builtin:last-write", "on_partition": "island",
+        "on_plugin_failure": "builtin",
     });
     let mut namespace = cluster.run(&["namespace", "list", "--json"]).await.json();
     assert!(namespace["id"].is_u64(), "{namespace}");

@@ -6,6 +6,7 @@ mod commands;
 mod drain;
 mod failover;
 mod foreign;
+mod hostile;
 mod join;
 mod levels;
 mod merge;

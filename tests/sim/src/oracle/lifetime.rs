@@ -67,7 +67,16 @@ impl Lifetimes {
                     format!("{key:?} ends at {position} after {lived} us on the fastest clock, due are {due:?}")
                 })
             }
-            Change::Barrier | Change::End { .. } | Change::Forget { .. } | Change::Revoked { .. } => Ok(()),
+            Change::Barrier
+            | Change::End { .. }
+            | Change::Forget { .. }
+            | Change::Revoked { .. }
+            | Change::Open { .. }
+            | Change::Freeze
+            | Change::Unfreeze
+            | Change::Absorb { .. }
+            | Change::Absorbed { .. }
+            | Change::Recall { .. } => Ok(()),
         }
     }
 }

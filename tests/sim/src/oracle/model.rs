@@ -99,7 +99,18 @@ impl Model {
 fn after(before: Option<Kept>, op: &Op) -> Option<Kept> {
     let version = op.position;
     match (&op.change, before) {
-        (Change::Barrier | Change::Forget { .. } | Change::Revoked { .. }, before) => before,
+        (
+            Change::Barrier
+            | Change::Forget { .. }
+            | Change::Revoked { .. }
+            | Change::Open { .. }
+            | Change::Freeze
+            | Change::Unfreeze
+            | Change::Absorb { .. }
+            | Change::Absorbed { .. }
+            | Change::Recall { .. },
+            before,
+        ) => before,
         (Change::End { .. }, _) => None,
         (Change::Put { content, tags, ttl, .. }, before) => {
             let life = before.as_ref().map_or(version, |kept| kept.life);

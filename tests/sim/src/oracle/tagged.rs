@@ -129,7 +129,16 @@ fn event_of(op: &Op) -> Option<WatchEvent> {
         Change::Put { content, tags, .. } => (WatchedChange::Content(content.clone()), tags.clone()),
         Change::Update { changes, tags, .. } => (WatchedChange::Changes(changes.clone()), tags.clone()),
         Change::End { kind, .. } => return Some(WatchEvent::Ended { kind: *kind, at: op.position }),
-        Change::Touch { .. } | Change::Barrier | Change::Forget { .. } | Change::Revoked { .. } => return None,
+        Change::Touch { .. }
+        | Change::Barrier
+        | Change::Forget { .. }
+        | Change::Revoked { .. }
+        | Change::Open { .. }
+        | Change::Freeze
+        | Change::Unfreeze
+        | Change::Absorb { .. }
+        | Change::Absorbed { .. }
+        | Change::Recall { .. } => return None,
     };
     Some(WatchEvent::Changed { version: op.position, written_at: op.written_at, change, tags })
 }

@@ -199,9 +199,15 @@ impl Bench<'_> {
     /// one name is empty.
     fn conflicts(&self, session: &Session, base: Position, changes: &Changes) -> Result<Vec<String>, Refusal> {
         // The log at a position that stands in it holds everything up to it: replicas have one path. A version
-        // that does not counts as older than everything. One that is prepared only is known to whoever was
+        // that does not counts as older than everything, also one of another side of a split that was taken in. One that is prepared only is known to whoever was
         // content with the primary's word, and the save stands behind it in the log.
-        let seen = if self.holding.covers(base) { base.seq } else { Seq(0) };
+        let seen = if self.holding.is_on_path(base)
+            || (mutant!(self.settings, CompareForeignPlaces) && self.holding.store.history.covers(base))
+        {
+            base.seq
+        } else {
+            Seq(0)
+        };
         match (&session.stored, changes) {
             (Stored::Blob(ours), Changes::Blob(theirs)) => {
                 let conflict = session.version.seq > seen && ours != theirs;

@@ -48,7 +48,9 @@ impl Primary {
             self.propose_again(desk);
         } else if let Some((add, remove)) = self.next_change(desk) {
             self.propose(desk, add, remove);
-        } else if let Some(to) = self.successor(desk) {
+        } else if let Some(to) = self.successor(desk)
+            && desk.handovers.admit(desk.colony, desk.settings)
+        {
             let (begun, held) = (desk.now.mono, VecDeque::new());
             self.handover = Some(Handover { to, proposed: None, begun, held });
             self.hand_over(desk);
@@ -264,7 +266,7 @@ impl Primary {
     }
 
     /// Whether nothing new is taken on because the reign is being handed over.
-    pub(super) fn is_handing_over(&self) -> bool {
+    pub(in crate::colony) fn is_handing_over(&self) -> bool {
         self.handover.is_some()
     }
 }

@@ -9,17 +9,20 @@
 //!   catch_up.rs    a peer that needs the state and not the log
 //!   membership.rs  the in-sync set and the hand-over: what is proposed to the group
 //!   confirm.rs     reads that are linearizable, and a primary that doubts its own reign
+//!   absorbing.rs   what another side of a split did is taken in    giving.rs    this side is taken in by another
 //!   survey.rs      what it is in the middle of
 //! ```
 //!
 //! A reign begins with a barrier op. Until that is committed nothing is served: its commit shows that every
 //! in-sync peer follows this reign, and settles what earlier reigns left in the log.
 
+mod absorbing;
 mod brake;
 mod catch_up;
 mod confirm;
 mod ends;
 mod evaluate;
+mod giving;
 mod membership;
 mod pace;
 mod progress;
@@ -31,22 +34,25 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use colony_wire::client::{Ack, Refusal, Reply, ReplyBody};
-use colony_wire::op::{Change, Op, Stamp};
+use colony_wire::client::{Ack, Attempt, Refusal, Reply, ReplyBody};
+use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::{EndKind, Key};
 use colony_wire::{ColonyId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
+use self::absorbing::Absorbing;
 use self::brake::Brake;
 use self::confirm::Confirms;
+use self::giving::Giving;
 use self::membership::{Handover, Proposed};
 use self::progress::Progress;
 pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
 use self::watch::Watchers;
 use super::clock::{Moment, SessionTime};
+use super::handovers::Handovers;
 use super::holding::Holding;
-use super::io::{Caller, Lane, Output, Space};
+use super::io::{Caller, Lane, Output, Space, Staying};
 use super::session::Session;
 use super::settings::Settings;
 use super::store;
@@ -62,12 +68,17 @@ pub(super) struct Desk<'a> {
     /// The group's.
     pub(super) lineage: LineageId,
     pub(super) entry: &'a Entry,
+    /// Whether the colony goes on apart, on one side of a split.
+    pub(super) is_apart: bool,
+    /// The side that stays, if this one yields and reaches it.
+    pub(super) staying: Option<&'a Staying>,
     pub(super) holding: &'a mut Holding,
     pub(super) settings: &'a Settings,
     pub(super) space: &'a Space,
     /// Source of numbers for transfers and tickets, never used twice by this process.
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
+    pub(super) handovers: &'a mut Handovers,
     pub(super) now: Now,
     /// What sessions live by: their deadlines, and nothing else.
     pub(super) session_time: SessionTime,
@@ -100,6 +111,16 @@ pub(super) struct Primary {
     brake: Brake,
     confirms: Confirms,
     watchers: Watchers,
+    /// What another side brings.
+    absorbing: Option<Absorbing>,
+    /// Up to here this reign has logged what other sides brought.
+    absorbed: Seq,
+    /// How this side is being taken in by another.
+    giving: Option<Giving>,
+    /// That is not tried before this.
+    give_from: Time,
+    /// Up to here clients were told on the primary's word alone.
+    vouched: Seq,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +137,7 @@ struct Asker {
     caller: Caller,
     stamp: Stamp,
     ack: Ack,
+    attempt: Option<Attempt>,
 }
 
 /// Who is told when an op is committed.
@@ -168,16 +190,44 @@ impl Primary {
             brake: Brake::new(desk.session_time, ends::allowance(desk)),
             confirms: Confirms::default(),
             watchers: Watchers::default(),
+            absorbing: None,
+            absorbed: Seq(0),
+            giving: None,
+            give_from: desk.now.mono,
+            vouched: Seq(0),
         };
         primary.inherit(desk);
         if !mutant!(desk.settings, PromoteWithoutPad) {
             desk.holding.store.pad_deadlines(desk.settings.promotion_pad);
         }
         desk.holding.store.records.restart(desk.now.mono);
-        primary.append(desk, Change::Barrier, None);
+        let opening = primary.opening(desk);
+        primary.append(desk, opening, None);
         primary.meet_peers(desk);
         primary.settle(desk);
         primary
+    }
+
+    /// The first op of the reign. It pins where a side begins to go on apart, lets go of what was pinned where the sides
+    /// have met again, and unites the path with those that were taken in.
+    fn opening(&self, desk: &Desk<'_>) -> Change {
+        let store = &desk.holding.store;
+        let is_united =
+            |end: &Position| desk.entry.absorbed_of(end.lineage).is_some_and(|absorbed| absorbed.end == *end);
+        let unites: Vec<Position> = store.absorbing.paths.keys().copied().filter(is_united).collect();
+        let is_here = |op: &Op| op.position.lineage == desk.entry.lineage;
+        let went_on_here = store.history.entries().iter().any(|(lineage, ..)| *lineage == desk.entry.lineage)
+            || desk.holding.log.after_place(desk.holding.committed()).any(is_here);
+        // A pin of an earlier split is not where this one began.
+        let pins = desk.is_apart && !went_on_here;
+        let unpins = !desk.is_apart && store.images.is_pinned();
+        if pins || unpins || !unites.is_empty() { Change::Open { pins, unites } } else { Change::Barrier }
+    }
+
+    /// What a primary whose reign is over knows to be worth keeping of its log: beyond what it committed it told nobody
+    /// but those who were content with its word.
+    pub(super) fn told_up_to(&self, holding: &Holding) -> Seq {
+        holding.committed().max(self.vouched)
     }
 
     /// Ops that earlier reigns prepared are proposed again, under the positions they have.
@@ -194,7 +244,9 @@ impl Primary {
         if let Some(key) = op.change.key() {
             let before = self.current(desk, key);
             let ended = match (&op.change, before) {
-                (Change::End { kind, .. }, Some(session)) => Some((session.life, *kind)),
+                (Change::End { kind, .. } | Change::Absorb { into: Absorption::End(kind), .. }, Some(session)) => {
+                    Some((session.life, *kind))
+                }
                 _ => None,
             };
             let session = Session::after(before, op, desk.session_time);
@@ -232,6 +284,7 @@ impl Primary {
         let before = at_once.and(op.change.key()).and_then(|key| self.current(desk, key)).cloned();
         self.remember(desk, &op, by.filter(|asker| asker.ack != Ack::Primary).map(|asker| asker.caller));
         if let Some(asker) = at_once {
+            self.vouched = seq;
             let after = op.change.key().and_then(|key| self.current(desk, key));
             let done = store::answer(&op, before.as_ref(), after);
             let done = colony_wire::client::Done { copies: 1, ack: Ack::Primary, ..done };
@@ -268,6 +321,8 @@ impl Primary {
         self.refuse_the_late(desk);
         self.send_again(desk);
         self.confirm_again(desk);
+        self.absorb(desk);
+        self.give(desk);
         self.settle(desk);
         self.end_watches(desk);
         self.tell_news(desk);
@@ -279,7 +334,7 @@ impl Primary {
         let is_kept = !mutant!(desk.settings, ForgetAnswersAtOnce);
         let record_ttl = if is_kept { desk.settings.record_ttl } else { std::time::Duration::ZERO };
         desk.holding.store.records.age(desk.now.mono, record_ttl);
-        if !self.is_settled(desk.holding) || self.handover.is_some() {
+        if !self.is_settled(desk.holding) || self.handover.is_some() || self.stands_still(desk) {
             return;
         }
         self.end_what_is_over(desk);
@@ -296,7 +351,11 @@ impl Primary {
         places.sort_unstable();
         let enough = if mutant!(desk.settings, CommitByMajority) { places.len() / 2 } else { 0 };
         let slowest = places.get(enough).copied().unwrap_or(prepared);
-        let everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
+        let mut everywhere = if mutant!(desk.settings, AckBeforeAllInSync) { prepared } else { slowest.min(prepared) };
+        // Every copy must know of the pin when it takes in what stands before it.
+        if desk.holding.log.pinned().is_some_and(|pinned| pinned.next() == self.barrier && everywhere < self.barrier) {
+            everywhere = desk.holding.committed();
+        }
         let copies = u8::try_from(needed.len() + 1).unwrap_or(u8::MAX);
         let log_kept = self.log_kept(desk);
         let now = Moment { mono: desk.now.mono, sessions: desk.session_time };
@@ -371,6 +430,10 @@ impl Primary {
             || self.handover.is_some()
             || !self.parked.is_empty()
             || self.confirms.is_restless()
+            || self.absorbing.is_some()
+            || desk.staying.is_some()
+            || self.giving.is_some()
+            || desk.holding.store.frozen().is_some()
             || !self.watchers.is_empty()
             || self.wants_change(desk)
             || self.peers.values().any(|peer| peer.is_restless(prepared, committed))

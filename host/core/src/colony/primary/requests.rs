@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::admin::OnPluginFailure;
+use colony_wire::client::{Ack, Attempt, Done, Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key, Mutation};
 use colony_wire::{Position, RequestId};
@@ -75,7 +76,7 @@ impl Primary {
         match request.body {
             RequestBody::Get { key, read } => self.read(desk, from, request.token, key, read, deadline),
             RequestBody::Mutate { stamp, mutation, ack } => {
-                let asker = Asker { caller: from, stamp, ack };
+                let asker = Asker { caller: from, stamp, ack, attempt: request.attempt };
                 self.mutate(desk, Queued { asker, mutation, deadline });
                 self.settle(desk);
             }
@@ -84,7 +85,8 @@ impl Primary {
                 desk.reply(from, body);
             }
             RequestBody::Revoke { stamp, tag } => {
-                self.revoke(desk, from, stamp, &tag, deadline);
+                let asker = Asker { caller: from, stamp, ack: Ack::InSync, attempt: request.attempt };
+                self.revoke(desk, asker, &tag, deadline);
                 self.settle(desk);
             }
             RequestBody::Watch { key, after } => self.watch(desk, from, request.token, (key, after), deadline),
@@ -121,8 +123,12 @@ impl Primary {
         }
         let is_behind = |token: &Position| !desk.holding.store.history.covers(*token);
         let token = token.filter(is_behind).filter(|_| !mutant!(desk.settings, IgnoreTokens))?;
-        // Reigns grow along the path: a lower one of another lineage is a part of the path that was given up.
-        let is_given_up = token.lineage != desk.entry.lineage && token.reign < desk.entry.reign;
+        // Reigns grow along the path: a lower one of a lineage that it came through is a part of it that was given up.
+        // Of a lineage that it did not come through, or in an island, it was seen on another side of a split and is to
+        // be taken in yet.
+        let came_through = desk.holding.store.history.entries().iter().any(|own| own.0 == token.lineage);
+        let is_past = token.lineage != desk.entry.lineage && token.reign < desk.entry.reign;
+        let is_given_up = came_through && is_past && !desk.is_apart;
         Some(if is_given_up { Refusal::LineageLost } else { Refusal::Behind })
     }
 
@@ -218,13 +224,17 @@ impl Primary {
     ) -> Option<Option<ReplyBody>> {
         let refuse = |refusal| Some(Some(ReplyBody::Refused(refusal)));
         let busy = |what: &str| refuse(Refusal::Busy { what: what.to_owned() });
-        let Asker { caller, stamp, ack } = asker;
+        let Asker { caller, stamp, ack, attempt } = asker;
         let request = stamp.request;
         if ack == Ack::Durable {
             return refuse(Refusal::NotDurable);
         }
         if !self.is_settled(desk.holding) || self.confirms.is_doubtful() {
             return refuse(self.shortage(desk).unwrap_or(Refusal::NotReady));
+        }
+        // Nothing is changed behind what the other side is told.
+        if self.stands_still(desk) {
+            return refuse(Refusal::NotReady);
         }
         if desk.now.mono >= deadline {
             return refuse(Refusal::Late);
@@ -262,6 +272,15 @@ impl Primary {
                 return Some(None);
             }
         }
+        if self.is_being_recalled(request) {
+            return refuse(Refusal::NotReady);
+        }
+        // On another side of a split it may have been done, and that side's answers are not here (`PROTOCOL.md` 8).
+        let is_elsewhere =
+            |attempt: &Attempt| attempt.lineage != desk.lineage && !mutant!(desk.settings, RepeatElsewhere);
+        if let Some(Attempt { is_first, .. }) = attempt.filter(is_elsewhere) {
+            return refuse(if is_first { Refusal::OtherLineage { lineage: desk.lineage } } else { Refusal::Unknown });
+        }
         let has_room = self.has_room(desk);
         let shortage = self.shortage(desk);
         let records = &mut desk.holding.store.records;
@@ -295,8 +314,9 @@ impl Primary {
             return;
         }
         let ticket = Ticket(desk.next_serial());
-        desk.out.push(Output::Merge { ticket, colony: desk.colony, by, conflict: contested.conflict.clone() });
-        self.parked_keys.insert(contested.key.clone(), ticket);
+        let (key, conflict) = (contested.key.clone(), contested.conflict.clone());
+        self.parked_keys.insert(key.clone(), ticket);
+        desk.out.push(Output::Merge { ticket, colony: desk.colony, key, by, conflict });
         self.parked.insert(ticket, Parked { asker, deadline, contested, queue: VecDeque::new() });
     }
 
@@ -307,19 +327,25 @@ impl Primary {
         ticket: Ticket,
         answer: Result<Resolution, String>,
     ) {
+        if self.merged_at_heal(desk, ticket, &answer) {
+            return;
+        }
         let Some(parked) = self.parked.remove(&ticket) else { return };
         let Contested { key, life, conflict, .. } = &parked.contested;
         self.parked_keys.remove(key);
         let settled = settle(conflict, answer);
+        let to = desk.space.policy.on_plugin_failure;
+        let refused = settled.complaint.clone().filter(|_| to == OnPluginFailure::Refuse);
         if let Some(why) = settled.complaint {
-            desk.out.push(Output::FellBack { ticket, why });
+            desk.out.push(Output::FellBack { ticket, to, why });
         }
         let change = parked.contested.change(settled.changes);
-        let fits = match (&change, self.current(desk, key)) {
-            (_, session) if session.is_none_or(|session| session.life != *life) => {
+        let fits = match (refused, &change, self.current(desk, key)) {
+            (_, _, session) if session.is_none_or(|session| session.life != *life) => {
                 Err(Refusal::Gone { ended: self.how_ended(desk, key, *life) })
             }
-            (Change::Update { changes, tags, .. }, Some(session)) => {
+            (Some(why), ..) => Err(Refusal::NotMerged { why }),
+            (None, Change::Update { changes, tags, .. }, Some(session)) => {
                 check_room(session, changes).and_then(|()| check_tags(Some(session), tags))
             }
             _ => Ok(()),
@@ -342,7 +368,7 @@ impl Primary {
     }
 
     /// How a life ended, if that is still known.
-    fn how_ended(&self, desk: &Desk<'_>, key: &Key, life: Position) -> Option<EndKind> {
+    pub(super) fn how_ended(&self, desk: &Desk<'_>, key: &Key, life: Position) -> Option<EndKind> {
         let ending = self.tips.get(key).and_then(|tip| tip.ended.iter().find(|(ended, _)| *ended == life));
         ending.map(|(_, kind)| *kind).or_else(|| desk.holding.store.ends().of_life(key, life))
     }

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use colony_wire::Position;
-use colony_wire::client::{Ack, Refusal, ReplyBody};
+use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::limits::MAX_TAGGED;
-use colony_wire::op::{Change, Stamp};
+use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key};
 use colony_wire::tag::Tag;
 
 use super::{Asker, Desk, Primary};
 use crate::Time;
-use crate::colony::io::Caller;
 
 impl Primary {
     /// The sessions that carry a tag: committed state only.
@@ -36,8 +35,8 @@ impl Primary {
     /// Ends every session that carries a tag: one op for each, then one that answers the request. A log keeps
     /// its order, so whoever holds the answer holds the ends; a reign that ended in between leaves ends
     /// without an answer, and the repetition ends the rest.
-    pub(super) fn revoke(&mut self, desk: &mut Desk<'_>, caller: Caller, stamp: Stamp, tag: &Tag, deadline: Time) {
-        let asker = Asker { caller, stamp, ack: Ack::InSync };
+    pub(super) fn revoke(&mut self, desk: &mut Desk<'_>, asker: Asker, tag: &Tag, deadline: Time) {
+        let caller = asker.caller;
         if let Some(answer) = self.refuse_or_repeat(desk, asker, deadline) {
             if let Some(body) = answer {
                 desk.reply(caller, body);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use colony_wire::Position;
 use colony_wire::client::{Refusal, ReplyBody};
 use colony_wire::limits::{MAX_EVENT_BYTES, MAX_EVENTS};
-use colony_wire::op::{Change, Op};
+use colony_wire::op::{Absorption, Change, Op};
 use colony_wire::session::Key;
 use colony_wire::watch::{WatchEvent, WatchedChange};
 
@@ -117,8 +117,8 @@ impl Primary {
         let current = || WatchEvent::Current(store.get(key).map(|session| session.view(desk.session_time)));
         let Some(after) = after else { return Ok((vec![current()], end)) };
         match self.refuse_read(desk, Some(after)) {
-            None if after.seq >= log.base() || mutant!(desk.settings, HideGap) => {}
-            // What the log has forgotten, or what was given up with a part of the path, is not told one by one.
+            None if (after.seq >= log.base() && desk.holding.is_on_path(after)) || mutant!(desk.settings, HideGap) => {}
+            // What the log has forgotten, what another side of a split did, or what was given up with a part of the path, is not told one by one.
             None | Some(Refusal::LineageLost) => return Ok((vec![WatchEvent::Gap, current()], end)),
             Some(refusal) => return Err(refusal),
         }
@@ -184,6 +184,20 @@ fn event_of(op: &Op) -> Option<WatchEvent> {
         Change::Put { content, tags, .. } => Some(changed(WatchedChange::Content(content.clone()), tags)),
         Change::Update { changes, tags, .. } => Some(changed(WatchedChange::Changes(changes.clone()), tags)),
         Change::End { kind, .. } => Some(WatchEvent::Ended { kind: *kind, at: op.position }),
-        Change::Barrier | Change::Touch { .. } | Change::Forget { .. } | Change::Revoked { .. } => None,
+        Change::Absorb { into: Absorption::Become(portrait), .. } => {
+            let tags = portrait.tags.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+            Some(changed(WatchedChange::Content(portrait.content.clone()), &tags))
+        }
+        Change::Absorb { into: Absorption::End(kind), .. } => Some(WatchEvent::Ended { kind: *kind, at: op.position }),
+        Change::Barrier
+        | Change::Touch { .. }
+        | Change::Forget { .. }
+        | Change::Revoked { .. }
+        | Change::Open { .. }
+        | Change::Freeze
+        | Change::Unfreeze
+        | Change::Absorb { into: Absorption::Keep, .. }
+        | Change::Absorbed { .. }
+        | Change::Recall { .. } => None,
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn roll_back(name: &str, patience: Duration, common: &Common, output:
         let plugin = plugins.iter().find(|plugin| plugin.name == name);
         let from = match plugin {
             None => return Err(Failure::Plugins(format!("no plugin named {} is installed", printable(name)))),
+            Some(PluginStatus { by_file, .. }) if !by_file.is_empty() => {
+                let (name, hosts) = (printable(name), named(by_file));
+                return Err(Failure::Plugins(format!("plugin {name} is not installed: {hosts} names it by file")));
+            }
             Some(PluginStatus { active: Some(active), before: Some(_), .. }) => *active,
             Some(_) => {
                 let name = printable(name);
@@ -79,7 +83,7 @@ pub(super) async fn decide(
     until_done(client, "use the plugin", &request, deadline, decided).await
 }
 
-/// The installed plugins.
+/// The installed plugins, and those that hosts name by file.
 pub(super) async fn plugins(client: &Client) -> Result<Vec<PluginStatus>, Failure> {
     ask(client, "list the plugins", AdminRequest::Plugins, |reply| match reply {
         AdminReply::Plugins(plugins) => Some(plugins),

@@ -34,6 +34,7 @@ fn to_json(plugin: &PluginStatus) -> Value {
         "kind": plugin.kind,
         "active": plugin.active.map(|active| active.to_string()),
         "before": plugin.before.map(|before| before.to_string()),
+        "by_file": plugin.by_file,
         "versions": plugin.versions.iter().map(version).collect::<Vec<_>>(),
     })
 }
@@ -41,6 +42,14 @@ fn to_json(plugin: &PluginStatus) -> Value {
 fn to_text(plugins: &[PluginStatus]) -> String {
     let mut table = Table::new(&["NAME", "KIND", "VERSION", "SIZE", "ACTIVE", "FORCED", "COMPILED ON", "NOT ON"]);
     for plugin in plugins {
+        if !plugin.by_file.is_empty() {
+            let mut row = ["-"; 8].map(str::to_owned);
+            row[0] = printable(&plugin.name);
+            row[1] = plugin.kind.to_string();
+            row[2] = "by file".to_owned();
+            row[6] = list(plugin.by_file.iter().map(|host| printable(host)));
+            table.row(row);
+        }
         for version in plugin.versions.iter().rev() {
             let failed = version.failed.iter().map(|(host, why)| format!("{} ({})", printable(host), printable(why)));
             let waiting = version.waiting.iter().map(|host| printable(host));

@@ -1,6 +1,7 @@
 //! What people and clients ask of a host.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use colony_core::group::{Command, Entry, MemberState, Outcome, State};
@@ -10,50 +11,39 @@ use colony_raft::ProposeError;
 use colony_wire::admin::{
     AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, NamespaceStatus, Policy, Problem,
 };
-use colony_wire::client::{RouteHost, RouteNamespace, Routes};
 use colony_wire::limits::MAX_PROBLEMS;
 use colony_wire::plugin::PluginKind;
 use colony_wire::{ColonyId, StartId};
 
 use super::propose::COMMIT_WITHIN;
-use super::{Control, departures, installing, planning, problems, stale};
+use super::{Control, Realms, apart, departures, installing, planning, problems, stale};
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
 const LEADER_WITHIN: Duration = Duration::from_secs(5);
 /// The leader's status is preferred, for it knows who votes; one that does not answer soon is done without.
 const STATUS_WITHIN: Duration = Duration::from_millis(500);
 
-/// The table that clients route by.
-pub(super) fn routes(control: &Control) -> Routes {
-    let state = control.state();
-    let hosts: Vec<RouteHost> = state
-        .up()
-        .map(|member| RouteHost {
-            start: member.start,
-            name: member.name.clone(),
-            address: member.address.to_string(),
-            shards: member.shards,
-        })
-        .collect();
-    let index: BTreeMap<StartId, u16> = (0..).zip(&hosts).map(|(index, host)| (host.start, index)).collect();
-    let namespace = |(id, namespace): (&colony_wire::NamespaceId, &colony_core::group::Namespace)| {
-        let primary = |bucket| {
-            let entry = state.table.get(&ColonyId { namespace: *id, bucket })?;
-            index.get(&entry.primary?).copied()
-        };
-        RouteNamespace {
-            id: *id,
-            name: namespace.name.clone(),
-            ttl: namespace.policy.ttl_ms,
-            primaries: (0..namespace.policy.buckets).map(primary).collect(),
-        }
-    };
-    let namespaces = state.namespaces.iter().map(namespace).collect();
-    Routes { cluster: state.cluster, lineage: state.lineage, revision: state.revision, hosts, namespaces }
+/// The answer to a person's question: in the island for as long as the root decides nothing here.
+pub(super) async fn answer(realms: &Realms, peer: &PeerIdentity, request: AdminRequest) -> AdminReply {
+    let control = realms.speaking();
+    let mut reply = answer_in(&control, peer, request).await;
+    if let AdminReply::Status(status) = &mut reply
+        && let Some(island) = realms.island().filter(|island| !Arc::ptr_eq(island, &control))
+    {
+        status.under_way.insert(0, way_back(&realms.root, &island));
+        status.under_way.truncate(MAX_PROBLEMS);
+    }
+    reply
 }
 
-/// The answer to a person's question.
-pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: AdminRequest) -> AdminReply {
+/// How far a host is that comes back from an island.
+fn way_back(root: &Control, island: &Control) -> String {
+    let (name, root, island) = (root.own().name, root.state(), island.state());
+    let left = apart::not_taken_in(&root, &island).count();
+    format!("{name} comes back from the island {}: {left} colonies are not taken in yet", island.lineage)
+}
+
+async fn answer_in(control: &Control, peer: &PeerIdentity, request: AdminRequest) -> AdminReply {
     let state = control.state();
     if !state.has_begun() {
         return refused("this host is not in a cluster yet: it is still joining", true);
@@ -93,10 +83,10 @@ async fn status_of_leader(control: &Control, state: &State) -> AdminReply {
     {
         return reply;
     }
-    AdminReply::Status(status(control, state))
+    AdminReply::Status(status(control, state).await)
 }
 
-fn status(control: &Control, state: &State) -> ClusterStatus {
+async fn status(control: &Control, state: &State) -> ClusterStatus {
     let voters = control.group.voters();
     let leader = control.leader_address();
     let leader = state.up().find(|member| Some(member.address) == leader).map(|member| member.name.clone());
@@ -111,6 +101,7 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
             MemberState::Up => "up".to_owned(),
             MemberState::Draining => "draining".to_owned(),
             MemberState::Dead => "dead".to_owned(),
+            MemberState::Away => "away".to_owned(),
         },
         labels: member.labels.clone(),
         shards: member.shards,
@@ -123,6 +114,7 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
     let leader = leader.filter(|_| leaderless < problems::LEADERLESS_FOR);
     let found = problems::of_colonies(state).into_iter().chain(problems::of_hosts(state));
     let mut problems: Vec<Problem> = found.chain(problems::of_group(state, &voters, leaderless)).collect();
+    problems.extend(control.troubles(state).await);
     problems.sort_by_key(|problem| problem.severity);
     problems.truncate(MAX_PROBLEMS);
     let mut under_way = problems::under_way(state);
@@ -139,6 +131,7 @@ fn status(control: &Control, state: &State) -> ClusterStatus {
         served: count(&|entry| entry.primary.is_some()),
         problems,
         under_way,
+        parent: state.parent.map(|parent| parent.lineage),
     }
 }
 
@@ -149,6 +142,7 @@ fn colonies(state: &State, of: Option<&str>) -> AdminReply {
             |member| match member.state {
                 MemberState::Up | MemberState::Draining => member.name.clone(),
                 MemberState::Dead => format!("{} (dead)", member.name),
+                MemberState::Away => format!("{} (away)", member.name),
             },
         )
     };
@@ -199,7 +193,7 @@ pub(super) async fn pass_on(control: &Control, request: AdminRequest) -> AdminRe
 /// A namespace names a plugin that can be asked: else it would merge by other rules than it says.
 fn check_merge(control: &Control, state: &State, merge: &MergeBy) -> Result<(), String> {
     let MergeBy::Plugin(name) = merge else { return Ok(()) };
-    let known = control.plugins.merge_names(state);
+    let known = control.host.plugins.merge_names(state);
     if known.contains(name) {
         return Ok(());
     }
@@ -224,7 +218,7 @@ async fn create_namespace(control: &Control, name: String, policy: Policy) -> Ad
     if let Err(why) = check_merge(control, &state, &policy.merge) {
         return refused(why, false);
     }
-    let (placement, for_plan) = (control.plugins.placement(&state), (name.clone(), policy.clone()));
+    let (placement, for_plan) = (control.host.plugins.placement(&state), (name.clone(), policy.clone()));
     let placed = tokio::task::spawn_blocking(move || {
         let (name, policy) = for_plan;
         Planner::new(&state, &placement).place_namespace(&name, &policy)

@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use colony_client::pipe::Pipe;
 use colony_link::{Connection, Expect, FrameReceiver, FrameSender, Transport};
-use colony_wire::control::{ControlReply, ControlRequest};
+use colony_wire::control::{ControlReply, ControlRequest, IslandRequest};
 use colony_wire::{DecodeError, Message};
 use tokio::sync::mpsc;
 
 use super::lock;
+use crate::host::realm::Realm;
 
 /// Connections kept to other hosts. Hosts that are gone leave closed ones, which are dropped first.
 const CONNECTIONS: usize = 2048;
@@ -29,6 +30,8 @@ pub(in crate::host) enum CallFailed {
     Unreachable(String),
     #[error("no answer in time")]
     TimedOut,
+    #[error("it does not live in this lineage")]
+    NotHere,
     #[error("the answer is malformed: {0}")]
     Malformed(#[from] DecodeError),
 }
@@ -37,8 +40,11 @@ pub(in crate::host) enum CallFailed {
 pub(in crate::host) struct Calls {
     transport: Arc<dyn Transport>,
     lines: Mutex<HashMap<SocketAddr, Arc<Line>>>,
-    datagrams: Mutex<Option<mpsc::Sender<Bytes>>>,
+    watches: Arc<Watches>,
 }
+
+/// Where datagrams that come back on these connections go: to the watch of each lineage.
+type Watches = Mutex<Vec<mpsc::Sender<Bytes>>>;
 
 /// One connection; the lock is held while it is being opened, so that callers open it once.
 #[derive(Default)]
@@ -48,24 +54,16 @@ struct Line {
 
 impl Calls {
     pub(in crate::host) fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, lines: Mutex::default(), datagrams: Mutex::default() }
+        Self { transport, lines: Mutex::default(), watches: Arc::default() }
     }
 
-    /// Datagrams that come back on these connections go here.
+    /// Datagrams that come back on these connections go here too, until it is dropped.
     pub(super) fn datagrams(&self) -> mpsc::Receiver<Bytes> {
         let (sender, receiver) = mpsc::channel(DATAGRAMS * 16);
-        *lock(&self.datagrams) = Some(sender);
+        let mut watches = lock(&self.watches);
+        watches.retain(|watch| !watch.is_closed());
+        watches.push(sender);
         receiver
-    }
-
-    /// Asks a host, and waits for its answer.
-    pub(super) async fn call(
-        &self,
-        to: SocketAddr,
-        request: &ControlRequest,
-        within: Duration,
-    ) -> Result<ControlReply, CallFailed> {
-        self.exchange(to, request, within).await
     }
 
     /// Asks a host anything that has an answer.
@@ -131,9 +129,7 @@ impl Calls {
         let connection =
             self.transport.connect(to, Expect::AnyHost).await.map_err(|error| failed(error.to_string()))?;
         let pipe = Pipe::open(connection.clone()).await.map_err(|error| failed(error.to_string()))?;
-        if let Some(datagrams) = lock(&self.datagrams).clone() {
-            tokio::spawn(pass_on(connection.clone(), datagrams));
-        }
+        tokio::spawn(pass_on(connection.clone(), self.watches.clone()));
         *open = Some((connection.clone(), pipe.clone()));
         Ok((connection, pipe))
     }
@@ -143,9 +139,79 @@ fn is_usable(open: Option<&(Connection, Pipe)>) -> bool {
     open.is_some_and(|(connection, pipe)| connection.close_reason().is_none() && pipe.is_open())
 }
 
-async fn pass_on(connection: Connection, datagrams: mpsc::Sender<Bytes>) {
+async fn pass_on(connection: Connection, watches: Arc<Watches>) {
     while let Ok(datagram) = connection.recv_datagram().await {
-        // Beacons are worth less the older they are: what does not fit is dropped.
-        let _ = datagrams.try_send(datagram);
+        for watch in &*lock(&watches) {
+            // Beacons are worth less the older they are: what does not fit is dropped.
+            let _ = watch.try_send(datagram.clone());
+        }
+    }
+}
+
+/// The same connections, as one lineage uses them.
+#[derive(Clone)]
+pub(in crate::host) struct RealmCalls {
+    calls: Arc<Calls>,
+    realm: Realm,
+}
+
+impl RealmCalls {
+    pub(in crate::host) fn new(calls: Arc<Calls>, realm: Realm) -> Self {
+        Self { calls, realm }
+    }
+
+    /// The same connections for another lineage.
+    pub(super) fn of(&self, realm: Realm) -> Self {
+        Self { calls: self.calls.clone(), realm }
+    }
+
+    /// The lineage.
+    pub(super) fn realm(&self) -> Realm {
+        self.realm
+    }
+
+    /// Asks a host something in this lineage, and waits for its answer.
+    pub(super) async fn call(
+        &self,
+        to: SocketAddr,
+        request: &ControlRequest,
+        within: Duration,
+    ) -> Result<ControlReply, CallFailed> {
+        let reply = match self.realm {
+            Realm::Root => self.calls.exchange(to, request, within).await?,
+            Realm::Island(lineage) => {
+                let request = IslandRequest { lineage, request: request.clone() };
+                self.calls.exchange(to, &request, within).await?
+            }
+        };
+        if let ControlReply::NotHere { .. } = reply {
+            return Err(CallFailed::NotHere);
+        }
+        Ok(reply)
+    }
+
+    /// As [`Calls::exchange`].
+    pub(super) async fn exchange<Q: Message, A: Message>(
+        &self,
+        to: SocketAddr,
+        request: &Q,
+        within: Duration,
+    ) -> Result<A, CallFailed> {
+        self.calls.exchange(to, request, within).await
+    }
+
+    /// As [`Calls::stream`].
+    pub(super) async fn stream(&self, to: SocketAddr) -> Result<(FrameSender, FrameReceiver), CallFailed> {
+        self.calls.stream(to).await
+    }
+
+    /// As [`Calls::datagram`].
+    pub(super) fn datagram(&self, to: SocketAddr, datagram: Bytes) {
+        self.calls.datagram(to, datagram);
+    }
+
+    /// As [`Calls::datagrams`]; they are of all lineages.
+    pub(super) fn datagrams(&self) -> mpsc::Receiver<Bytes> {
+        self.calls.datagrams()
     }
 }

@@ -72,7 +72,8 @@ async fn departures(control: &Control, starts: &[StartId]) -> AdminReply {
 fn departure(control: &Control, state: &State, start: StartId) -> Departure {
     let member = state.members.get(&start);
     let stage = match member.map(|member| member.state) {
-        Some(MemberState::Up) => DepartureStage::Staying,
+        // Whether one that is away leaves is not decided here.
+        Some(MemberState::Up | MemberState::Away) => DepartureStage::Staying,
         Some(MemberState::Draining) => DepartureStage::Draining,
         None if state.has_left(start) => DepartureStage::Left,
         Some(MemberState::Dead) | None => DepartureStage::Dead,

@@ -12,6 +12,7 @@ use colony_raft::ProposeError;
 use colony_wire::StartId;
 use colony_wire::admin::{AdminReply, AdminRequest};
 use colony_wire::control::{ControlReply, ControlRequest};
+use colony_wire::limits::MAX_PLUGINS_LISTED;
 use colony_wire::plugin::{ContentId, PluginKind, PluginReport, PluginStatus, PluginVersionStatus, Readiness};
 use tokio::task::JoinSet;
 
@@ -71,7 +72,7 @@ async fn install(control: &Control, name: String, kind: PluginKind, version: Plu
     if !control.obtain(&state, content, &[]).await {
         return refused(format!("no host holds the bytes of {}: send them again", content.short()), false);
     }
-    let library = &control.plugins.library;
+    let library = &control.host.plugins.library;
     let held = library.piece(content, 0).map(|(size, _)| size);
     if held != Some(version.size) {
         return refused(format!("the plugin has {} bytes, not {}", held.unwrap_or(0), version.size), false);
@@ -119,7 +120,7 @@ async fn have_it_held(control: &Control, state: &State, content: ContentId) -> R
     let mut asked = JoinSet::new();
     for member in others {
         let (calls, to, from) = (control.calls.clone(), member.address, own.address.to_string());
-        let size = control.plugins.library.piece(content, 0).map_or(0, |(size, _)| size);
+        let size = control.host.plugins.library.piece(content, 0).map_or(0, |(size, _)| size);
         asked.spawn(async move {
             let request = ControlRequest::HoldPlugin { content, size, from };
             matches!(calls.call(to, &request, HOLD_WITHIN).await, Ok(ControlReply::Noted))
@@ -232,13 +233,13 @@ async fn who_can_run(
 async fn list(control: &Control) -> AdminReply {
     let state = newest(control);
     let survey = survey(control, &state).await;
+    let mut hosts: Vec<_> = survey.values().collect();
+    hosts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let version = |version: &PluginVersion| {
         let PluginVersion { content, size, forced } = *version;
         let mut status =
             PluginVersionStatus { content, size, forced, ready: Vec::new(), waiting: Vec::new(), failed: Vec::new() };
-        let mut hosts: Vec<_> = survey.values().collect();
-        hosts.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-        for (member, report) in hosts {
+        for (member, report) in &hosts {
             let name = member.name.clone();
             match report.as_ref().map(|report| readiness_in(report, content)) {
                 Some(Readiness::Ready) => status.ready.push(name),
@@ -248,14 +249,35 @@ async fn list(control: &Control) -> AdminReply {
         }
         status
     };
-    let rows = state.plugins.iter().map(|(name, plugin)| PluginStatus {
+    let installed = state.plugins.iter().map(|(name, plugin)| PluginStatus {
         name: name.clone(),
         kind: plugin.kind,
         active: plugin.active,
         before: plugin.before.last().copied().filter(|_| plugin.active.is_some()),
         versions: plugin.versions.iter().map(version).collect(),
+        by_file: Vec::new(),
     });
-    AdminReply::Plugins(rows.collect())
+    let by_file = by_file(&hosts).into_iter().filter(|(name, _)| !state.plugins.contains_key(*name));
+    let by_file = by_file.map(|(name, by_file)| PluginStatus {
+        name: name.to_owned(),
+        kind: PluginKind::Merge,
+        active: None,
+        before: None,
+        versions: Vec::new(),
+        by_file,
+    });
+    AdminReply::Plugins(installed.chain(by_file).take(MAX_PLUGINS_LISTED).collect())
+}
+
+/// The merge plugins that hosts' own configurations name by file, each with those hosts.
+fn by_file<'a>(hosts: &[&'a (Member, Option<PluginReport>)]) -> BTreeMap<&'a str, Vec<String>> {
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (member, report) in hosts {
+        for name in report.iter().flat_map(|report| &report.configured) {
+            found.entry(name).or_default().push(member.name.clone());
+        }
+    }
+    found
 }
 
 fn readiness_in(report: &PluginReport, content: ContentId) -> Readiness {

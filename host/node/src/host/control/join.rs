@@ -25,8 +25,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Founds, joins, or goes on with what the disk holds. Returns once this start is a member that is up.
 pub(super) async fn enter(control: &Arc<Control>) -> Result<(), HostError> {
     let has_log = control.group.is_founded().await.unwrap_or(false);
-    let seeds = resolve(&control.config.seeds).await?;
-    if !has_log && control.config.bootstrap {
+    let seeds = resolve(&control.host.config.seeds).await?;
+    if !has_log && control.host.config.bootstrap {
         match find_cluster(control, &seeds).await {
             Some(seed) => tracing::info!(%seed, "a cluster answers: joining it instead of founding one"),
             None => return found(control).await,
@@ -38,8 +38,8 @@ pub(super) async fn enter(control: &Arc<Control>) -> Result<(), HostError> {
 }
 
 async fn found(control: &Control) -> Result<(), HostError> {
-    let cluster = ClusterId(control.surroundings.random_u128()?);
-    let lineage = LineageId(control.surroundings.random_u128()?);
+    let cluster = ClusterId(control.host.surroundings.random_u128()?);
+    let lineage = LineageId(control.host.surroundings.random_u128()?);
     let member = control.own();
     let address = member.address;
     control.group.found(&Command::Genesis { cluster, lineage, member }, address, FOUND_WITHIN).await?;

@@ -96,7 +96,7 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
     }
     planned.revision = state.revision;
     planned.is_put_off = awaits_return;
-    let placement = Box::new(control.plugins.placement(&state));
+    let placement = Box::new(control.host.plugins.placement(&state));
     let mut decision = control.decide(state.clone(), placement).await;
     if awaits_return {
         decision.put_off(&state);
@@ -123,7 +123,7 @@ pub(super) async fn commit(control: &Control, command: &Command, what: &str) {
 impl Control {
     /// Whose place is taken by whom, where it is not simply the next in-sync copy.
     pub(super) async fn heirs(&self, state: &Arc<State>, dead: StartId) -> Vec<Deviation> {
-        let (state, placement) = (state.clone(), self.plugins.placement(state));
+        let (state, placement) = (state.clone(), self.host.plugins.placement(state));
         let asked = tokio::task::spawn_blocking(move || Planner::new(&state, &placement).heirs(dead));
         match asked.await {
             Ok(deviations) => deviations,
@@ -179,7 +179,7 @@ impl Control {
         if !self.group.is_confirmed() {
             return false;
         }
-        let verdict = lock(&self.jury).accuse(self.clock.now(), observer, accused);
+        let verdict = lock(&self.jury).accuse(self.host.clock.now(), observer, accused);
         let Some(dead) = verdict else { return true };
         let state: Arc<State> = self.group.state().borrow().clone();
         let name = state.members.get(&dead).map_or("?", |member| member.name.as_str());

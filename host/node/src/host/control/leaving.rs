@@ -17,7 +17,7 @@ use tokio::time::{self, Instant};
 
 use super::undead::kept_copies;
 use super::view::FEED_HOLD;
-use super::{Control, departures};
+use super::{Control, Realms, departures};
 use crate::host::HostError;
 
 /// The leader holds a request to leave back for as long as a feed, and then has it committed.
@@ -31,20 +31,22 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Resolves when this process is to end: it has left, or it cannot stay any longer.
-pub(super) async fn run(control: Arc<Control>) -> Result<(), HostError> {
-    let mut told = control.surroundings.told_to_stop()?;
+pub(super) async fn run(realms: Arc<Realms>) -> Result<(), HostError> {
+    let control = realms.root.clone();
+    let mut told = control.host.surroundings.told_to_stop()?;
     tokio::select! {
-        () = until_left(&control) => return Ok(()),
+        () = until_left(&realms) => return Ok(()),
         Some(()) = told.recv() => tracing::info!("told to stop: this host drains, a second signal stops it at once"),
     }
     tokio::select! {
-        outcome = leave_within(&control, control.config.drain_timeout) => outcome,
+        outcome = leave_within(&realms, control.host.config.drain_timeout) => outcome,
         Some(()) = told.recv() => Err(HostError::LeftUnsafe { why: "a second signal stopped it while it drained".into() }),
     }
 }
 
 /// Leaves once an operator has drained this host and nothing is left here. For ever, if nobody does.
-async fn until_left(control: &Control) {
+async fn until_left(realms: &Realms) {
+    let control = &*realms.root;
     let mut view = control.view.subscribe();
     loop {
         let state = view.borrow_and_update().clone();
@@ -53,7 +55,7 @@ async fn until_left(control: &Control) {
             return;
         }
         let is_empty = state.is_draining(start) && state.holdings(start).is_empty();
-        if is_empty && keeps_nothing(control).await {
+        if is_empty && keeps_nothing(realms).await {
             if ask_to_leave(control).await {
                 return;
             }
@@ -65,7 +67,8 @@ async fn until_left(control: &Control) {
 }
 
 /// Drains this host and leaves, with what cannot be moved away within this time if need be.
-async fn leave_within(control: &Control, within: Duration) -> Result<(), HostError> {
+async fn leave_within(realms: &Realms, within: Duration) -> Result<(), HostError> {
+    let control = &*realms.root;
     let deadline = Instant::now() + within;
     let mut view = control.view.subscribe();
     loop {
@@ -75,7 +78,7 @@ async fn leave_within(control: &Control, within: Duration) -> Result<(), HostErr
             return Ok(());
         }
         let is_late = Instant::now() >= deadline;
-        let is_empty = keeps_nothing(control).await;
+        let is_empty = keeps_nothing(realms).await;
         if !state.is_up(start) && is_empty {
             // It has not joined yet, or was declared dead and keeps nothing.
             return Ok(());
@@ -102,13 +105,16 @@ async fn leave_within(control: &Control, within: Duration) -> Result<(), HostErr
 
 /// Whether the group has let this process go, as it asked to.
 fn has_left(control: &Control, state: &State) -> bool {
-    *control.leaving.borrow() && state.has_begun() && !state.members.contains_key(&control.start())
+    *control.host.leaving.borrow() && state.has_begun() && !state.members.contains_key(&control.start())
 }
 
-/// Whether no copy is kept here whose fate is open.
-async fn keeps_nothing(control: &Control) -> bool {
-    for shard in 0..control.orders.len() {
-        if !kept_copies(control, shard).await.copies.is_empty() {
+/// Whether no copy is kept here whose fate is open, and none is in an island.
+async fn keeps_nothing(realms: &Realms) -> bool {
+    if realms.island().is_some() {
+        return false;
+    }
+    for shard in realms.root.shards() {
+        if !kept_copies(&realms.root, shard).await.copies.is_empty() {
             return false;
         }
     }
@@ -139,7 +145,7 @@ async fn ask_to_drain(control: &Control) -> bool {
 /// Asks the leader to let this process go; says whether it did. From here on the process does not come back by
 /// itself, until it is sure that the group did not.
 async fn ask_to_leave(control: &Control) -> bool {
-    control.leaving.send_replace(true);
+    control.host.leaving.send_replace(true);
     let why = match ask(control, false, LEAVE_WITHIN).await {
         Ok(Outcome::Applied) => {
             tracing::info!("left the group");
@@ -148,7 +154,7 @@ async fn ask_to_leave(control: &Control) -> bool {
         Ok(Outcome::Refused(why)) => {
             // Other answers say nothing for sure: it may have been let go.
             if !matches!(why, Refusal::NotUp(_)) {
-                control.leaving.send_replace(false);
+                control.host.leaving.send_replace(false);
             }
             why.to_string()
         }
@@ -169,12 +175,14 @@ async fn leave_anyway(
     let others_run = anybody_runs(control, state).await;
     let lost: Vec<String> =
         holdings.iter().filter(|held| held.is_last() || !others_run).map(|held| name(state, held)).collect();
-    control.leaving.send_replace(true);
+    control.host.leaving.send_replace(true);
     if others_run && let Err(why) = ask(control, true, ANYWAY_WITHIN).await {
         tracing::info!(%why, "the group did not hear that this host leaves");
     }
     if keeps_copies {
-        let why = "it kept copies under a start that was declared dead".to_owned();
+        let why =
+            "it kept copies that the group has not taken in: of an island, or under a start that was declared dead";
+        let why = why.to_owned();
         return Err(HostError::LeftUnsafe { why });
     }
     if lost.is_empty() {

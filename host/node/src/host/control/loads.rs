@@ -11,7 +11,6 @@ use colony_core::placement::{CopyLoad, HostLoad, Loads};
 use colony_wire::StartId;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::load::LoadCounts;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -111,13 +110,13 @@ impl Control {
         while let Some(answer) = asked.join_next().await {
             self.take_counts(Some(answer));
         }
-        let now = self.clock.now().mono;
+        let now = self.host.clock.now().mono;
         lock(&self.measures).forget(now, |start| state.is_up(start));
     }
 
     fn take_counts(&self, answer: Option<Result<Option<LoadCounts>, tokio::task::JoinError>>) {
         match answer {
-            Some(Ok(Some(counts))) => lock(&self.measures).take(counts, self.clock.now().mono),
+            Some(Ok(Some(counts))) => lock(&self.measures).take(counts, self.host.clock.now().mono),
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Some(Ok(None) | Err(_)) | None => {}
         }
@@ -146,16 +145,13 @@ impl Control {
     /// What this host has used so far.
     pub(super) async fn load_counts(&self) -> LoadCounts {
         let mut copies = Vec::new();
-        for orders in &self.orders {
-            let (answer, answered) = oneshot::channel();
-            if orders.send(Order::Count(answer)).await.is_ok() {
-                copies.extend(answered.await.unwrap_or_default());
-            }
+        for shard in self.shards() {
+            copies.extend(self.ask(shard, Order::Count).await.unwrap_or_default());
         }
-        let usage = self.surroundings.usage();
+        let usage = self.host.surroundings.usage();
         LoadCounts {
             start: self.start(),
-            at_us: self.clock.now().mono.0,
+            at_us: self.host.clock.now().mono.0,
             cpu_us: u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX),
             cores: usage.cores,
             memory: usage.memory,

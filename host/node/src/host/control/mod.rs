@@ -11,11 +11,20 @@
 //!   leaving.rs    this process leaves                                  departures.rs   who leaves, for the leader
 //!   loads.rs      how much hosts have to do                            planning.rs     plans of where copies live
 //!   plugins.rs    what the group keeps, fetched and compiled           installing.rs   what people do with it
+//!   host.rs       what a process has once                              realms.rs       the lineages it lives in
+//!   process.rs    from the first task to the last
+//!   routes.rs     where clients find colonies
+//!   attached.rs   whether somebody decides for the group               apart.rs        living in an island
 //! ```
+//!
+//! A [`Control`] is the process in one lineage. There is one for the root's, and one more while it lives in an island.
 
 mod admin;
+mod apart;
+mod attached;
 mod calls;
 mod departures;
+mod host;
 mod installing;
 mod join;
 mod leader;
@@ -24,12 +33,16 @@ mod loads;
 mod planning;
 mod plugins;
 mod problems;
+mod process;
 mod propose;
 mod raft_dialer;
 mod reads;
+mod realms;
+mod routes;
 mod serve;
 mod sight;
 mod stale;
+mod troubles;
 mod undead;
 mod view;
 mod watching;
@@ -39,42 +52,35 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use colony_core::group::{Command, Member, State};
+use colony_core::island::{self, Attachment};
 use colony_core::watch::Jury;
-use colony_link::Transport;
-use colony_link::sentinel::SentinelListener;
 use colony_raft::Group;
 use colony_wire::StartId;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-pub(super) use self::calls::Calls;
+pub(super) use self::calls::{Calls, RealmCalls};
+pub(super) use self::host::Host;
+pub(super) use self::process::run;
 pub(super) use self::raft_dialer::RaftDialer;
+pub(super) use self::realms::Realms;
 pub(super) use self::sight::Sight;
 
 use super::HostError;
-use super::clock::Clock;
-use super::plugins::Plugins;
-use super::seen::{self, AdminListener, Journal, ShardMeters};
-use super::shard::{Order, Question, ShardThread};
-use super::surroundings::Surroundings;
-use crate::config::NodeConfig;
+use super::realm::Realm;
+use super::shard::{Order, Question};
 
-/// Proposals of this host's shards carried to the leader at a time.
-const PROPOSING: usize = 256;
 /// Evidence on its way to the watch. Beacons of all hosts in a tenth of a second fit.
 const EVIDENCE: usize = 4096;
 
-/// What the tasks of the control runtime share.
+/// This process in one lineage: what the tasks of a realm share.
 pub(super) struct Control {
-    config: NodeConfig,
+    host: Arc<Host>,
+    realm: Realm,
     /// This host as it presents itself to the group; its start changes when it is declared dead.
     own: Mutex<Member>,
-    surroundings: Arc<dyn Surroundings>,
-    clock: Clock,
-    transport: Arc<dyn Transport>,
-    calls: Arc<Calls>,
+    calls: RealmCalls,
     group: Group,
-    plugins: Arc<Plugins>,
     view: watch::Sender<Arc<State>>,
     /// Where the leader was last said to be.
     leader_hint: Mutex<Option<SocketAddr>>,
@@ -82,42 +88,39 @@ pub(super) struct Control {
     measures: Mutex<loads::Measures>,
     remembered: Mutex<planning::Remembered>,
     evidence: mpsc::Sender<watching::Evidence>,
-    /// Members whose process is gone, as a probe of this host's shows: nobody waits for an answer of theirs.
+    /// Members that this host holds for dead: nobody here waits for an answer of theirs.
     gone: watch::Sender<BTreeSet<StartId>>,
-    orders: Vec<mpsc::Sender<Order>>,
-    shards: Mutex<Vec<ShardThread>>,
+    /// Wakes who waits to be answered by another host.
+    answered: Notify,
     watched: Mutex<Option<mpsc::Receiver<watching::Evidence>>>,
-    meters: Vec<Arc<ShardMeters>>,
-    journal: Arc<Journal>,
     noticed: Mutex<sight::Noticed>,
-    /// Whether this process has asked to be let go: it does not come back by itself then.
-    leaving: watch::Sender<bool>,
+    /// Whether somebody decides for the group.
+    attachment: Mutex<Attachment>,
+}
+
+/// What shards of one realm want of its group.
+pub(super) struct Wants {
+    /// What they propose.
+    pub(super) proposals: mpsc::Receiver<Command>,
+    /// What they ask.
+    pub(super) questions: mpsc::Receiver<Question>,
 }
 
 impl Control {
-    #[expect(clippy::too_many_arguments, reason = "called once, by the function that made each of them")]
     pub(super) fn new(
-        config: NodeConfig,
+        host: Arc<Host>,
         own: Member,
-        surroundings: Arc<dyn Surroundings>,
-        clock: Clock,
-        transport: Arc<dyn Transport>,
-        calls: Arc<Calls>,
+        calls: RealmCalls,
         group: Group,
-        plugins: Arc<Plugins>,
         view: watch::Sender<Arc<State>>,
-        shards: Vec<ShardThread>,
     ) -> Arc<Self> {
         let (evidence, watched) = mpsc::channel(EVIDENCE);
         Arc::new(Self {
-            config,
+            host,
+            realm: calls.realm(),
             own: Mutex::new(own),
-            surroundings,
-            clock,
-            transport,
             calls,
             group,
-            plugins,
             view,
             leader_hint: Mutex::new(None),
             jury: Mutex::new(Jury::new(colony_core::watch::Config::default())),
@@ -125,67 +128,22 @@ impl Control {
             remembered: Mutex::default(),
             evidence,
             gone: watch::Sender::default(),
-            orders: shards.iter().map(|shard| shard.orders.clone()).collect(),
-            meters: shards.iter().map(|shard| shard.meters.clone()).collect(),
-            journal: Arc::default(),
-            noticed: Mutex::default(),
-            shards: Mutex::new(shards),
+            answered: Notify::new(),
             watched: Mutex::new(Some(watched)),
-            leaving: watch::Sender::new(false),
+            noticed: Mutex::default(),
+            attachment: Mutex::new(Attachment::new(island::Config::default().island_after)),
         })
     }
 
-    /// Runs until it has left, or a failure.
-    pub(super) async fn run(
-        self: Arc<Self>,
-        sentinel: SentinelListener,
-        admin: Option<AdminListener>,
-        mut proposals: mpsc::Receiver<Command>,
-        questions: mpsc::Receiver<Question>,
-    ) -> Result<(), HostError> {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve::accept(self.clone()));
+    /// Starts what is to be done in a lineage for as long as the process lives in it.
+    fn begin(self: &Arc<Self>, tasks: &mut JoinSet<()>, wants: Wants) {
         tasks.spawn(view::follow_group(self.clone()));
         tasks.spawn(view::follow_feed(self.clone()));
-        tasks.spawn(watching::run(self.clone(), sentinel));
+        tasks.spawn(watching::run(self.clone()));
         tasks.spawn(leader::run(self.clone()));
-        tasks.spawn(reads::answer_shards(self.clone(), questions));
+        tasks.spawn(reads::answer_shards(self.clone(), wants.questions));
+        tasks.spawn(propose::propose_for_shards(self.clone(), wants.proposals));
         tasks.spawn(sight::keep(self.clone()));
-        tasks.spawn(plugins::keep(self.clone()));
-        if let Some(admin) = admin {
-            tasks.spawn(seen::serve(self.clone(), admin));
-        }
-        let this = self.clone();
-        tasks.spawn(async move {
-            let places = Arc::new(Semaphore::new(PROPOSING));
-            while let Some(command) = proposals.recv().await {
-                let Ok(place) = places.clone().acquire_owned().await else { return };
-                let this = this.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = this.propose(&command).await {
-                        tracing::debug!(%error, "a proposal of a shard has no outcome; the core will propose again");
-                    }
-                    drop(place);
-                });
-            }
-        });
-        let shards = std::mem::take(&mut *lock(&self.shards));
-        let outcome = tokio::select! {
-            outcome = self.clone().belong() => outcome,
-            fatal = self.group.fatal() => Err(HostError::GroupFailed(fatal.to_string())),
-            failed = first_failure(shards) => Err(failed),
-            Some(ended) = tasks.join_next() => Err(match ended {
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                _ => HostError::GroupFailed("a task of the control runtime ended".into()),
-            }),
-            left = leaving::run(self.clone()) => left,
-        };
-        tracing::info!("host stops");
-        tasks.shutdown().await;
-        self.group.shutdown().await;
-        self.transport.close();
-        self.transport.drained().await;
-        outcome
     }
 
     /// Joins or founds, and from then on comes back whenever it was declared dead.
@@ -206,27 +164,27 @@ impl Control {
         self.view.borrow().clone()
     }
 
-    fn order(&self, shard: usize) -> Option<&mpsc::Sender<Order>> {
-        self.orders.get(shard)
+    /// Tells a shard something in this lineage. One that is gone ends the process elsewhere.
+    async fn tell(&self, shard: usize, order: Order) {
+        if let Some(orders) = self.host.orders.get(shard) {
+            let _ = orders.send((self.realm, order)).await;
+        }
+    }
+
+    /// Asks a shard something in this lineage. No answer if the shard is gone.
+    async fn ask<T>(&self, shard: usize, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(shard, order(answer)).await;
+        answered.await.ok()
+    }
+
+    /// The numbers of its shards.
+    fn shards(&self) -> std::ops::Range<usize> {
+        0..self.host.orders.len()
     }
 }
 
 /// A value no holder of which ever panics half-way through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn first_failure(shards: Vec<ShardThread>) -> HostError {
-    let mut ends = JoinSet::new();
-    for ShardThread { index, ended, .. } in shards {
-        ends.spawn(async move { (index, reason(ended).await) });
-    }
-    match ends.join_next().await {
-        Some(Ok((index, why))) => HostError::Shard { index, why },
-        Some(Err(_)) | None => std::future::pending().await,
-    }
-}
-
-async fn reason(ended: oneshot::Receiver<String>) -> String {
-    ended.await.unwrap_or_else(|_| "its thread is gone".to_owned())
 }

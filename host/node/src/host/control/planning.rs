@@ -69,7 +69,7 @@ impl Control {
     pub(super) async fn is_plan_due(&self, state: &Arc<State>) -> bool {
         {
             let mut remembered = lock(&self.remembered);
-            if remembered.rest.end(self.clock.now().mono) {
+            if remembered.rest.end(self.host.clock.now().mono) {
                 return true;
             }
             if remembered.looked_at_load.is_some_and(|at| at.elapsed() < LOOK_AT_LOAD_EVERY) {
@@ -106,7 +106,7 @@ impl Control {
         let Command::Plan { moves, reason, inputs } = command else { return };
         tracing::info!(moves = moves.len(), %reason, inputs = %format_args!("{inputs:016x}"), "a plan");
         if !decision.has_cause {
-            lock(&self.remembered).rest.begin(moves, self.clock.now().mono);
+            lock(&self.remembered).rest.begin(moves, self.host.clock.now().mono);
         }
         commit(self, command, "plan").await;
     }
@@ -184,7 +184,7 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         Err(why) => return refused(format!("the table cannot be read: {why}"), true),
     };
     let placement: Box<dyn Placement + Send> = match plugin {
-        None => Box::new(control.plugins.placement(&state)),
+        None => Box::new(control.host.plugins.placement(&state)),
         Some(bytes) => match blocking(move || OnTrial::load(&bytes)).await {
             Ok(plugin) => Box::new(plugin),
             Err(why) => return refused(format!("the placement plugin cannot be used: {why}"), false),

@@ -52,10 +52,10 @@ async fn catch_up(control: &Arc<Control>, state: &Arc<State>) -> bool {
     let mut is_whole = true;
     for (name, version) in state.plugin_versions() {
         is_whole &= control.obtain(state, version.content, &[]).await;
-        control.plugins.library.begin(version.content, name, false);
+        control.host.plugins.library.begin(version.content, name, false);
     }
-    control.plugins.forget_all_but(state);
-    let (library, state) = (control.plugins.library.clone(), state.clone());
+    control.host.plugins.forget_all_but(state);
+    let (library, state) = (control.host.plugins.library.clone(), state.clone());
     let swept = tokio::task::spawn_blocking(move || library.sweep(&state)).await;
     if let Err(error) = swept {
         std::panic::resume_unwind(error.into_panic());
@@ -69,7 +69,7 @@ async fn catch_up(control: &Arc<Control>, state: &Arc<State>) -> bool {
 /// [`HostError::PluginTwice`] if its own configuration names a plugin that is installed.
 pub(super) async fn prepare(control: &Control, door: SocketAddr) -> Result<bool, HostError> {
     let active = if door == control.own().address {
-        control.plugins.report(&control.state()).active
+        control.host.plugins.report(&control.state()).active
     } else {
         match control.calls.call(door, &ControlRequest::Plugins, REPORT_WITHIN).await {
             Ok(ControlReply::Plugins(report)) => report.active,
@@ -84,8 +84,8 @@ pub(super) async fn prepare(control: &Control, door: SocketAddr) -> Result<bool,
             tracing::warn!(%name, content = %content.short(), "nobody gives the bytes of an active plugin");
             return Ok(false);
         }
-        control.plugins.library.begin(content, &name, true);
-        if let Readiness::Failed { why } = control.plugins.library.settled(content).await {
+        control.host.plugins.library.begin(content, &name, true);
+        if let Readiness::Failed { why } = control.host.plugins.library.settled(content).await {
             tracing::error!(%name, %why, "an active plugin cannot be run here: this host cannot join");
             return Ok(false);
         }
@@ -96,20 +96,20 @@ pub(super) async fn prepare(control: &Control, door: SocketAddr) -> Result<bool,
 impl Control {
     fn check_configuration(&self, name: &str, kind: PluginKind) -> Result<(), HostError> {
         let is_twice = match kind {
-            PluginKind::Merge => self.plugins.is_configured(name),
-            PluginKind::Placement => self.plugins.places_by_file(),
+            PluginKind::Merge => self.host.plugins.is_configured(name),
+            PluginKind::Placement => self.host.plugins.places_by_file(),
         };
         if is_twice { Err(HostError::PluginTwice { name: name.to_owned(), kind }) } else { Ok(()) }
     }
 
     /// What this host has to do with plugins.
     pub(super) fn plugin_report(&self) -> PluginReport {
-        self.plugins.report(&self.state())
+        self.host.plugins.report(&self.state())
     }
 
     /// A piece of a plugin, for another host.
     pub(super) fn plugin_piece(&self, content: ContentId, offset: u32) -> ControlReply {
-        match self.plugins.library.piece(content, offset) {
+        match self.host.plugins.library.piece(content, offset) {
             Some((size, bytes)) => ControlReply::PluginPart { size, bytes },
             None => ControlReply::NoPlugin,
         }
@@ -132,10 +132,10 @@ impl Control {
             return admin::refused("the certificate does not give the right to admin", false);
         }
         let (content, size) = (part.content, part.size);
-        if self.plugins.library.holds(content) {
+        if self.host.plugins.library.holds(content) {
             return AdminReply::PluginHeld { have: size };
         }
-        match self.plugins.uploads.take(&part) {
+        match self.host.plugins.uploads.take(&part) {
             Taken::More(have) => AdminReply::PluginHeld { have },
             Taken::Whole(bytes) => match self.hold(content, bytes).await {
                 Ok(()) => AdminReply::PluginHeld { have: size },
@@ -147,7 +147,7 @@ impl Control {
     /// Makes sure that the bytes are here: from the disk, from whoever should have them, or from anybody. Whether they
     /// are.
     pub(super) async fn obtain(&self, state: &State, content: ContentId, first: &[SocketAddr]) -> bool {
-        if self.plugins.library.holds(content) || self.recall(content).await {
+        if self.host.plugins.library.holds(content) || self.recall(content).await {
             return true;
         }
         let own = self.own().address;
@@ -168,7 +168,7 @@ impl Control {
     }
 
     async fn recall(&self, content: ContentId) -> bool {
-        let library = self.plugins.library.clone();
+        let library = self.host.plugins.library.clone();
         match tokio::task::spawn_blocking(move || library.recall(content)).await {
             Ok(found) => found,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -212,10 +212,10 @@ impl Control {
     }
 
     async fn hold(&self, content: ContentId, bytes: Bytes) -> Result<(), String> {
-        let library = self.plugins.library.clone();
+        let library = self.host.plugins.library.clone();
         let held = tokio::task::spawn_blocking(move || library.hold(content, bytes)).await;
         let held = held.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        self.plugins.forget_all_but(&self.state());
+        self.host.plugins.forget_all_but(&self.state());
         held.map_err(|error| error.to_string())
     }
 }

@@ -54,7 +54,11 @@ pub(super) fn of_hosts(state: &State) -> Vec<Problem> {
         };
         problem(text)
     };
-    dead.into_iter().map(problem).collect()
+    let away = state.members.values().filter(|member| member.state == MemberState::Away).map(|member| {
+        let name = &member.name;
+        self::problem(format!("host {name} is away: it was not there when this island parted from the group"))
+    });
+    dead.into_iter().map(problem).chain(away).collect()
 }
 
 /// What is wrong with the group itself. `voters` are those this host knows of; none if it does not vote.
@@ -119,7 +123,7 @@ fn wait(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use colony_core::group::{Command, Member};
-    use colony_wire::admin::Policy;
+    use colony_wire::admin::{OnPartition, Policy};
     use colony_wire::{ClusterId, LineageId};
 
     use super::*;
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn refused_changes_and_lost_copies_are_failures() {
-        let mut state = state(Policy { min_in_sync: 2, ..Policy::default() });
+        let mut state = state(Policy { min_in_sync: 2, on_partition: OnPartition::Strict, ..Policy::default() });
         dead(&mut state, 2);
         let problems = of_colonies(&state);
         assert_eq!(problems[0].severity, Severity::Failing, "{problems:?}");
@@ -191,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_dead_host_is_named_until_its_name_is_back() {
-        let mut state = state(Policy { min_in_sync: 2, ..Policy::default() });
+        let mut state = state(Policy { min_in_sync: 2, on_partition: OnPartition::Strict, ..Policy::default() });
         dead(&mut state, 2);
         let problems = of_hosts(&state);
         assert_eq!(problems.len(), 1, "{problems:?}");

@@ -1,15 +1,19 @@
 //! The way of a command to the group's leader.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use colony_core::group::{Command, Member, Outcome};
 use colony_raft::ProposeError;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::limits::MAX_RELAYS;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Control, lock};
 
+/// Proposals of this host's shards carried to the leader at a time.
+const PROPOSING: usize = 256;
 /// Longest wait for one commit. Beyond it the leader has no quorum or is gone.
 pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 /// So many hosts are asked one after the other to pass a command on.
@@ -22,11 +26,38 @@ const HOPS: usize = 3;
 pub(super) enum NotProposed {
     #[error("the group has no leader that this host knows of")]
     NoLeader,
+    #[error("no other host answers this one, so it may be this one that is cut off")]
+    Unanswered,
     #[error("{0}")]
     Failed(String),
 }
 
+/// Carries what this host's shards propose to the leader.
+pub(super) async fn propose_for_shards(control: Arc<Control>, mut proposals: mpsc::Receiver<Command>) {
+    let places = Arc::new(Semaphore::new(PROPOSING));
+    while let Some(command) = proposals.recv().await {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let control = control.clone();
+        tokio::spawn(async move {
+            if let Err(error) = control.propose_of_shard(&command).await {
+                tracing::debug!(%error, "a proposal of a shard has no outcome; the core will propose again");
+            }
+            drop(place);
+        });
+    }
+}
+
 impl Control {
+    /// Has what a shard proposes committed. That peers are silent is believed of a host that somebody answers
+    /// (`PROTOCOL.md` 3.7): one that hears nobody and is heard would be left alone in each set that it leads.
+    pub(super) async fn propose_of_shard(&self, command: &Command) -> Result<Outcome, NotProposed> {
+        let removes = matches!(command, Command::ChangeInSync { remove, .. } if !remove.is_empty());
+        if removes && !self.is_answered().await {
+            return Err(NotProposed::Unanswered);
+        }
+        self.propose(command).await
+    }
+
     /// Has the command committed, wherever the leader is.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, NotProposed> {
         let mut last = NotProposed::NoLeader;
@@ -109,7 +140,7 @@ impl Control {
         is_watched && !reached.is_empty() && !reached.iter().any(|member| member.address == host)
     }
 
-    /// Where the leader is, as far as this host knows. None if its process is gone.
+    /// Where the leader is, as far as this host knows. None if it is held for dead here.
     pub(super) fn leader_address(&self) -> Option<SocketAddr> {
         let own = lock(&self.own).address;
         let by_raft = self.group.leader().filter(|_| self.group.is_told()).map(|peer| peer.address);
@@ -118,7 +149,7 @@ impl Control {
         by_raft.filter(is_of_use).or(by_hint.filter(is_of_use))
     }
 
-    /// Whether the process that the table has at this address is gone. Once the group has said that it is dead, another
+    /// Whether the process that the table has at this address is held for dead here. Once the group has said so, another
     /// may be there.
     pub(super) fn is_gone(&self, address: SocketAddr) -> bool {
         let (gone, state) = (self.gone.borrow(), self.state());

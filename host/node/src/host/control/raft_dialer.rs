@@ -9,16 +9,16 @@ use colony_raft::{BoxFuture, CallError, Dialer, Peer};
 use colony_wire::control::{ControlReply, ControlRequest};
 use tokio::sync::watch;
 
-use super::calls::{CallFailed, Calls};
+use super::calls::{CallFailed, RealmCalls};
 
 /// Carries Raft's messages to other hosts.
 pub(in crate::host) struct RaftDialer {
-    calls: Arc<Calls>,
+    calls: RealmCalls,
     view: watch::Receiver<Arc<State>>,
 }
 
 impl RaftDialer {
-    pub(in crate::host) fn new(calls: Arc<Calls>, view: watch::Receiver<Arc<State>>) -> Self {
+    pub(in crate::host) fn new(calls: RealmCalls, view: watch::Receiver<Arc<State>>) -> Self {
         Self { calls, view }
     }
 }

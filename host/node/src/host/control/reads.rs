@@ -31,9 +31,7 @@ pub(super) async fn answer_shards(control: Arc<Control>, mut questions: mpsc::Re
         };
         for Question { shard, colony, nonce } in asked {
             let entry = state.table.get(&colony).cloned();
-            if let Some(orders) = control.order(usize::from(shard)) {
-                let _ = orders.send(Order::GroupRead { colony, nonce, entry }).await;
-            }
+            control.tell(usize::from(shard), Order::GroupRead { colony, nonce, entry }).await;
         }
     }
 }

@@ -9,15 +9,15 @@ use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role};
 use colony_raft::{Feed, ProposeError};
 use colony_wire::admin::AdminRequest;
 use colony_wire::client::RoutesRequest;
-use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction};
+use colony_wire::control::{Beacon, ControlReply, ControlRequest, Fate, Introduction, IslandRequest};
 use colony_wire::limits::MAX_RELAYS;
 use colony_wire::plugin::{ContentId, PluginPart, Readiness};
 use colony_wire::{ColonyId, DecodeError, Frame, LineageId, Message, Revision, StartId};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::propose::COMMIT_WITHIN;
 use super::view::FEED_HOLD;
-use super::{Control, admin, lock};
+use super::{Control, Realms, admin, apart, lock, routes};
 
 /// Requests of one connection worked on at a time; further ones wait in its stream.
 const AT_A_TIME: usize = 256;
@@ -27,15 +27,15 @@ const CONTACT_WITHIN: Duration = Duration::from_millis(500);
 const MALFORMED: u32 = 1;
 
 /// Takes connections until the transport is closed.
-pub(super) async fn accept(control: Arc<Control>) {
-    while let Some(connection) = control.transport.accept().await {
-        tokio::spawn(beacons(control.clone(), connection.clone()));
-        tokio::spawn(streams(control.clone(), connection));
+pub(super) async fn accept(realms: Arc<Realms>) {
+    while let Some(connection) = realms.root.host.transport.accept().await {
+        tokio::spawn(beacons(realms.clone(), connection.clone()));
+        tokio::spawn(streams(realms.clone(), connection));
     }
 }
 
 /// Datagrams of a connection: beacons are answered on it.
-async fn beacons(control: Arc<Control>, connection: Connection) {
+async fn beacons(realms: Arc<Realms>, connection: Connection) {
     if connection.peer().role != Role::Host {
         return;
     }
@@ -43,22 +43,22 @@ async fn beacons(control: Arc<Control>, connection: Connection) {
         let Ok(beacon) = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()) else { continue };
         // That it came in shows one direction of the link. What counts is the answer, at the other side.
         if beacon.answers.is_none()
-            && let Ok(answer) = control.beacon(beacon.nonce, Some(beacon.nonce)).to_frame(0)
+            && let Ok(answer) = realms.of(beacon.lineage).beacon(beacon.nonce, Some(beacon.nonce)).to_frame(0)
         {
             let _ = connection.send_datagram(answer);
         }
     }
 }
 
-async fn streams(control: Arc<Control>, connection: Connection) {
+async fn streams(realms: Arc<Realms>, connection: Connection) {
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     while let Ok((sender, receiver)) = connection.accept_stream().await {
-        tokio::spawn(read(control.clone(), connection.clone(), sender, receiver, places.clone()));
+        tokio::spawn(read(realms.clone(), connection.clone(), sender, receiver, places.clone()));
     }
 }
 
 async fn read(
-    control: Arc<Control>,
+    realms: Arc<Realms>,
     connection: Connection,
     sender: FrameSender,
     mut receiver: FrameReceiver,
@@ -70,9 +70,9 @@ async fn read(
             Err(error) => return refuse_connection(&connection, &error),
         };
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (control, connection, sender) = (control.clone(), connection.clone(), sender.clone());
+        let (realms, connection, sender) = (realms.clone(), connection.clone(), sender.clone());
         tokio::spawn(async move {
-            match answer(&control, connection.peer(), &frame).await {
+            match answer(&realms, connection.peer(), &frame).await {
                 Ok(Some(reply)) => {
                     if let Err(error) = sender.send_wait(reply).await {
                         tracing::debug!(%error, "an answer was not taken");
@@ -94,14 +94,27 @@ fn refuse_connection(connection: &Connection, error: &DecodeError) {
 }
 
 /// The answer to one frame; none to a kind that is not asked here.
-async fn answer(control: &Arc<Control>, peer: &PeerIdentity, frame: &Frame) -> Result<Option<Bytes>, DecodeError> {
+async fn answer(realms: &Arc<Realms>, peer: &PeerIdentity, frame: &Frame) -> Result<Option<Bytes>, DecodeError> {
+    let control = &realms.root;
     let encoded = if frame.kind == ControlRequest::KIND && peer.role == Role::Host {
-        let reply = control.clone().control(peer, frame.decode()?).await;
+        let reply = match frame.decode()? {
+            request @ (ControlRequest::Consent { .. }
+            | ControlRequest::OpenIsland { .. }
+            | ControlRequest::CancelIsland { .. }) => realms.ask_of_islands(peer, request).await,
+            request => control.clone().control(peer, request).await,
+        };
+        reply.to_frame(frame.call)
+    } else if frame.kind == IslandRequest::KIND && peer.role == Role::Host {
+        let IslandRequest { lineage, request } = frame.decode()?;
+        let reply = match realms.island_of(lineage) {
+            Some(island) => island.control(peer, request).await,
+            None => ControlReply::NotHere { lineages: realms.lineages() },
+        };
         reply.to_frame(frame.call)
     } else if frame.kind == RoutesRequest::KIND {
-        admin::routes(control).to_frame(frame.call)
+        routes::routes(realms).to_frame(frame.call)
     } else if frame.kind == AdminRequest::KIND {
-        let reply = admin::answer(control, peer, frame.decode()?).await;
+        let reply = admin::answer(realms, peer, frame.decode()?).await;
         reply.to_frame(frame.call)
     } else if frame.kind == PluginPart::KIND {
         control.take_plugin_part(peer, frame.decode()?).await.to_frame(frame.call)
@@ -125,7 +138,8 @@ fn refused(why: impl Into<String>) -> ControlReply {
 /// Who proposes it for colonies it serves; none if it is for the leader to propose.
 fn proposer(command: &Command) -> Option<StartId> {
     match command {
-        Command::ChangeInSync { by, .. } => Some(*by),
+        Command::ChangeInSync { by, .. } | Command::Absorbed { by, .. } => Some(*by),
+        Command::Adopt(adoption) => adoption.copies.first().copied(),
         Command::Swap { from, .. } => Some(*from),
         Command::Dropped { start, .. } => Some(*start),
         _ => None,
@@ -137,11 +151,25 @@ fn passed_on(relays: u8, command: &Command) -> bool {
     usize::from(relays) < MAX_RELAYS && proposer(command).is_some()
 }
 
+impl Realms {
+    /// What is asked about islands waits for its turn there.
+    async fn ask_of_islands(&self, peer: &PeerIdentity, request: ControlRequest) -> ControlReply {
+        let (answer, answered) = oneshot::channel();
+        let asked = apart::Event::Asked { peer: peer.clone(), request, answer };
+        if self.opening.send(asked).await.is_err() {
+            return refused("this host ends");
+        }
+        answered.await.unwrap_or_else(|_| refused("this host ends"))
+    }
+}
+
 impl Control {
     /// What this host says in a beacon.
     pub(super) fn beacon(&self, nonce: u64, answers: Option<u64>) -> Beacon {
-        let state = self.view.borrow();
-        Beacon { from: self.start(), lineage: state.lineage, view: state.view, nonce, answers }
+        let attachment = self.attachment();
+        let (quorum_age_ms, electorate) = (attachment.age_ms(self.host.clock.now()), attachment.electorate().cloned());
+        let (from, state) = (self.start(), self.state());
+        Beacon { from, lineage: state.lineage, view: state.view, nonce, answers, quorum_age_ms, electorate }
     }
 
     async fn control(self: Arc<Self>, peer: &PeerIdentity, request: ControlRequest) -> ControlReply {
@@ -179,9 +207,13 @@ impl Control {
                 }
             }
             ControlRequest::Fates { earlier, now, colonies } => self.fates(peer, &earlier, now, &colonies).await,
+            ControlRequest::Troubles => ControlReply::Troubles { lines: self.own_troubles() },
             ControlRequest::Plugins => ControlReply::Plugins(self.plugin_report()),
             ControlRequest::PluginPart { content, offset } => self.plugin_piece(content, offset),
             ControlRequest::HoldPlugin { content, from, .. } => self.hold_plugin(content, &from).await,
+            ControlRequest::Consent { .. }
+            | ControlRequest::OpenIsland { .. }
+            | ControlRequest::CancelIsland { .. } => refused("islands open under the root only"),
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
                 Ok(command) if passed_on(relays, &command) || self.may_propose(peer, &command) => {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use colony_core::group::State;
 use colony_wire::StartId;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{Control, lock};
 use crate::host::plugins::Plugins;
+use crate::host::realm::Realm;
 use crate::host::seen::{Journal, ShardMeters};
-use crate::host::shard::Order;
+use crate::host::shard::Orders;
 
 /// How often it is looked whether somebody leads. Who leads is not told, so it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -34,8 +34,10 @@ pub(in crate::host) struct Sight {
     pub(in crate::host) votes: bool,
     /// For how long its start has been up.
     pub(in crate::host) up_for: Duration,
+    /// The lineage that is looked at.
+    pub(in crate::host) realm: Realm,
     /// The ways to its shards.
-    pub(in crate::host) orders: Vec<mpsc::Sender<Order>>,
+    pub(in crate::host) orders: Vec<Orders>,
     /// What its shards count.
     pub(in crate::host) meters: Vec<Arc<ShardMeters>>,
     /// Its plugins, which count too.
@@ -71,17 +73,18 @@ impl Control {
         let (start, now) = (self.start(), Instant::now());
         let noticed = lock(&self.noticed);
         Sight {
-            name: self.config.name.clone(),
+            name: self.host.config.name.clone(),
             start,
             state: self.state(),
             leaderless_for: if self.is_led() { Duration::ZERO } else { now - noticed.led },
             leads: self.group.is_confirmed(),
             votes: self.group.voters().contains(&self.group.id()),
             up_for: noticed.up.get(&start).map_or(Duration::ZERO, |since| now - *since),
-            orders: self.orders.clone(),
-            meters: self.meters.clone(),
-            plugins: self.plugins.clone(),
-            journal: self.journal.clone(),
+            realm: self.realm,
+            orders: self.host.orders.clone(),
+            meters: self.host.meters.clone(),
+            plugins: self.host.plugins.clone(),
+            journal: self.host.journal.clone(),
         }
     }
 
@@ -109,16 +112,10 @@ impl Control {
     }
 }
 
-/// Notices and counts for as long as the host runs.
+/// Notices for as long as the process lives in this lineage.
 pub(super) async fn keep(control: Arc<Control>) {
-    let notice = async {
-        loop {
-            control.notice();
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    tokio::select! {
-        () = notice => {}
-        () = control.journal.keep(control.view.subscribe()) => {}
+    loop {
+        control.notice();
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

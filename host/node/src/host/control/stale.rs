@@ -8,7 +8,6 @@ use colony_raft::ProposeError;
 use colony_wire::admin::{AdminReply, AdminRequest, StaleCopies, StaleCopy};
 use colony_wire::control::{ControlReply, ControlRequest, HeldCopy};
 use colony_wire::{ColonyId, LineageId};
-use tokio::sync::oneshot;
 
 use super::Control;
 use super::admin::refused;
@@ -73,7 +72,7 @@ async fn accept(control: &Control, state: &State, colony: ColonyId, host: &str, 
         return refused(format!("no host named {host} is up; up are {}", up.join(", ")), false);
     };
     let Some(entry) = state.table.get(&colony) else { return refused("there is no such colony", false) };
-    let Ok(lineage) = control.surroundings.random_u128() else {
+    let Ok(lineage) = control.host.surroundings.random_u128() else {
         return refused("the system gives no random numbers", true);
     };
     let command = Command::AcceptStale { colony, cfg: entry.cfg, to: member.start, lineage: LineageId(lineage) };
@@ -111,12 +110,8 @@ impl Control {
 
     /// The copies of a colony on this host.
     pub(super) async fn held_copies(&self, colony: ColonyId) -> Vec<HeldCopy> {
-        let shards = u16::try_from(self.orders.len()).unwrap_or(u16::MAX);
-        let (answer, answered) = oneshot::channel();
-        let Some(orders) = self.order(usize::from(colony.shard(shards))) else { return Vec::new() };
-        if orders.send(Order::Copies(colony, answer)).await.is_err() {
-            return Vec::new();
-        }
-        answered.await.unwrap_or_default()
+        let shards = u16::try_from(self.shards().len()).unwrap_or(u16::MAX);
+        let shard = usize::from(colony.shard(shards));
+        self.ask(shard, |answer| Order::Copies(colony, answer)).await.unwrap_or_default()
     }
 }

@@ -9,7 +9,6 @@ use colony_core::group::MemberState;
 use colony_wire::control::{ControlReply, ControlRequest, Fate};
 use colony_wire::limits::MAX_EARLIER_STARTS;
 use colony_wire::{ColonyId, StartId};
-use tokio::sync::oneshot;
 
 use super::{Control, join, lock};
 use crate::host::HostError;
@@ -31,8 +30,8 @@ pub(super) async fn watch_own_state(control: &Arc<Control>) -> Result<(), HostEr
         };
         if is_lost {
             // It asked to be let go, and that is what the group may have done.
-            if *control.leaving.borrow() {
-                let _ = control.leaving.subscribe().wait_for(|leaving| !leaving).await;
+            if *control.host.leaving.borrow() {
+                let _ = control.host.leaving.subscribe().wait_for(|leaving| !leaving).await;
                 continue;
             }
             come_back(control, start).await?;
@@ -55,16 +54,15 @@ async fn come_back(control: &Arc<Control>, dead: StartId) -> Result<(), HostErro
 
 /// Goes on under a new start, in place of one that is over.
 pub(super) async fn begin_anew(control: &Control, dead: StartId) -> Result<(), HostError> {
-    let start = StartId(control.surroundings.random()?);
+    let start = StartId(control.host.surroundings.random()?);
     tracing::warn!(%dead, %start, "the group holds this process's start for over: it goes on under a new one");
     lock(&control.own).start = start;
-    for orders in &control.orders {
-        // A closed queue is a failed shard, which ends the process elsewhere.
-        let _ = orders.send(Order::Reborn(start)).await;
+    for shard in control.shards() {
+        control.tell(shard, Order::Reborn(start)).await;
     }
     // The group must know under which starts this very process may still keep copies.
     let mut earlier = BTreeSet::new();
-    for shard in 0..control.orders.len() {
+    for shard in control.shards() {
         earlier.extend(kept_copies(control, shard).await.earlier);
     }
     if earlier.len() > MAX_EARLIER_STARTS {
@@ -77,7 +75,7 @@ pub(super) async fn begin_anew(control: &Control, dead: StartId) -> Result<(), H
 /// Asks for the fate of every kept copy; says whether some must be asked for again.
 async fn ask_fates(control: &Control) -> Result<bool, HostError> {
     let mut waits = false;
-    for shard in 0..control.orders.len() {
+    for shard in control.shards() {
         let kept = kept_copies(control, shard).await;
         if kept.copies.is_empty() {
             continue;
@@ -97,21 +95,14 @@ async fn ask_fates(control: &Control) -> Result<bool, HostError> {
             "the group answered for the copies kept here"
         );
         for ((colony, dead), fate) in kept.copies.into_iter().zip(fates) {
-            if let Some(orders) = control.order(shard) {
-                let _ = orders.send(Order::Fate { colony, dead, fate }).await;
-            }
+            control.tell(shard, Order::Fate { colony, dead, fate }).await;
         }
     }
     Ok(waits)
 }
 
 pub(super) async fn kept_copies(control: &Control, shard: usize) -> KeptCopies {
-    let (answer, answered) = oneshot::channel();
-    let Some(orders) = control.order(shard) else { return KeptCopies::default() };
-    if orders.send(Order::Kept(answer)).await.is_err() {
-        return KeptCopies::default();
-    }
-    answered.await.unwrap_or_default()
+    control.ask(shard, Order::Kept).await.unwrap_or_default()
 }
 
 /// The leader's answer, if there is one now.

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use colony_core::Time;
 use colony_core::group::{Member, State};
 use colony_core::watch::{Config, Input, Output, Watch};
 use colony_link::sentinel::{Probe, SentinelConnection, SentinelListener};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest};
-use colony_wire::{Frame, Message, StartId};
+use colony_wire::{Frame, Message, RaftId, StartId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::{Control, lock};
+use super::{Control, Realms, lock};
 
 /// Longest wait for a sentinel connection to be made.
 const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ const SENTINEL_WITHIN: Duration = Duration::from_secs(1);
 const SENTINEL_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Each voter gives the one before it this much time to become the leader.
 const CANDIDACY_AFTER: Duration = Duration::from_millis(150);
+/// Who is heard by others is answered within this time: some beacons, of which one may be lost.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
 /// Accusations on their way to the leader at a time. They are repeated while they hold.
 const ACCUSING: usize = 64;
 /// Questions to others under way at a time. One that is not asked counts as one that was not answered.
@@ -42,12 +45,11 @@ pub(super) enum Evidence {
 }
 
 /// Watches the other hosts for as long as this one runs.
-pub(super) async fn run(control: Arc<Control>, listener: SentinelListener) {
+pub(super) async fn run(control: Arc<Control>) {
     let Some(evidence) = lock(&control.watched).take() else { return };
-    tokio::spawn(take_sentinels(control.clone(), listener));
     let datagrams = control.calls.datagrams();
     let config = Config::default();
-    let watch = Watch::new(config, control.start(), control.clock.now());
+    let watch = Watch::new(config, control.start(), control.host.clock.now());
     let mut watcher = Watcher {
         config,
         watch,
@@ -62,18 +64,22 @@ pub(super) async fn run(control: Arc<Control>, listener: SentinelListener) {
     watcher.go(evidence, datagrams).await;
 }
 
-async fn take_sentinels(control: Arc<Control>, listener: SentinelListener) {
+/// Takes sentinel connections. They are of a host, not of a lineage: every watch hears of their end.
+pub(super) async fn take_sentinels(realms: Arc<Realms>, listener: SentinelListener) {
     while let Some((hello, connection)) = listener.accept().await {
         let name = String::from_utf8_lossy(&hello).into_owned();
-        tokio::spawn(hold(control.clone(), name, connection));
+        let realms = realms.clone();
+        tokio::spawn(async move {
+            hold(&name, connection).await;
+            realms.notice(|| Evidence::SentinelBroken { name: name.clone() }).await;
+        });
     }
 }
 
 /// Holds a sentinel connection until it breaks.
-async fn hold(control: Arc<Control>, name: String, connection: SentinelConnection) {
+async fn hold(name: &str, connection: SentinelConnection) {
     let how = connection.broken().await;
     tracing::debug!(%name, ?how, "a sentinel connection broke");
-    let _ = control.evidence.send(Evidence::SentinelBroken { name }).await;
 }
 
 struct Watcher {
@@ -94,14 +100,14 @@ impl Watcher {
         let mut view = self.control.view.subscribe();
         view.mark_changed();
         loop {
-            let now = self.control.clock.now().mono;
+            let now = self.control.host.clock.now().mono;
             let until_tick = Duration::from_micros(self.watch.tick_due().0.saturating_sub(now.0));
             let input = tokio::select! {
                 biased;
                 () = tokio::time::sleep(until_tick) => Some(Input::Tick),
                 Some(noticed) = evidence.recv() => self.input(noticed),
-                Some(datagram) = datagrams.recv() => answer(datagram).map(|from| {
-                    self.control.gone.send_if_modified(|gone| gone.remove(&from));
+                Some(datagram) = datagrams.recv() => self.answer(datagram).map(|from| {
+                    self.control.answered.notify_waiters();
                     Input::BeaconAnswered { from }
                 }),
                 changed = view.changed() => {
@@ -118,36 +124,52 @@ impl Watcher {
         }
     }
 
+    /// Who answered a beacon of this watch.
+    fn answer(&self, datagram: Bytes) -> Option<StartId> {
+        let beacon = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()).ok()?;
+        // An island's watch and the root's hear the same datagrams. Starts are of one lineage, so that the root's need
+        // not know its own: the watch passes over whom it does not watch.
+        let is_ours = self.control.realm.island().is_none_or(|island| island == beacon.lineage);
+        let nonce = beacon.answers.filter(|_| is_ours)?;
+        self.control.heard(Time(nonce.min(self.control.host.clock.now().mono.0)), &beacon);
+        Some(beacon.from)
+    }
+
+    /// A number for the next beacon: the time, so that the answer tells when it was asked for.
+    fn next_nonce(&mut self) -> u64 {
+        self.nonce = self.control.host.clock.now().mono.0.max(self.nonce + 1);
+        self.nonce
+    }
+
     fn input(&self, noticed: Evidence) -> Option<Input> {
         match noticed {
-            Evidence::Probed { peer, answered, refused } => {
-                if refused && !answered {
-                    self.control.gone.send_if_modified(|gone| gone.insert(peer));
-                    self.succeed(peer);
-                }
-                Some(Input::ProbeResult { peer, answered, refused })
-            }
+            Evidence::Probed { peer, answered, refused } => Some(Input::ProbeResult { peer, answered, refused }),
             Evidence::SentinelBroken { name } => {
                 let peer = self.state.up().find(|member| member.name == name)?.start;
                 Some(Input::SentinelBroken { peer })
             }
             Evidence::Told { peer, through, answered } => Some(Input::Told { peer, through, answered }),
             Evidence::WhoAnswers(asker) => {
-                let _ = asker.send(self.watch.reached(self.control.clock.now()));
+                let _ = asker.send(self.watch.reached(self.control.host.clock.now()));
                 None
             }
         }
     }
 
-    /// The process is gone. If it led the group, the voters stand for election one after the other, by address,
-    /// without waiting for its lease. One that is mistaken costs a change of leader and nothing else.
-    fn succeed(&self, gone: StartId) {
-        let Some(leader) = self.state.members.get(&gone).filter(|gone| self.control.leads(gone)) else { return };
+    /// It is held for dead. If it leads the group, the voters stand for election one after the other, by address,
+    /// without waiting for its lease, which it may go on renewing though it hears nobody. One that is mistaken costs a
+    /// change of leader and nothing else.
+    fn succeed(&self, dead: StartId) {
+        let Some(leader) = self.state.members.get(&dead).filter(|dead| self.control.leads(dead)) else { return };
         if !self.control.group.is_told() {
             // It voted once, and its own log does not tell it who votes now: it would only be in the way.
             return;
         }
         let voters = self.control.group.voters();
+        if !self.reaches_majority(&voters) {
+            // It would not be elected, and when it is heard again unseat whoever was, by a higher term.
+            return;
+        }
         let mut candidates: Vec<SocketAddr> =
             self.state.up().filter(|member| voters.contains(&member.raft)).map(|member| member.address).collect();
         candidates.retain(|address| *address != leader.address);
@@ -158,7 +180,7 @@ impl Watcher {
         tokio::spawn(async move {
             tokio::time::sleep(CANDIDACY_AFTER * u32::try_from(rank).unwrap_or(u32::MAX)).await;
             if control.leads(&leader) {
-                tracing::info!(leader = %leader.name, rank, "the leader's process is gone: standing for election");
+                tracing::info!(leader = %leader.name, rank, "the leader is held for dead: standing for election");
                 if let Err(error) = control.group.take_over().await {
                     tracing::warn!(%error, "no election");
                 }
@@ -166,9 +188,18 @@ impl Watcher {
         });
     }
 
+    /// Whether most of the voters answer this host, itself counted.
+    fn reaches_majority(&self, voters: &[RaftId]) -> bool {
+        let reached = self.watch.reached(self.control.host.clock.now());
+        let mut reached: Vec<RaftId> =
+            reached.iter().filter_map(|start| self.state.members.get(start)).map(|member| member.raft).collect();
+        reached.push(self.control.group.id());
+        voters.iter().filter(|voter| reached.contains(voter)).count() * 2 > voters.len()
+    }
+
     fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
-        self.watch.handle(self.control.clock.now(), input, &mut outputs);
+        self.watch.handle(self.control.host.clock.now(), input, &mut outputs);
         for output in outputs {
             self.carry_out(output);
         }
@@ -177,15 +208,15 @@ impl Watcher {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::SendBeacon { to } => {
-                self.nonce += 1;
+                let nonce = self.next_nonce();
                 if let Some(member) = self.state.members.get(&to)
-                    && let Ok(frame) = self.control.beacon(self.nonce, None).to_frame(0)
+                    && let Ok(frame) = self.control.beacon(nonce, None).to_frame(0)
                 {
                     self.control.calls.datagram(member.address, frame);
                 }
             }
             Output::Probe { peer } => {
-                self.control.journal.probes.inc();
+                self.control.host.journal.probes.inc();
                 if let Some(member) = self.state.members.get(&peer) {
                     tokio::spawn(probe(self.control.clone(), member.clone(), self.config.probe_within));
                 }
@@ -198,7 +229,9 @@ impl Watcher {
             Output::LinkMended { peer } => tracing::info!(name = %self.name(peer), "answers this host again"),
             Output::Accuse { accused } => {
                 tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
-                self.control.journal.accusations.inc();
+                self.control.host.journal.accusations.inc();
+                self.control.gone.send_if_modified(|gone| gone.insert(accused));
+                self.succeed(accused);
                 let (control, me) = (self.control.clone(), self.me);
                 if let Ok(place) = self.accusing.clone().try_acquire_owned() {
                     tokio::spawn(async move {
@@ -207,7 +240,10 @@ impl Watcher {
                     });
                 }
             }
-            Output::Clear { accused } => lock(&self.control.jury).withdraw(self.me, accused),
+            Output::Clear { accused } => {
+                self.control.gone.send_if_modified(|gone| gone.remove(&accused));
+                lock(&self.control.jury).withdraw(self.me, accused);
+            }
         }
     }
 
@@ -238,7 +274,9 @@ impl Watcher {
         let own = self.control.own();
         if own.start != self.me {
             self.me = own.start;
-            self.watch = Watch::new(self.config, own.start, self.control.clock.now());
+            self.watch = Watch::new(self.config, own.start, self.control.host.clock.now());
+            // What was concluded was the earlier one's.
+            self.control.gone.send_if_modified(|gone| !std::mem::take(gone).is_empty());
         }
         let state = &self.state;
         {
@@ -247,7 +285,7 @@ impl Watcher {
             // While this process is none of them it may be replaying a log of long ago: those deaths are old.
             if state.is_up(own.start) {
                 let up = state.up().map(|member| (member.start, member.name.as_str()));
-                jury.flapping_mut().members(self.control.clock.now(), up, state.buried.iter().copied());
+                jury.flapping_mut().members(self.control.host.clock.now(), up, state.buried.iter().copied());
             }
         }
         self.sentinels.retain(|start, task| {
@@ -272,22 +310,29 @@ impl Watcher {
     }
 }
 
-/// Who answered a beacon of this host.
-fn answer(datagram: Bytes) -> Option<StartId> {
-    let beacon = Frame::parse(datagram).and_then(|frame| frame.decode::<Beacon>()).ok()?;
-    beacon.answers.is_some().then_some(beacon.from)
-}
-
 impl Control {
-    /// The members that answer this host, whoever did so last before the others.
-    pub(super) async fn reached(&self) -> Vec<Member> {
+    /// The processes that answer this host, whoever did so last before the others.
+    pub(super) async fn answering(&self) -> Vec<StartId> {
         let (asker, told) = oneshot::channel();
         if self.evidence.send(Evidence::WhoAnswers(asker)).await.is_err() {
             return Vec::new();
         }
-        let starts = told.await.unwrap_or_default();
+        told.await.unwrap_or_default()
+    }
+
+    /// The members that answer this host, whoever did so last before the others.
+    pub(super) async fn reached(&self) -> Vec<Member> {
+        let starts = self.answering().await;
         let state = self.state();
         starts.iter().filter_map(|start| state.members.get(start).cloned()).collect()
+    }
+
+    /// Whether another host answers this one from now on. One that is alone with another cannot tell, and takes it that
+    /// it is the other that is silent.
+    pub(super) async fn is_answered(&self) -> bool {
+        let (state, own) = (self.state(), self.start());
+        let others = state.up().filter(|member| member.start != own).count();
+        others < 2 || tokio::time::timeout(ANSWERED_WITHIN, self.answered.notified()).await.is_ok()
     }
 
     /// Whether that process answers this host now: asked by one that it does not answer.
@@ -307,22 +352,23 @@ impl Control {
         if state.is_up(joiner.start) || state.lacks_copies_of(&joiner.name) {
             return None;
         }
-        let wait = lock(&self.jury).flapping().wait(self.clock.now(), &joiner.name);
+        let wait = lock(&self.jury).flapping().wait(self.host.clock.now(), &joiner.name);
         (!wait.is_zero()).then_some(wait)
     }
 
     /// Whether a host that died a moment ago may be back at once, so that its copies are not made anew yet.
     pub(super) fn awaits_return(&self) -> bool {
-        lock(&self.jury).flapping().awaits_return(self.clock.now())
+        lock(&self.jury).flapping().awaits_return(self.host.clock.now())
     }
 }
 
 async fn keep_sentinel(control: Arc<Control>, member: Member, own: String) {
     let hello = Bytes::from(own);
     loop {
-        match control.surroundings.sentinels().dial(member.address, hello.clone(), SENTINEL_WITHIN).await {
+        match control.host.surroundings.sentinels().dial(member.address, hello.clone(), SENTINEL_WITHIN).await {
             Ok((theirs, connection)) if theirs == member.name.as_bytes() => {
-                hold(control.clone(), member.name.clone(), connection).await;
+                hold(&member.name, connection).await;
+                let _ = control.evidence.send(Evidence::SentinelBroken { name: member.name.clone() }).await;
             }
             Ok(_) => tracing::debug!(address = %member.address, "another host's sentinel answers"),
             Err(error) => tracing::debug!(name = %member.name, %error, "no sentinel connection"),
@@ -350,7 +396,7 @@ async fn probe(control: Arc<Control>, member: Member, within: Duration) {
 /// Resolves once a connection is refused. A process that is being killed loses its connections before it
 /// loses its listener: for a moment the kernel still accepts for it.
 async fn is_refused(control: &Control, member: &Member, within: Duration) {
-    while control.surroundings.sentinels().probe(member.address, within).await != Probe::Refused {
+    while control.host.surroundings.sentinels().probe(member.address, within).await != Probe::Refused {
         tokio::time::sleep(PROBE_AGAIN_AFTER).await;
     }
 }

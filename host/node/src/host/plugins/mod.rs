@@ -2,34 +2,36 @@
 //!
 //! ```text
 //!   library.rs   the bytes of what the group keeps, and what they compile to     disk.rs   the same beside the log
-//!   upload.rs    bytes on their way in from a person
+//!   upload.rs    bytes on their way in from a person                            guard.rs  between a plugin and its host
 //! ```
 //!
 //! Where both have a plugin of one name the group's goes first. It does not come to that by itself: a name that some
 //! host's configuration has is refused to whoever installs, and a host does not join with a name that is installed.
 
 mod disk;
+mod guard;
 mod library;
 mod upload;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use colony_core::group::State;
-use colony_core::merge::{Conflict, Resolution};
+use colony_core::merge::Switch;
 use colony_core::placement::{Even, Placement, Request, Score, Silent};
-use colony_wasm::{Limits, LoadError, MergePlugin, PlacementPlugin, PluginError, Runtime};
+use colony_wasm::{Limits, LoadError, PlacementPlugin, Runtime};
 use colony_wire::limits::MAX_NAMESPACES;
 use colony_wire::plugin::{ActivePlugin, PluginKind, PluginReport};
 
+pub(super) use self::guard::{About, Guard};
 use self::library::Library;
 pub(super) use self::upload::Taken;
 use self::upload::Uploads;
 
 use super::HostError;
-use super::seen::PluginMeters;
 use crate::config::PluginsConfig;
 
 /// Whoever installed a plugin or wrote it into a configuration chose it: a busy machine may take its time.
@@ -45,7 +47,7 @@ pub(super) struct Plugins {
     /// What people are sending.
     pub(super) uploads: Uploads,
     /// By name, whoever named it. As many as there are plugins: [`forget_all_but`](Self::forget_all_but).
-    meters: Mutex<BTreeMap<String, Arc<PluginMeters>>>,
+    guards: Mutex<BTreeMap<String, Arc<Guard>>>,
 }
 
 impl Plugins {
@@ -53,13 +55,13 @@ impl Plugins {
     /// `data_dir`, if there is one.
     pub(super) fn load(config: &PluginsConfig, data_dir: Option<&Path>) -> Result<Self, HostError> {
         let library = Library::new(data_dir);
-        let meters = config.merge.keys().map(|name| (name.clone(), Arc::default())).collect();
+        let guards = config.merge.keys().map(|name| (name.clone(), Arc::default())).collect();
         let mut plugins = Self {
             merge: BTreeMap::new(),
             placement: None,
             library: Arc::new(library),
             uploads: Uploads::default(),
-            meters: Mutex::new(meters),
+            guards: Mutex::new(guards),
         };
         if config.merge.is_empty() && config.placement.is_none() {
             return Ok(plugins);
@@ -111,49 +113,61 @@ impl Plugins {
         }
     }
 
-    /// What each merge plugin was asked, and what came of it.
-    pub(super) fn meters(&self) -> Vec<(String, Arc<PluginMeters>)> {
-        lock(&self.meters).iter().map(|(name, meters)| (name.clone(), meters.clone())).collect()
+    /// The guard of each merge plugin, and what decides under its name in this group state.
+    pub(super) fn guards(&self, state: &State) -> Vec<Guarded> {
+        let guards = lock(&self.guards).clone();
+        let guarded = |(name, guard): (String, Arc<Guard>)| Guarded { plugin: self.version(state, &name), name, guard };
+        guards.into_iter().map(guarded).collect()
     }
 
-    /// The same of one of them.
-    pub(super) fn meters_of(&self, name: &str) -> Option<Arc<PluginMeters>> {
-        lock(&self.meters).get(name).cloned()
+    /// The guard of one of them.
+    pub(super) fn guard_of(&self, name: &str) -> Option<Arc<Guard>> {
+        lock(&self.guards).get(name).cloned()
+    }
+
+    /// Plugins of this host that are not asked, each in one line for people.
+    pub(super) fn troubles(&self, state: &State) -> Vec<String> {
+        self.guards(state).iter().filter_map(|guarded| guard::trouble(&guarded.name, guarded.switch())).collect()
     }
 
     /// Drops what is no longer the group's.
     pub(super) fn forget_all_but(&self, state: &State) {
         self.library.forget_all_but(state);
-        lock(&self.meters).retain(|name, _| self.is_configured(name) || state.plugins.contains_key(name));
+        lock(&self.guards).retain(|name, _| self.is_configured(name) || state.plugins.contains_key(name));
     }
 
     /// Who decides a conflict that comes up while this is the group state: one version, whatever becomes active before
     /// it is asked.
     pub(super) fn judge(&self, state: &State, name: &str) -> Judge {
-        let plugin = match state.plugins.get(name).and_then(|plugin| plugin.active) {
-            Some(content) => self.library.compiled(content),
-            None => self.merge.get(name).cloned(),
-        };
-        match plugin {
-            Some(plugin) => Judge::Plugin { plugin, meters: self.meters_to_count(name) },
+        match self.version(state, name) {
+            Some(plugin) => Judge::Plugin { plugin, guard: self.guard(name) },
             None => Judge::Nobody(format!("merge plugin {name} is not loaded on this host")),
         }
     }
 
-    fn meters_to_count(&self, name: &str) -> Arc<PluginMeters> {
-        let mut meters = lock(&self.meters);
-        match meters.get(name) {
-            Some(meters) => meters.clone(),
-            None => meters.entry(name.to_owned()).or_default().clone(),
+    /// What decides under this name here, if it is loaded.
+    fn version(&self, state: &State, name: &str) -> Option<Arc<colony_wasm::Plugin>> {
+        match state.plugins.get(name).and_then(|plugin| plugin.active) {
+            Some(content) => self.library.compiled(content),
+            None => self.merge.get(name).cloned(),
         }
     }
 
-    /// Who says where colonies live, in this group state.
+    fn guard(&self, name: &str) -> Arc<Guard> {
+        let mut guards = lock(&self.guards);
+        match guards.get(name) {
+            Some(guard) => guard.clone(),
+            None => guards.entry(name.to_owned()).or_default().clone(),
+        }
+    }
+
+    /// Who says where colonies live, in this group state and for one piece of work.
     pub(super) fn placement(&self, state: &State) -> ByPlugin {
-        ByPlugin(match state.placement_plugin() {
+        let plugin = match state.placement_plugin() {
             Some((_, content)) => self.library.compiled(content),
             None => self.placement.clone(),
-        })
+        };
+        ByPlugin { plugin, spent: Cell::default() }
     }
 }
 
@@ -162,53 +176,40 @@ pub(crate) fn runtime() -> Result<Runtime, LoadError> {
     Runtime::new(Limits { compile_time: COMPILE_TIME, ..Limits::default() })
 }
 
+/// A merge plugin under its guard.
+pub(super) struct Guarded {
+    pub(super) name: String,
+    pub(super) guard: Arc<Guard>,
+    /// What decides under the name, if it is loaded.
+    plugin: Option<Arc<colony_wasm::Plugin>>,
+}
+
+impl Guarded {
+    /// Whether what decides now is asked.
+    pub(super) fn switch(&self) -> Switch {
+        self.plugin.as_ref().map_or(Switch::On, |plugin| self.guard.switch(plugin.identity().content_id()))
+    }
+
+    /// Instances of it there are.
+    pub(super) fn instances(&self) -> usize {
+        match self.plugin.as_deref() {
+            Some(colony_wasm::Plugin::Merge(plugin)) => plugin.instances(),
+            Some(colony_wasm::Plugin::Placement(_)) | None => 0,
+        }
+    }
+}
+
 /// Who decides one conflict.
 pub(super) enum Judge {
     /// This version of a plugin and no other.
     Plugin {
         /// The version.
         plugin: Arc<colony_wasm::Plugin>,
-        /// Counts what it is asked.
-        meters: Arc<PluginMeters>,
+        /// Stands between it and the host.
+        guard: Arc<Guard>,
     },
     /// The plugin cannot be asked, for this reason.
     Nobody(String),
-}
-
-impl Judge {
-    /// Decides a conflict. Blocks while a plugin runs.
-    pub(super) fn merge(&self, conflict: &Conflict) -> Result<Resolution, String> {
-        match self {
-            Self::Plugin { plugin, meters } => match &**plugin {
-                colony_wasm::Plugin::Merge(plugin) => ask(plugin, meters, conflict),
-                colony_wasm::Plugin::Placement(plugin) => Err(format!("{} does not merge", plugin.identity())),
-            },
-            Self::Nobody(why) => Err(why.clone()),
-        }
-    }
-}
-
-fn ask(plugin: &MergePlugin, meters: &PluginMeters, conflict: &Conflict) -> Result<Resolution, String> {
-    meters.calls.inc();
-    plugin.merge(conflict).map_err(|error| {
-        if is_trap(&error) { &meters.traps } else { &meters.refusals }.inc();
-        format!("{} {error}", plugin.identity())
-    })
-}
-
-/// Whether the call ended for what the plugin did, and not for what it said.
-fn is_trap(error: &PluginError) -> bool {
-    match error {
-        PluginError::OutOfFuel { .. }
-        | PluginError::TooSlow { .. }
-        | PluginError::OutOfMemory { .. }
-        | PluginError::Trap { .. }
-        | PluginError::AnswerTooLarge { .. } => true,
-        PluginError::Refused { .. }
-        | PluginError::Quarantine { .. }
-        | PluginError::QuestionTooLarge { .. }
-        | PluginError::Malformed { .. } => false,
-    }
 }
 
 /// A placement plugin that somebody sent to see what it would do. It is asked once and forgotten.
@@ -228,15 +229,27 @@ impl Placement for OnTrial {
     }
 }
 
-/// Placement as the leader asks for it, by the plugin that decides when it begins to plan.
-pub(super) struct ByPlugin(Option<Arc<colony_wasm::Plugin>>);
+/// Longest time that a placement plugin may take for one piece of work, all its calls together. A plugin that burns its
+/// fuel for each of thousands of colonies must not hold up a failover; what it was not asked, balance decides.
+const RANK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Placement as the leader asks for it for one piece of work, by the plugin that decides when that begins.
+pub(super) struct ByPlugin {
+    plugin: Option<Arc<colony_wasm::Plugin>>,
+    /// The time that its calls took so far.
+    spent: Cell<Duration>,
+}
 
 impl Placement for ByPlugin {
     fn rank(&self, request: &Request<'_>) -> Result<Vec<Score>, Silent> {
-        match self.0.as_deref() {
-            Some(colony_wasm::Plugin::Placement(plugin)) => plugin.rank(request),
-            Some(colony_wasm::Plugin::Merge(_)) | None => Even.rank(request),
+        let Some(colony_wasm::Plugin::Placement(plugin)) = self.plugin.as_deref() else { return Even.rank(request) };
+        if self.spent.get() > RANK_WITHIN {
+            return Err(Silent { why: format!("it took more than {} s for one plan", RANK_WITHIN.as_secs()) });
         }
+        let began = Instant::now();
+        let answer = plugin.rank(request);
+        self.spent.set(self.spent.get() + began.elapsed());
+        answer
     }
 }
 

@@ -126,7 +126,7 @@ impl From<&Command> for Proposed {
 }
 
 /// The names of refusals in the metrics, in the order of their places.
-pub(super) const REFUSALS: [&str; 20] = [
+pub(super) const REFUSALS: [&str; 22] = [
     "not_primary",
     "deposed",
     "not_ready",
@@ -147,6 +147,8 @@ pub(super) const REFUSALS: [&str; 20] = [
     "no_colony",
     "forbidden",
     "malformed",
+    "not_merged",
+    "other_lineage",
 ];
 
 fn place(refusal: &Refusal) -> usize {
@@ -171,6 +173,8 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::NoColony => 17,
         Refusal::Forbidden { .. } => 18,
         Refusal::Malformed { .. } => 19,
+        Refusal::NotMerged { .. } => 20,
+        Refusal::OtherLineage { .. } => 21,
     }
 }
 
@@ -247,17 +251,58 @@ impl ShardMeters {
     }
 }
 
+/// The kinds of failures of a plugin in the metrics, as the sandbox names them; then `answer`, which the referee
+/// refused, and `host`, a panic in the sandbox itself.
+pub(super) const PLUGIN_FAILURES: [&str; 11] =
+    ["fuel", "time", "memory", "trap", "refused", "quarantine", "question", "size", "malformed", "answer", "host"];
+
 /// What one plugin was asked, and what came of it. Shared by all shards.
 #[derive(Debug, Default)]
 pub(in crate::host) struct PluginMeters {
-    /// Questions.
-    pub(in crate::host) calls: Counter,
-    /// Calls that trapped, or went beyond a limit.
-    pub(in crate::host) traps: Counter,
-    /// Calls that it refused to answer, or gave no answer to that has the form of one.
-    pub(in crate::host) refusals: Counter,
+    /// Calls.
+    pub(super) calls: Counter,
+    /// Calls without a usable answer, by kind.
+    failures: [Counter; PLUGIN_FAILURES.len()],
+    /// Questions that were not asked, because the plugin was off.
+    pub(in crate::host) skipped: Counter,
+    /// Times it was switched off.
+    pub(in crate::host) switched_off: Counter,
     /// Questions that the built-in decided in its place, for whichever reason.
     pub(in crate::host) fallbacks: Counter,
+    /// Saves that were refused because it gave no usable answer.
+    pub(in crate::host) saves_refused: Counter,
+    /// Fuel of all calls.
+    pub(super) fuel: Counter,
+    /// Most fuel of one call.
+    fuel_max: AtomicU64,
+    /// Time of calls.
+    pub(super) time: Histogram,
+}
+
+impl PluginMeters {
+    /// A call took so long and so much fuel.
+    pub(in crate::host) fn call(&self, took: std::time::Duration, fuel: u64) {
+        self.calls.inc();
+        self.fuel.add(fuel);
+        self.fuel_max.fetch_max(fuel, Ordering::Relaxed);
+        self.time.observe(took);
+    }
+
+    /// A call gave no usable answer.
+    pub(in crate::host) fn failed(&self, kind: &str) {
+        let place = PLUGIN_FAILURES.iter().position(|one| *one == kind);
+        if let Some(counter) = place.and_then(|place| self.failures.get(place)) {
+            counter.inc();
+        }
+    }
+
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        PLUGIN_FAILURES.into_iter().zip(self.failures.iter().map(Counter::get))
+    }
+
+    pub(super) fn fuel_max(&self) -> u64 {
+        self.fuel_max.load(Ordering::Relaxed)
+    }
 }
 
 /// When changes got their places in their colonies' logs, until they are committed: what times a commit.
@@ -334,6 +379,7 @@ impl Transfers {
 mod tests {
     use std::collections::BTreeSet;
 
+    use colony_wasm::PluginError;
     use colony_wire::NamespaceId;
 
     use super::*;
@@ -357,6 +403,31 @@ mod tests {
         meters.refused(&Refusal::Malformed { what: String::new() });
         let counted: Vec<_> = meters.refusals().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("offline", 1), ("malformed", 1)]);
+    }
+
+    #[test]
+    fn every_failure_of_a_plugin_is_counted_by_its_kind() {
+        let (reason, limit) = (String::new, 1);
+        let errors = [
+            PluginError::OutOfFuel { limit: 1 },
+            PluginError::TooSlow { limit: std::time::Duration::ZERO },
+            PluginError::OutOfMemory { limit: String::new() },
+            PluginError::Trap { reason: reason() },
+            PluginError::Refused { reason: reason() },
+            PluginError::Quarantine { reason: reason() },
+            PluginError::QuestionTooLarge { bytes: 2, limit },
+            PluginError::AnswerTooLarge { limit },
+            PluginError::Malformed { reason: reason() },
+        ];
+        let meters = PluginMeters::default();
+        for error in &errors {
+            meters.failed(error.kind());
+        }
+        let counted: Vec<u64> = meters.failures().map(|(_, count)| count).collect();
+        assert_eq!(counted, [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        meters.call(std::time::Duration::from_millis(3), 700);
+        meters.call(std::time::Duration::from_millis(1), 200);
+        assert_eq!((meters.calls.get(), meters.fuel.get(), meters.fuel_max()), (2, 900, 700));
     }
 
     #[test]

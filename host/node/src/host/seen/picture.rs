@@ -135,7 +135,7 @@ async fn glance(sight: &Sight, shard: usize, after: Option<ColonyId>, limit: usi
     let (answer, answered) = oneshot::channel();
     let Some(orders) = sight.orders.get(shard) else { return Ok(Glance::default()) };
     let asked = async {
-        orders.send(Order::Glance { after, limit, answer }).await.ok()?;
+        orders.send((sight.realm, Order::Glance { after, limit, answer })).await.ok()?;
         answered.await.ok()
     };
     match tokio::time::timeout(SHARD_WITHIN, asked).await {

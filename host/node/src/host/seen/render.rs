@@ -9,15 +9,17 @@ use std::fmt;
 
 use colony_core::colony::{Lag, Part, Standing};
 use colony_core::group::MemberState;
+use colony_core::merge::Switch;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::histogram::{Counts, seconds};
-use super::meters::{Counter, Kind, Proposed, ShardMeters};
+use super::meters::{Counter, Kind, PluginMeters, Proposed, ShardMeters};
 use super::picture::Picture;
 use super::ready;
+use crate::host::plugins::Guarded;
 
 /// What the text is.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -134,14 +136,51 @@ impl Picture {
     }
 
     fn plugins(&self, page: &mut Page<'_>) -> fmt::Result {
-        let plugins = self.sight.plugins.meters();
-        let one = |count: &dyn Fn(&super::PluginMeters) -> u64| -> Vec<(Labels, u64)> {
-            plugins.iter().map(|(name, meters)| (vec![("plugin", name.clone())], count(meters))).collect()
+        let plugins = self.sight.plugins.guards(&self.sight.state);
+        let label = |plugin: &Guarded| vec![("plugin", plugin.name.clone())];
+        let one = |count: &dyn Fn(&PluginMeters) -> u64| -> Vec<(Labels, u64)> {
+            plugins.iter().map(|plugin| (label(plugin), count(plugin.guard.meters()))).collect()
         };
-        page.counters("plugin_calls", "Questions to a merge plugin", one(&|of| of.calls.get()))?;
-        page.counters("plugin_traps", "Calls that trapped or exceeded a limit", one(&|of| of.traps.get()))?;
-        page.counters("plugin_refusals", "Calls without a usable answer", one(&|of| of.refusals.get()))?;
-        page.counters("plugin_fallbacks", "Questions decided by the built-in instead", one(&|of| of.fallbacks.get()))
+        page.counters("plugin_calls", "Calls of a merge plugin", one(&|of| of.calls.get()))?;
+        let with = |plugin: &Guarded, key: &'static str, value: &str| {
+            vec![("plugin", plugin.name.clone()), (key, value.to_owned())]
+        };
+        let failures = plugins.iter().flat_map(|plugin| {
+            plugin.guard.meters().failures().map(move |(kind, count)| (with(plugin, "kind", kind), count))
+        });
+        page.counters("plugin_failures", "Calls without a usable answer, by kind", failures)?;
+        let help = "Questions that were not asked, because the plugin had failed too often";
+        page.counters("plugin_skipped", help, one(&|of| of.skipped.get()))?;
+        let help = "Questions decided by the built-in instead";
+        page.counters("plugin_fallbacks", help, one(&|of| of.fallbacks.get()))?;
+        let help = "Saves refused for want of a usable answer";
+        page.counters("plugin_saves_refused", help, one(&|of| of.saves_refused.get()))?;
+        page.counters("plugin_fuel", "Fuel of all calls", one(&|of| of.fuel.get()))?;
+        page.gauges("plugin_fuel_max", "Most fuel of one call", one(&|of| of.fuel_max()))?;
+        let instances = plugins.iter().map(|plugin| (label(plugin), plugin.instances() as u64));
+        page.gauges("plugin_instances", "Instances of a merge plugin", instances)?;
+        let help = "Times that a merge plugin was switched off, for it had failed too often";
+        page.counters("plugin_switched_off", help, one(&|of| of.switched_off.get()))?;
+        let states = plugins.iter().flat_map(|plugin| {
+            let switch = plugin.switch();
+            let is = [
+                ("on", switch == Switch::On),
+                ("off", matches!(switch, Switch::Off(_))),
+                ("trial", switch == Switch::Trial),
+            ];
+            is.map(|(state, is)| (with(plugin, "state", state), u64::from(is)))
+        });
+        page.gauges("plugin_breaker", "Whether a merge plugin is asked, not, or once more: 1 for what is so", states)?;
+        let times: Vec<(Labels, Counts)> = plugins
+            .iter()
+            .map(|plugin| {
+                let mut counts = Counts::default();
+                plugin.guard.meters().time.add_to(&mut counts);
+                (label(plugin), counts)
+            })
+            .collect();
+        let times = times.iter().map(|(labels, counts)| (labels.clone(), counts));
+        page.histograms("plugin_call_duration_seconds", "Time of a call of a merge plugin", times)
     }
 
     fn copies(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, RaftId, StartId};
 use crate::config::PluginsConfig;
 use crate::host::control::Sight;
 use crate::host::plugins::Plugins;
+use crate::host::realm::Realm;
 
 /// The host that is looked at.
 pub(super) const ME: StartId = StartId(1);
@@ -56,6 +57,7 @@ pub(super) fn sight(state: State) -> Sight {
         leads: true,
         votes: true,
         up_for: Duration::from_secs(3600),
+        realm: Realm::Root,
         orders: Vec::new(),
         meters: vec![Arc::default(), Arc::default()],
         plugins: Arc::new(Plugins::load(&PluginsConfig::default(), None).unwrap()),

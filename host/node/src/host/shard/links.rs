@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_core::colony::Lane;
-use colony_core::group::{Member, State};
+use colony_core::group::Member;
 use colony_link::{Connection, Expect, FrameSender, Transport};
 use colony_wire::StartId;
-use colony_wire::peer::PeerMessage;
 use tokio::time::Instant;
 
 use super::actor::{Actor, Shared};
@@ -76,8 +75,7 @@ impl Links {
     }
 
     /// A peer opened a stream to us: answers go back on it.
-    pub(super) fn learn(&mut self, from: StartId, shard: u16, message: &PeerMessage, stream: &FrameSender) {
-        let lane = if message.body.is_bulk() { Lane::Bulk } else { Lane::Replication };
+    pub(super) fn learn(&mut self, from: StartId, shard: u16, lane: Lane, stream: &FrameSender) {
         let place = (from, shard, lane);
         let is_open = matches!(self.links.get(&place), Some(Link::Open { stream, .. }) if stream.is_open());
         if !is_open && !matches!(self.links.get(&place), Some(Link::Opening(_))) {
@@ -85,10 +83,10 @@ impl Links {
         }
     }
 
-    /// Streams to processes that the group no longer holds for running are closed.
-    pub(super) fn forget_all_but(&mut self, state: &State) {
+    /// Streams to processes that no group holds for running any more are closed.
+    pub(super) fn forget_all_but(&mut self, is_up: impl Fn(StartId) -> bool) {
         self.links.retain(|(start, ..), link| {
-            let is_up = state.is_up(*start);
+            let is_up = is_up(*start);
             if !is_up && let Link::Open { dialed: Some(connection), .. } = link {
                 connection.close(0, "declared dead");
             }

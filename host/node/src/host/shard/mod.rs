@@ -3,14 +3,18 @@
 //! The way of a write: [`serve`] takes a frame from a client's stream, [`admission`] says when it is its turn, the
 //! [`actor`] hands it to `colony::Shard::handle` and carries out what comes back, [`links`] holds the streams to the
 //! peers' shards. What peers send goes straight to the actor: it never waits behind clients.
+//! A shard lives in one lineage or two ([`line`]): all that comes in goes to the core of one of them.
 //! Merges go to a thread of their own ([`merges`]), so that a slow plugin holds up its session only.
 
 mod actor;
 mod admission;
+mod apart;
+mod line;
 mod links;
 mod merges;
 mod serve;
 mod tally;
+mod turns;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -18,16 +22,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use colony_core::group::{Command, Entry, State};
+use colony_core::Time;
+use colony_core::group::Entry;
 use colony_wire::control::{Fate, HeldCopy};
+use colony_wire::island::CopyEnd;
 use colony_wire::load::CopyCounts;
 use colony_wire::{ColonyId, StartId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use self::actor::Actor;
+pub(super) use self::line::Ties;
 use super::HostError;
 use super::clock::Clock;
 use super::plugins::Plugins;
+use super::realm::Realm;
 use super::seen::{Glance, ShardMeters};
 use super::surroundings::{ShardWork, Surroundings};
 
@@ -35,12 +43,8 @@ use super::surroundings::{ShardWork, Surroundings};
 pub(super) struct Seat {
     pub(super) index: u16,
     pub(super) shards: u16,
-    pub(super) start: StartId,
     pub(super) clock: Clock,
     pub(super) plugins: Arc<Plugins>,
-    pub(super) view: watch::Receiver<Arc<State>>,
-    pub(super) proposals: mpsc::Sender<Command>,
-    pub(super) questions: mpsc::Sender<Question>,
 }
 
 /// What the control runtime tells a shard.
@@ -57,9 +61,26 @@ pub(super) enum Order {
     Copies(ColonyId, oneshot::Sender<Vec<HeldCopy>>),
     /// How the shard stands: at most `limit` of its copies, those after `after`.
     Glance { after: Option<ColonyId>, limit: usize, answer: oneshot::Sender<Glance> },
+    /// Nothing is acknowledged until then for colonies that may fork; none lifts it.
+    Fence { until: Option<Time> },
+    /// If it is still fenced, which was to last until `fenced`, it stays so until `until`. Whether that is so.
+    Hold { fenced: Time, until: Time, answer: oneshot::Sender<bool> },
+    /// How far the copies of colonies that may fork go.
+    Ends(oneshot::Sender<Vec<CopyEnd>>),
+    /// The process lives in this island from now on, under this start: the copies of colonies that may fork go there.
+    Enter { start: StartId, ties: Ties, done: oneshot::Sender<()> },
+    /// Whether the root's group decides for this process now.
+    Attached(bool),
+    /// Whether nothing is left to do in this island.
+    IsDone(oneshot::Sender<bool>),
+    /// The process lives in this island no more.
+    Leave,
     /// What all copies hold and have done.
     Count(oneshot::Sender<Vec<CopyCounts>>),
 }
+
+/// The way of orders to a shard, each in one lineage.
+pub(super) type Orders = mpsc::Sender<(Realm, Order)>;
 
 /// A shard wants to know whether its primary still reigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +100,7 @@ pub(super) struct KeptCopies {
 /// A running shard, seen from the control runtime. Dropping it ends the thread.
 pub(super) struct ShardThread {
     pub(super) index: u16,
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) orders: Orders,
     /// What it counts.
     pub(super) meters: Arc<ShardMeters>,
     /// Resolves with the reason if the thread ends by itself.
@@ -89,11 +110,13 @@ pub(super) struct ShardThread {
 /// Orders under way to a shard.
 const ORDERS: usize = 1024;
 
-/// Starts a shard's thread and waits until it listens.
+/// Starts a shard's thread and waits until it listens. `root` is the process's start, and the ties, of the root's
+/// lineage.
 pub(super) async fn spawn(
     surroundings: &Arc<dyn Surroundings>,
     address: SocketAddr,
     seat: Seat,
+    root: (StartId, Ties),
 ) -> Result<ShardThread, HostError> {
     let index = seat.index;
     let (orders, ordered) = mpsc::channel(ORDERS);
@@ -112,7 +135,7 @@ pub(super) async fn spawn(
                 }
             };
             let _ = ready.send(Ok(()));
-            let why = match whole(Actor::run(seat, counted, transport, ordered)).await {
+            let why = match whole(Actor::run(seat, root, counted, transport, ordered)).await {
                 Ok(()) => "ended".to_owned(),
                 Err(panic) => panic_text(&*panic),
             };

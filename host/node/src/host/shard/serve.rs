@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use colony_link::{Connection, FrameReceiver, FrameSender, PeerIdentity, Role, Transport};
 use colony_wire::client::{Refusal, Request, RequestBody, RequestHead};
+use colony_wire::heal::HealMessage;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{DecodeError, Frame, Message};
 
@@ -93,6 +94,9 @@ fn take(
     if frame.kind == PeerMessage::KIND && peer.role == Role::Host {
         let message: PeerMessage = frame.decode()?;
         Actor::peer(actor, sender, &peer.name, message);
+    } else if frame.kind == HealMessage::KIND && peer.role == Role::Host {
+        let message: HealMessage = frame.decode()?;
+        Actor::from_across(actor, sender, &peer.name, message);
     } else if frame.kind == Request::KIND {
         let now = Actor::now(actor);
         let deadline = now + Duration::from_millis(u64::from(RequestHead::of(&frame)?.deadline_ms));

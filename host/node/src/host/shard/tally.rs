@@ -7,6 +7,7 @@ use std::sync::Arc;
 use colony_core::Time;
 use colony_core::colony::{Input, Output, Part, Shard};
 use colony_core::merge::Ticket;
+use colony_wire::admin::OnPluginFailure;
 use colony_wire::client::{Refusal, Reply, ReplyBody};
 use colony_wire::peer::PeerBody;
 use colony_wire::{ColonyId, Reign, StartId};
@@ -70,8 +71,12 @@ impl Tally {
                 Some((colony, plugin)) => Concern { colony: Some(colony), plugin: Some(plugin), ..Concern::default() },
                 None => plain(None),
             },
-            Input::Fate { colony, .. } | Input::GroupRead { colony, .. } => plain(Some(*colony)),
-            Input::Reborn { .. } | Input::Tick => plain(None),
+            Input::Fate { colony, .. }
+            | Input::GroupRead { colony, .. }
+            | Input::Staying { colony, .. }
+            | Input::TakenIn { colony } => plain(Some(*colony)),
+            Input::Heal(message) => plain(Some(message.colony)),
+            Input::Reborn { .. } | Input::Fence { .. } | Input::Tick => plain(None),
         }
     }
 
@@ -85,7 +90,7 @@ impl Tally {
                 PeerBody::Chunk(chunk) => meters.transfer_bytes.add(chunk.bytes.len() as u64),
                 _ => {}
             },
-            Output::Propose(command) => meters.proposed(command),
+            Output::Propose(command) | Output::ProposeStaying(command) => meters.proposed(command),
             Output::Merge { ticket, colony, by, .. } => {
                 meters.merges.inc();
                 self.asked.insert(*ticket, (*colony, by.clone()));
@@ -99,15 +104,28 @@ impl Tally {
                     meters.fallbacks.inc();
                 }
             }
-            Output::FellBack { .. } => {
-                meters.fallbacks.inc();
-                let plugin = concern.plugin.as_ref().and_then(|name| self.plugins.meters_of(name));
-                if let Some(plugin) = plugin {
-                    plugin.fallbacks.inc();
+            Output::FellBack { to, .. } => {
+                let guard = concern.plugin.as_ref().and_then(|name| self.plugins.guard_of(name));
+                let plugin = guard.as_ref().map(|guard| guard.meters());
+                match to {
+                    OnPluginFailure::BuiltIn => {
+                        meters.fallbacks.inc();
+                        plugin.inspect(|plugin| plugin.fallbacks.inc());
+                    }
+                    OnPluginFailure::Refuse => {
+                        plugin.inspect(|plugin| plugin.saves_refused.inc());
+                    }
                 }
             }
             Output::ExpiryHeld { held, .. } => meters.expiries_held.add(*held),
-            Output::Reply { .. } | Output::ReadGroup { .. } | Output::TooLarge { .. } | Output::FetchTable { .. } => {}
+            Output::Reply { .. }
+            | Output::ReadGroup { .. }
+            | Output::TooLarge { .. }
+            | Output::FetchTable { .. }
+            | Output::Heal(_)
+            | Output::Joined { .. }
+            | Output::Doubled { .. }
+            | Output::TakenIn { .. } => {}
         }
     }
 

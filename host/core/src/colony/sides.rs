@@ -1,0 +1,232 @@
+//! Copies on two sides of a split (`PROTOCOL.md` 8, 9).
+//!
+//! A process that goes on apart has two shards where it had one: that of the root, which keeps the colonies that never
+//! fork, and that of its island. Copies *depart* from the first and *arrive* at the second; each copy is of one side at a
+//! time, so nothing that one side says is ever acknowledged by a copy of the other. When the sides have met, a copy whose
+//! colony was taken in is dropped, or departs and arrives back where it came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use colony_wire::admin::OnPartition;
+use colony_wire::heal::HealMessage;
+use colony_wire::island::CopyEnd;
+use colony_wire::{ColonyId, LineageId, StartId};
+
+use super::io::{Output, Staying};
+use super::replica::Replica;
+use super::settings::Settings;
+use super::shard::Shard;
+use crate::{Now, Time};
+
+/// How a shard has to do with other sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Sides {
+    /// Whether it is of a side that goes on apart.
+    apart: bool,
+    /// Nothing is acknowledged until then for colonies that may fork.
+    fenced: Option<Time>,
+    /// Colonies whose copies went over to another side and are there still.
+    left: BTreeSet<ColonyId>,
+    /// How colonies stand on the side that stays.
+    staying: BTreeMap<ColonyId, Arc<Staying>>,
+    /// Copies that are the other side's from now on.
+    returning: Vec<Replica>,
+    /// Colonies of which the other side has everything that was here.
+    taken_in: BTreeSet<ColonyId>,
+}
+
+impl Sides {
+    /// Whether the shard is of a side that goes on apart.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    /// Whether the copy of a colony is on another side.
+    pub(super) fn has_left(&self, colony: ColonyId) -> bool {
+        self.left.contains(&colony)
+    }
+
+    /// Whether another side has everything that was here of a colony: no copy of it is begun here any more.
+    pub(super) fn is_over(&self, colony: ColonyId) -> bool {
+        self.taken_in.contains(&colony)
+    }
+
+    /// Whether any copy is.
+    pub(super) fn have_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+}
+
+impl Shard {
+    /// A shard of an island, without peers.
+    #[must_use]
+    pub fn apart(lineage: LineageId, start: StartId, settings: Settings) -> Self {
+        let mut shard = Self::new(lineage, start, settings);
+        shard.sides.apart = true;
+        shard
+    }
+
+    /// How far the copies of colonies that may fork go. To be asked while it is fenced: else it is old when it is read.
+    #[must_use]
+    pub fn ends(&self) -> Vec<CopyEnd> {
+        let may_fork = |replica: &&Replica| replica.may_fork();
+        self.replicas().filter(may_fork).map(Replica::copy_end).collect()
+    }
+
+    /// Hands out the copies of all colonies that may fork. They are no copies of this side any more, and no others of
+    /// them are begun in their place.
+    pub fn fork(&mut self, now: Now, out: &mut Vec<Output>) -> Vec<Replica> {
+        self.sides.fenced = None;
+        let colonies: Vec<ColonyId> = self.replicas().filter(|it| it.may_fork()).map(Replica::colony).collect();
+        let mut departed = Vec::with_capacity(colonies.len());
+        for colony in colonies {
+            self.with(now, colony, out, |replica, loan| replica.depart(loan));
+            if let Some(replica) = self.hand_out(colony) {
+                self.sides.left.insert(colony);
+                departed.push(replica);
+            }
+        }
+        departed
+    }
+
+    /// Takes copies in that departed from another side.
+    pub fn take_over(&mut self, now: Now, replicas: Vec<Replica>, out: &mut Vec<Output>) {
+        for mut replica in replicas {
+            let colony = replica.colony();
+            replica.arrive(self.start(), self.lineage(), self.sides.apart);
+            self.sides.left.remove(&colony);
+            match self.held_before(colony) {
+                // It was to come back under a start that this process has lost meanwhile.
+                Some(dead) => self.keep(dead, replica),
+                None => {
+                    self.put_in(replica);
+                    self.look_again(now, colony, out);
+                }
+            }
+        }
+    }
+
+    /// Copies that are of the side that stays from now on: for [`Shard::take_over`] of its shard.
+    pub fn returning(&mut self) -> Vec<Replica> {
+        std::mem::take(&mut self.sides.returning)
+    }
+
+    /// Whether nothing is left to do on this side: no copy is here, and every colony that has copies on it was taken in.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let is_over = |(colony, lineage): (ColonyId, LineageId)| {
+            self.sides.staying.get(&colony).is_some_and(|staying| staying.entry.absorbed_of(lineage).is_some())
+        };
+        self.replicas().next().is_none() && self.sides.returning.is_empty() && self.served_here().all(is_over)
+    }
+
+    pub(super) fn staying(&mut self, now: Now, colony: ColonyId, staying: Option<Arc<Staying>>, out: &mut Vec<Output>) {
+        // That it was taken in stays true while that side is out of reach.
+        if let Some(staying) = &staying {
+            self.sides.staying.insert(colony, Arc::clone(staying));
+        }
+        self.with(now, colony, out, |replica, loan| replica.staying(staying, loan));
+        self.give_up_what_is_taken_in(now, colony, out);
+    }
+
+    /// Nobody discards first: a copy stays until its colony has its full count on the other side, or this very process
+    /// holds one there.
+    fn give_up_what_is_taken_in(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
+        let Some(staying) = self.sides.staying.get(&colony) else { return };
+        let entry = &staying.entry;
+        let Some(replica) = self.replica(colony) else {
+            // The copy that came here was of no use, or has moved on: that side hears of it when it has the colony.
+            let is_here = self.served_here().find(|(served, _)| *served == colony);
+            let is_over = is_here.is_none_or(|(_, lineage)| entry.absorbed_of(lineage).is_some());
+            if is_over && self.sides.taken_in.insert(colony) {
+                out.push(Output::TakenIn { colony });
+            }
+            return;
+        };
+        if !replica.is_taken_in() {
+            return;
+        }
+        let is_back = replica.is_adopted();
+        let is_enough = entry.in_sync.len() >= replica.copies() || entry.is_in_sync(staying.me);
+        // Once another copy may have been begun there, this one is none of that side's any more.
+        let is_awaited = is_back && staying.held_as.is_some() && !self.sides.taken_in.contains(&colony);
+        if is_awaited {
+            self.with(now, colony, out, Replica::depart);
+            let replica = self.hand_out(colony);
+            self.sides.returning.extend(replica);
+            self.sides.taken_in.insert(colony);
+        } else if !is_back || entry.primary.is_some() {
+            // From here on this process may hold a copy there.
+            if self.sides.taken_in.insert(colony) {
+                out.push(Output::TakenIn { colony });
+            }
+            if is_enough {
+                self.with(now, colony, out, Replica::depart);
+                drop(self.hand_out(colony));
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self, now: Now, message: HealMessage, out: &mut Vec<Output>) {
+        if message.to_lineage == self.lineage() && !self.is_fenced(now, message.colony) {
+            let colony = message.colony;
+            self.with(now, colony, out, |replica, loan| replica.heal(message, loan));
+        }
+    }
+
+    pub(super) fn taken_in(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
+        self.sides.left.remove(&colony);
+        self.look_again(now, colony, out);
+    }
+
+    /// Whether nothing may be acknowledged for a colony now.
+    pub(super) fn is_fenced(&self, now: Now, colony: ColonyId) -> bool {
+        self.sides.fenced.is_some_and(|until| now.mono < until) && self.may_fork(colony)
+    }
+
+    pub(super) fn fence(&mut self, now: Now, until: Option<Time>, out: &mut Vec<Output>) {
+        let was_fenced = self.sides.fenced.is_some();
+        self.sides.fenced = until;
+        if was_fenced && until.is_none() {
+            self.look_at_what_was_fenced(now, out);
+        }
+    }
+
+    pub(super) fn lift_fence_in_time(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.sides.fenced.is_some_and(|until| now.mono >= until) {
+            self.sides.fenced = None;
+            self.look_at_what_was_fenced(now, out);
+        }
+    }
+
+    /// What the table said meanwhile was not followed.
+    fn look_at_what_was_fenced(&mut self, now: Now, out: &mut Vec<Output>) {
+        for colony in self.colonies().filter(|colony| self.may_fork(*colony)).collect::<Vec<_>>() {
+            self.look_again(now, colony, out);
+        }
+    }
+}
+
+impl Replica {
+    /// Whether its colony goes on on both sides of a split.
+    pub(super) fn may_fork(&self) -> bool {
+        self.space().policy.on_partition == OnPartition::Island
+    }
+
+    fn copies(&self) -> usize {
+        usize::from(self.space().policy.copies)
+    }
+
+    /// Where its log ends.
+    fn copy_end(&self) -> CopyEnd {
+        let last = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        CopyEnd {
+            colony: self.colony(),
+            reign: last.map(|last| last.reign).unwrap_or_default(),
+            end: self.prepared(),
+            committed: self.committed(),
+            led: self.entry().primary == Some(self.start()) && last.is_some_and(|last| last.reign == self.reign()),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+;; Answers a list of four thousand million attributes.
+(func (export "colony:plugin/merger@0.1.0#merge") (param i32) (result i32)
+  (i32.store8 (i32.const 4) (i32.const 1))
+  (i32.store (i32.const 8) (i32.const 128))
+  (i32.store (i32.const 12) (i32.const 0xffffffff))
+  (i32.const 0))

@@ -1,0 +1,9 @@
+;; Names an attribute in bytes that are no text.
+(data (i32.const 64) "\ff\fe\80")
+(func (export "colony:plugin/merger@0.1.0#merge") (param i32) (result i32)
+  (i32.store8 (i32.const 4) (i32.const 1))
+  (i32.store (i32.const 8) (i32.const 128))
+  (i32.store (i32.const 12) (i32.const 1))
+  (i32.store (i32.const 128) (i32.const 64))
+  (i32.store (i32.const 132) (i32.const 3))
+  (i32.const 0))

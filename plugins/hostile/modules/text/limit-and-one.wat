@@ -1,0 +1,6 @@
+;; Answers one byte more than it may.
+(func (export "colony:plugin/merger@0.1.0#merge") (param i32) (result i32)
+  (i32.store8 (i32.const 4) (i32.const 2))
+  (i32.store (i32.const 8) (i32.const 524288))
+  (i32.store (i32.const 12) (i32.const 262145))
+  (i32.const 0))

@@ -1,0 +1,16 @@
+;; Makes values that are no numbers in several ways, and answers their bits: which ones a machine gives is its own
+;; choice, unless the host takes care.
+(func $bits (param $x f32) (result i32) (i32.reinterpret_f32 (local.get $x)))
+(func (export "colony:plugin/merger@0.1.0#merge") (param i32) (result i32)
+  (local $payload f32)
+  (local.set $payload (f32.reinterpret_i32 (i32.const 0xffa12345)))
+  (i32.store (i32.const 64) (call $bits (f32.div (f32.const 0) (f32.const 0))))
+  (i32.store (i32.const 68) (call $bits (f32.add (local.get $payload) (f32.const 1))))
+  (i32.store (i32.const 72) (call $bits (f32.sqrt (f32.const -1))))
+  (i32.store (i32.const 76) (call $bits (f32.mul (local.get $payload) (local.get $payload))))
+  (i32.store (i32.const 80) (call $bits (f32.demote_f64 (f64.reinterpret_i64 (i64.const 0xfff4000000000001)))))
+  (i32.store (i32.const 84) (call $bits (f32.min (local.get $payload) (f32.const 1))))
+  (i32.store8 (i32.const 4) (i32.const 2))
+  (i32.store (i32.const 8) (i32.const 64))
+  (i32.store (i32.const 12) (i32.const 24))
+  (i32.const 0))

@@ -1,0 +1,4 @@
+;; Loops before it is asked anything.
+(func $start (loop $again (br $again)))
+(start $start)
+(func (export "colony:plugin/merger@0.1.0#merge") (param i32) (result i32) (i32.const 0))

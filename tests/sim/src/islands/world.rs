@@ -1,0 +1,658 @@
+//! Hosts, groups, messages and time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use colony_core::colony::{Input, Joined, Mutant, Output, Replica, Settings, Shard, Space};
+use colony_core::group::{Command, Member, MemberState, Move, Outcome, Settler, State};
+use colony_core::{Now, Time};
+use colony_wire::admin::{AttributeNames, BuiltIn, MergeBy, MergeRule, OnConflict, Policy};
+use colony_wire::client::Reply;
+use colony_wire::heal::HealMessage;
+use colony_wire::peer::PeerMessage;
+use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, RaftId, RequestId, StartId};
+
+use super::clients::{Client, Sent};
+use crate::panics;
+use crate::rng::Rng;
+
+/// The root's number among the groups.
+pub(super) const ROOT: usize = 0;
+/// Longest that a run goes on after its last split, in virtual time.
+const QUIET_WITHIN: Duration = Duration::from_secs(120);
+const TICK: u64 = 20_000;
+const WALL_MS: u64 = 1_700_000_000_000;
+
+pub(super) struct Host {
+    pub(super) root: Shard,
+    /// The shard of its island, and which group that is.
+    pub(super) island: Option<(usize, Shard)>,
+    /// The root's state as it came here last.
+    known: State,
+    side: usize,
+}
+
+/// One line of group state.
+pub(super) struct Group {
+    pub(super) state: State,
+    /// Who lives in it; everybody in the root.
+    hosts: BTreeSet<usize>,
+}
+
+enum Event {
+    Peer(usize, PeerMessage),
+    Heal(usize, HealMessage),
+    Commit(usize, Command),
+    Table(usize, usize),
+    Tick(usize),
+    Plan,
+    Request(usize, usize, Sent),
+    Client(usize, u64),
+}
+
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) now: Time,
+    print: bool,
+    pub(super) hosts: Vec<Host>,
+    pub(super) groups: Vec<Group>,
+    pub(super) clients: Vec<Client>,
+    pub(super) seen: BTreeMap<&'static str, u64>,
+    /// Whose start it is.
+    starts: BTreeMap<StartId, usize>,
+    events: BTreeMap<(u64, u64), Event>,
+    numbers: u64,
+    pub(super) dice: Rng,
+    loss: u32,
+    is_cut: bool,
+    /// No side holds a quorum of the root's voters.
+    is_rootless: bool,
+    settings: Settings,
+    pub(super) space: Arc<Space>,
+    pub(super) calls_open: bool,
+    /// Changes that were done on two sides, as was said.
+    pub(super) doubled: BTreeSet<RequestId>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, mutant: Option<Mutant>, print: bool) -> Self {
+        let mut dice = Rng::new(seed).fork("islands");
+        let count = usize::try_from(dice.between(2, 5)).unwrap_or(5);
+        let rules = vec![MergeRule { of: AttributeNames::One("n".into()), rule: BuiltIn::Counter }];
+        let policy = Policy {
+            copies: u8::try_from(dice.between(1, 3)).unwrap_or(3).min(u8::try_from(count).unwrap_or(3)),
+            buckets: 4,
+            ttl_ms: None,
+            on_conflict: OnConflict::Merge,
+            merge: MergeBy::Rules(rules),
+            ..Policy::default()
+        };
+        let settings = Settings { log_kept: dice.pick(&[16, 1024]), mutant, ..Settings::default() };
+        let lineage = LineageId(1);
+        let mut world = Self {
+            seed,
+            now: Time(1_000_000),
+            print,
+            hosts: Vec::new(),
+            groups: vec![Group { state: State::default(), hosts: (0..count).collect() }],
+            clients: (0..4).map(|number| Client::new(number, number % count)).collect(),
+            seen: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            events: BTreeMap::new(),
+            numbers: 0,
+            loss: dice.pick(&[0, 0, 20]),
+            dice,
+            is_cut: false,
+            is_rootless: false,
+            space: Arc::new(Space { name: "counted".into(), policy: policy.clone() }),
+            settings: settings.clone(),
+            calls_open: true,
+            doubled: BTreeSet::new(),
+        };
+        for host in 0..count {
+            let start = world.fresh_start(host);
+            let root = Shard::new(lineage, start, settings.clone());
+            world.hosts.push(Host { root, island: None, known: State::default(), side: 0 });
+            let member = world.member(host, start);
+            let command = if host == 0 {
+                Command::Genesis { cluster: ClusterId(1), lineage, member }
+            } else {
+                Command::Join { member, deviations: Vec::new(), plugins: Vec::new() }
+            };
+            world.groups[ROOT].state.apply(&command);
+        }
+        let starts: Vec<StartId> = world.hosts.iter().map(|host| host.root.start()).collect();
+        let copies = usize::from(policy.copies);
+        let placed = |bucket: usize| (0..copies).map(|copy| starts[(bucket + copy) % count]).collect();
+        let placement = (0..policy.buckets as usize).map(placed).collect();
+        let created =
+            world.groups[ROOT].state.apply(&Command::CreateNamespace { name: "counted".into(), policy, placement });
+        assert_eq!(created, Outcome::Created(NamespaceId(1)));
+        world.push_tables(ROOT);
+        for host in 0..count {
+            world.after(TICK, Event::Tick(host));
+        }
+        for client in 0..world.clients.len() {
+            world.wake(client, 50_000);
+        }
+        world.after(500_000, Event::Plan);
+        world
+    }
+
+    pub(super) fn hosts(&self) -> usize {
+        self.hosts.len()
+    }
+
+    pub(super) fn note(&mut self, what: &'static str, times: u64) {
+        *self.seen.entry(what).or_default() += times;
+    }
+
+    pub(super) fn say(&self, what: impl FnOnce() -> String) {
+        if self.print {
+            println!("{:>9} {}", self.now.0 / 1000, what());
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn fresh_start(&mut self, host: usize) -> StartId {
+        let start = StartId(((host as u64 + 1) << 32) + self.next_number());
+        self.starts.insert(start, host);
+        start
+    }
+
+    fn member(&self, host: usize, start: StartId) -> Member {
+        let port = 7000 + u16::try_from(host).unwrap_or(0);
+        let earlier = self.hosts.get(host).map(|host| host.root.earlier().to_vec()).unwrap_or_default();
+        Member {
+            start,
+            name: format!("h{host}"),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            shards: 1,
+            labels: BTreeMap::new(),
+            raft: RaftId(start.0),
+            earlier,
+            state: MemberState::Up,
+        }
+    }
+
+    fn after(&mut self, micros: u64, event: Event) {
+        let number = self.next_number();
+        self.events.insert((self.now.0 + micros, number), event);
+    }
+
+    /// Wakes a client after this time; an earlier wish to be woken is void.
+    pub(super) fn wake(&mut self, client: usize, micros: u64) {
+        let alarm = self.next_number();
+        self.clients[client].alarm = alarm;
+        self.after(micros, Event::Client(client, alarm));
+    }
+
+    pub(super) fn request(&mut self, host: usize, group: usize, sent: Sent) {
+        let delay = self.dice.between(100, 3_000);
+        self.after(delay, Event::Request(host, group, sent));
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.now, wall_ms: WALL_MS + self.now.0 / 1000 }
+    }
+
+    // The network.
+
+    pub(super) fn reaches(&self, one: usize, other: usize) -> bool {
+        !self.is_cut || self.hosts[one].side == self.hosts[other].side
+    }
+
+    /// Whether what this host proposes to the group is decided, and it hears what is.
+    pub(super) fn hears(&self, host: usize, group: usize) -> bool {
+        if group == ROOT {
+            return !self.is_cut || (self.hosts[host].side == 0 && !self.is_rootless);
+        }
+        let founder = self.groups[group].hosts.first();
+        founder.is_some_and(|founder| self.reaches(host, *founder))
+    }
+
+    pub(super) fn cut(&mut self, sides: &[usize], is_rootless: bool) {
+        self.say(|| format!("cut {sides:?}, rootless {is_rootless}"));
+        self.is_cut = true;
+        self.is_rootless = is_rootless;
+        for (host, side) in self.hosts.iter_mut().zip(sides) {
+            host.side = *side;
+        }
+        for host in 0..self.hosts() {
+            self.after(0, Event::Table(host, ROOT));
+        }
+    }
+
+    pub(super) fn mend(&mut self) {
+        self.say(|| "mended".to_owned());
+        self.is_cut = false;
+        for group in 0..self.groups.len() {
+            self.push_tables(group);
+        }
+    }
+
+    /// The root declares those dead that its side does not reach.
+    pub(super) fn judge(&mut self, sides: &[usize]) {
+        let starts: Vec<StartId> =
+            self.hosts.iter().zip(sides).filter(|(_, side)| **side != 0).map(|(host, _)| host.root.start()).collect();
+        for start in starts {
+            self.commit(ROOT, &Command::Dead { start, deviations: Vec::new() });
+        }
+    }
+
+    /// The hosts of this side go on apart. Those that live in an island already stay where they are.
+    pub(super) fn open(&mut self, side: usize) -> Result<(), String> {
+        let founders: Vec<usize> = (0..self.hosts())
+            .filter(|host| self.hosts[*host].side == side && self.hosts[*host].island.is_none())
+            .collect();
+        let newest = founders.iter().map(|host| &self.hosts[*host].known).max_by_key(|state| state.revision).cloned();
+        let Some(newest) = newest else { return Ok(()) };
+        let group = self.groups.len();
+        let lineage = LineageId(100 + group as u128);
+        let mut settlers = Vec::new();
+        let until = Some(self.now + Duration::from_secs(1));
+        for host in &founders {
+            self.feed(*host, ROOT, Input::Fence { until })?;
+            let start = self.fresh_start(*host);
+            let copies = self.hosts[*host].root.ends();
+            let root = self.hosts[*host].root.start();
+            settlers.push(Settler { root, member: self.member(*host, start), copies });
+        }
+        let state = newest.island(lineage, &settlers);
+        let mut begun = State::default();
+        if begun.apply(&Command::Island { state: Box::new(state) }) != Outcome::Applied {
+            // Nobody of them was a member any more.
+            return founders.iter().try_for_each(|host| self.feed(*host, ROOT, Input::Fence { until: None }));
+        }
+        self.say(|| format!("island {group} of {founders:?}"));
+        self.note("islands", 1);
+        for (host, settler) in founders.iter().zip(&settlers) {
+            if !begun.is_up(settler.member.start) {
+                self.feed(*host, ROOT, Input::Fence { until: None })?;
+                continue;
+            }
+            let (now, mut out) = (self.now(), Vec::new());
+            let departed = self.hosts[*host].root.fork(now, &mut out);
+            self.carry_out(*host, ROOT, out)?;
+            let mut shard = Shard::apart(lineage, settler.member.start, self.settings.clone());
+            let mut out = Vec::new();
+            shard.take_over(now, departed, &mut out);
+            self.hosts[*host].island = Some((group, shard));
+            self.carry_out(*host, group, out)?;
+        }
+        let hosts =
+            founders.into_iter().filter(|host| self.hosts[*host].island.as_ref().is_some_and(|it| it.0 == group));
+        self.groups.push(Group { state: begun, hosts: hosts.collect() });
+        self.push_tables(group);
+        Ok(())
+    }
+
+    // Groups.
+
+    fn commit(&mut self, group: usize, command: &Command) {
+        let outcome = self.groups[group].state.apply(command);
+        match command {
+            Command::Absorbed { .. } if outcome == Outcome::Applied => self.note("absorbed", 1),
+            Command::Adopt(_) if outcome == Outcome::Applied => self.note("adopted", 1),
+            _ => {}
+        }
+        self.say(|| format!("group {group}: {command:?} {outcome:?}"));
+        self.push_tables(group);
+    }
+
+    fn push_tables(&mut self, group: usize) {
+        for host in self.groups[group].hosts.clone() {
+            let delay = self.dice.between(200, 6_000);
+            self.after(delay, Event::Table(host, group));
+        }
+    }
+
+    /// What a group's placement wants now: copies on hosts that are up, and none moved without need.
+    fn plan(&mut self, group: usize) {
+        let state = &self.groups[group].state;
+        let up: Vec<StartId> = state.up().map(|member| member.start).collect();
+        let copies = usize::from(self.space.policy.copies);
+        let mut moves = Vec::new();
+        for (colony, entry) in &state.table {
+            if entry.primary.is_none() {
+                continue;
+            }
+            let mut want: Vec<StartId> =
+                entry.in_sync.iter().chain(&entry.want).copied().filter(|start| up.contains(start)).collect();
+            want.extend(up.iter().cycle().skip(colony.bucket as usize).take(up.len()));
+            let mut seen = BTreeSet::new();
+            want.retain(|start| seen.insert(*start));
+            want.truncate(copies);
+            if want != entry.want && !want.is_empty() {
+                moves.push(Move { colony: *colony, cfg: entry.cfg, want });
+            }
+        }
+        if !moves.is_empty() {
+            self.commit(group, &Command::Plan { moves, reason: String::new(), inputs: 0 });
+        }
+    }
+
+    fn hear_table(&mut self, host: usize, group: usize) -> Result<(), String> {
+        if !self.hears(host, group) {
+            if group == ROOT {
+                // It does not reach the side that stays.
+                for colony in self.groups[ROOT].state.table.keys().copied().collect::<Vec<_>>() {
+                    self.feed_island(host, Input::Staying { colony, staying: None })?;
+                }
+            }
+            return Ok(());
+        }
+        let state = self.groups[group].state.clone();
+        for (colony, entry) in &state.table {
+            let (entry, space) = (entry.clone(), Arc::clone(&self.space));
+            self.feed(host, group, Input::Table { colony: *colony, entry, space })?;
+        }
+        if group != ROOT {
+            return Ok(());
+        }
+        self.hosts[host].known = state.clone();
+        let me = self.hosts[host].root.start();
+        if state.is_up(me) {
+            self.show_staying(host, &state)?;
+            return self.ask_fates(host, &state);
+        }
+        if state.members.contains_key(&me) || state.is_over(me) {
+            let start = self.fresh_start(host);
+            self.feed(host, ROOT, Input::Reborn { start })?;
+        }
+        let start = self.hosts[host].root.start();
+        let member = self.member(host, start);
+        self.propose(host, ROOT, Command::Join { member, deviations: Vec::new(), plugins: Vec::new() });
+        Ok(())
+    }
+
+    /// The island's shard hears how colonies stand on the side that stays.
+    fn show_staying(&mut self, host: usize, state: &State) -> Result<(), String> {
+        let Some((group, _)) = &self.hosts[host].island else { return Ok(()) };
+        let (me, island) = (self.hosts[host].root.start(), self.groups[*group].state.clone());
+        for colony in state.table.keys() {
+            if let Some(staying) = state.seen_from(&island, *colony, me) {
+                self.feed_island(host, Input::Staying { colony: *colony, staying: Some(Arc::new(staying)) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_fates(&mut self, host: usize, state: &State) -> Result<(), String> {
+        let (earlier, now) = (self.hosts[host].root.earlier().to_vec(), self.hosts[host].root.start());
+        let kept: Vec<(StartId, ColonyId)> =
+            self.hosts[host].root.kept().map(|(dead, replica)| (dead, replica.colony())).collect();
+        for (dead, colony) in kept {
+            if let Some(restore) = state.restoration(colony, &earlier, now) {
+                self.propose(host, ROOT, restore);
+                continue;
+            }
+            let fate = state.fate(colony, &earlier, now);
+            self.feed(host, ROOT, Input::Fate { colony, dead, fate })?;
+        }
+        Ok(())
+    }
+
+    fn propose(&mut self, host: usize, group: usize, command: Command) {
+        if self.hears(host, group) && !self.dice.chance(self.loss) {
+            let delay = self.dice.between(500, 10_000);
+            self.after(delay, Event::Commit(group, command));
+        }
+    }
+
+    // Shards.
+
+    fn feed_island(&mut self, host: usize, input: Input) -> Result<(), String> {
+        match self.hosts[host].island.as_ref().map(|(group, _)| *group) {
+            Some(group) => self.feed(host, group, input),
+            None => Ok(()),
+        }
+    }
+
+    fn feed(&mut self, host: usize, group: usize, input: Input) -> Result<(), String> {
+        let (now, mut out) = (self.now(), Vec::new());
+        let at = &mut self.hosts[host];
+        let shard = match &mut at.island {
+            Some((own, shard)) if *own == group => shard,
+            _ if group == ROOT => &mut at.root,
+            _ => return Ok(()),
+        };
+        panics::caught(|| shard.handle(now, input, &mut out)).map_err(|panic| format!("h{host}.{group}: {panic}"))?;
+        let returning = shard.returning();
+        self.carry_out(host, group, out)?;
+        if !returning.is_empty() {
+            let (now, mut out) = (self.now(), Vec::new());
+            self.hosts[host].root.take_over(now, returning, &mut out);
+            self.carry_out(host, ROOT, out)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, host: usize, group: usize, outputs: Vec<Output>) -> Result<(), String> {
+        for output in outputs {
+            if let Output::Heal(message) = &output {
+                self.say(|| format!("h{host}.{group} {} to {}: {:?}", message.colony, message.to, message.body));
+            }
+            match output {
+                Output::Send { to, message, .. } => self.send(host, to, |to| Event::Peer(to, message)),
+                Output::Heal(message) => self.send(host, message.to, |to| Event::Heal(to, message)),
+                Output::Reply { to, reply } => self.answer(host, group, to.0, &reply),
+                Output::Propose(command) => self.propose(host, group, command),
+                Output::ProposeStaying(command) => self.propose(host, ROOT, command),
+                Output::ReadGroup { colony, nonce } => {
+                    if self.hears(host, group) {
+                        let entry = self.groups[group].state.table.get(&colony).cloned();
+                        self.feed(host, group, Input::GroupRead { colony, nonce, entry })?;
+                    }
+                }
+                Output::Joined { how, .. } => self.note(
+                    match how {
+                        Joined::Same => "sessions equal",
+                        Joined::Taken => "sessions taken",
+                        Joined::Merged => "merged",
+                        Joined::Overridden { .. } => "overridden",
+                        Joined::Ended => "ended at heal",
+                    },
+                    1,
+                ),
+                Output::Doubled { request, .. } => {
+                    self.note("doubled and said so", 1);
+                    self.doubled.insert(request);
+                }
+                Output::TakenIn { colony } => self.feed(host, ROOT, Input::TakenIn { colony })?,
+                Output::Merge { .. } | Output::TooLarge { .. } => return Err(format!("unexpected: {output:?}")),
+                Output::FetchTable { .. } => {
+                    let delay = self.dice.between(500, 3_000);
+                    self.after(delay, Event::Table(host, group));
+                }
+                Output::Decided { .. } | Output::FellBack { .. } | Output::ExpiryHeld { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: usize, to: StartId, event: impl FnOnce(usize) -> Event) {
+        let Some(to) = self.starts.get(&to).copied() else { return };
+        if self.reaches(from, to) && !self.dice.chance(self.loss) {
+            let delay = self.dice.between(50, 4_000);
+            self.after(delay, event(to));
+        }
+    }
+
+    fn answer(&mut self, host: usize, group: usize, call: u64, reply: &Reply) {
+        let _ = (host, group);
+        self.answered(call, reply);
+    }
+
+    // Time.
+
+    pub(super) fn run_for(&mut self, millis: u64) -> Result<(), String> {
+        let end = self.now.0 + millis * 1000;
+        while self.now.0 < end {
+            self.step(end)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop_clients(&mut self) {
+        self.calls_open = false;
+    }
+
+    /// Until every host lives in the root alone.
+    pub(super) fn run_until_one(&mut self) -> Result<(), String> {
+        self.run_while("islands are not over", |world| world.hosts.iter().any(|host| host.island.is_some()))
+    }
+
+    /// Until nobody waits for anything.
+    pub(super) fn run_until_quiet(&mut self) -> Result<(), String> {
+        self.run_until_one()?;
+        self.run_while("clients are not answered", |world| world.clients.iter().any(|client| !client.is_idle()))?;
+        let copies = usize::from(self.space.policy.copies);
+        self.run_while("colonies lack copies", move |world| {
+            world.groups[ROOT].state.table.values().any(|entry| {
+                entry.primary.is_none()
+                    || entry.in_sync.len() < copies
+                    || entry.in_sync.iter().any(|start| !entry.is_wanted(*start))
+            })
+        })?;
+        self.run_while("copies are not even", |world| {
+            world.copies().any(|(primary, copy)| primary.position() != copy.position())
+        })
+    }
+
+    /// Every in-sync copy beside its primary.
+    pub(super) fn copies(&self) -> impl Iterator<Item = (&Replica, &Replica)> {
+        self.groups[ROOT].state.table.iter().flat_map(move |(colony, entry)| {
+            let replica = move |start: &StartId| self.hosts[*self.starts.get(start)?].root.replica(*colony);
+            let primary = entry.primary.as_ref().and_then(replica);
+            entry.in_sync.iter().filter_map(move |start| Some((primary?, replica(start)?)))
+        })
+    }
+
+    pub(super) fn primary_of(&self, colony: ColonyId, group: usize) -> Option<usize> {
+        let primary = self.groups[group].state.table.get(&colony)?.primary?;
+        self.starts.get(&primary).copied()
+    }
+
+    fn run_while(&mut self, what: &str, goes_on: impl Fn(&Self) -> bool) -> Result<(), String> {
+        let end = self.now + QUIET_WITHIN;
+        while goes_on(self) {
+            if self.now > end {
+                return Err(format!("{what} after {} s: {}", QUIET_WITHIN.as_secs(), self.standing()));
+            }
+            let until = self.now.0 + 50_000;
+            while self.now.0 < until {
+                self.step(until)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How things stand, for who looks for the cause.
+    fn standing(&self) -> String {
+        let mut lines = Vec::new();
+        for (group, it) in self.groups.iter().enumerate() {
+            for (colony, entry) in &it.state.table {
+                lines.push(format!("group {group} {colony}: {entry:?}"));
+            }
+        }
+        for (number, host) in self.hosts.iter().enumerate() {
+            let island = host.island.as_ref();
+            let of = |shard: &Shard| -> Vec<String> {
+                let one = |it: &Replica| {
+                    format!("{} {:?} {:?} taken in {}", it.colony(), it.part(), it.position(), it.is_taken_in())
+                };
+                shard.replicas().map(one).collect()
+            };
+            lines.push(format!(
+                "h{number} {:?} root {:?} island {:?} done {:?}",
+                host.root.start(),
+                of(&host.root),
+                island.map(|(group, shard)| (group, of(shard))),
+                island.map(|(_, shard)| shard.is_done())
+            ));
+        }
+        lines.join("\n")
+    }
+
+    fn step(&mut self, end: u64) -> Result<(), String> {
+        let due = self.events.first_key_value().map(|((at, _), _)| *at);
+        let Some(at) = due.filter(|at| *at <= end) else {
+            self.now = Time(end);
+            return Ok(());
+        };
+        self.now = Time(at);
+        let Some((_, event)) = self.events.pop_first() else { return Ok(()) };
+        match event {
+            Event::Peer(host, message) => {
+                let group = self.group_of(host, message.lineage);
+                group.map_or(Ok(()), |group| self.feed(host, group, Input::Peer(message)))
+            }
+            Event::Heal(host, message) => {
+                let group = self.group_of(host, message.to_lineage);
+                group.map_or(Ok(()), |group| self.feed(host, group, Input::Heal(message)))
+            }
+            Event::Commit(group, command) => {
+                if group != ROOT || !self.is_cut || !self.is_rootless {
+                    self.commit(group, &command);
+                }
+                Ok(())
+            }
+            Event::Table(host, group) => self.hear_table(host, group),
+            Event::Tick(host) => {
+                self.after(TICK, Event::Tick(host));
+                self.feed(host, ROOT, Input::Tick)?;
+                self.feed_island(host, Input::Tick)?;
+                if self.hosts[host].island.as_ref().is_some_and(|(_, shard)| shard.is_done()) {
+                    self.say(|| format!("h{host} is back"));
+                    self.hosts[host].island = None;
+                }
+                Ok(())
+            }
+            Event::Plan => {
+                self.after(500_000, Event::Plan);
+                for group in 0..self.groups.len() {
+                    let is_led = if group == ROOT { !self.is_cut || !self.is_rootless } else { true };
+                    if is_led {
+                        self.plan(group);
+                    }
+                }
+                for host in 0..self.hosts() {
+                    self.after(1_000, Event::Table(host, ROOT));
+                }
+                Ok(())
+            }
+            Event::Request(host, group, sent) => self.deliver(host, group, sent),
+            Event::Client(client, alarm) => {
+                if self.clients[client].alarm == alarm {
+                    self.act(client);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn group_of(&self, host: usize, lineage: LineageId) -> Option<usize> {
+        let island = self.hosts[host].island.as_ref().map(|(group, _)| *group);
+        [Some(ROOT), island].into_iter().flatten().find(|group| self.groups[*group].state.lineage == lineage)
+    }
+
+    fn deliver(&mut self, host: usize, group: usize, sent: Sent) -> Result<(), String> {
+        let Sent { near, call, request } = sent;
+        if !self.reaches(near, host) {
+            return Ok(());
+        }
+        let group = if group == ROOT || self.hosts[host].island.as_ref().is_some_and(|(own, _)| *own == group) {
+            group
+        } else {
+            return Ok(());
+        };
+        self.feed(host, group, Input::Request { from: colony_core::colony::Caller(call), request })
+    }
+}
