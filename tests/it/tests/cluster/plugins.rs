@@ -11,7 +11,7 @@ use std::time::Duration;
 use colony_client::{Client, Session, Ttl};
 use colony_it::{Answer, Cli, Cluster, Host, MERGE, Shape, plugin, until};
 use colony_link::Rights;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// Longest run of a command that waits for compilers, on a machine that does much else.
@@ -41,8 +41,10 @@ async fn install(cluster: &Cluster, name: &str, file: &Path, more: &[&str]) -> V
     run(&cluster.cli(), &[&words, more].concat()).await.json()
 }
 
+/// What the group keeps. Hosts name those that they were given by file as well.
 async fn list(cluster: &Cluster) -> Vec<Value> {
-    cluster.run(&["plugin", "list", "--json"]).await.jsons()
+    let all = cluster.run(&["plugin", "list", "--json"]).await.jsons();
+    all.into_iter().filter(|plugin| plugin["by_file"] == json!([])).collect()
 }
 
 /// Two saves of one session meet; what both items are then.
