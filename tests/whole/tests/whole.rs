@@ -134,7 +134,7 @@ fn a_leader_that_hears_no_other_voter_gives_way_though_it_lives() {
     for seed in 0..4 {
         let report = run_plan(seed, &plan(5, (3, 1), vec![deaf(0, &[1, 2, 3], 20_000 * MS)]), Habits::default());
         assert_sound(&report);
-        assert!(report.slowest < 7_000 * MS, "seed {seed}: a write took {:?}", report.slowest);
+        assert!(report.slowest < 10_000 * MS, "seed {seed}: a write took {:?}", report.slowest);
     }
 }
 
