@@ -159,9 +159,14 @@ impl Replica {
         &self.space
     }
 
+    /// Position of the last op of its log, committed or not; none at the beginning.
+    pub(super) fn end(&self) -> Option<Position> {
+        self.op(self.prepared()).map(|op| op.position).or_else(|| self.position())
+    }
+
     /// Whether the side that took it in goes on with this side's copies.
     pub(super) fn is_adopted(&self) -> bool {
-        let end = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        let end = self.end();
         let taken_in = || self.staying.as_ref()?.entry.absorbed_of(end?.lineage);
         taken_in().is_some_and(|absorbed| absorbed.adopted)
     }
@@ -342,7 +347,7 @@ impl Replica {
     #[must_use]
     pub fn is_taken_in(&self) -> bool {
         let Some(staying) = &self.staying else { return false };
-        let last = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        let last = self.end();
         match staying.entry.absorbed_of(self.entry.lineage).map(|absorbed| absorbed.end) {
             // It never had all that was acknowledged here, and nobody will bring it the rest.
             Some(_) if self.part() == Part::CatchingUp => true,

@@ -153,11 +153,6 @@ impl Shard {
         self.replicas.insert(replica.colony(), replica);
     }
 
-    /// Follows what the table says of a colony, as if it were news.
-    pub(super) fn look_again(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
-        self.follow_table(now, colony, out);
-    }
-
     /// Its peers, by colony.
     pub fn replicas(&self) -> impl Iterator<Item = &Replica> {
         self.replicas.values()
@@ -263,7 +258,7 @@ impl Shard {
     }
 
     /// Brings the peer of a colony, if there is or should be one, to what the table says.
-    fn follow_table(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
+    pub(super) fn follow_table(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
         let Some((entry, space)) = self.table.get(&colony).cloned() else { return };
         if mutant!(self.settings, TakeKeptCopy)
             && let Some(Kept { mut replica, .. }) = self.kept.remove(&colony)

@@ -101,7 +101,7 @@ impl Shard {
                 Some(dead) => self.keep(dead, replica),
                 None => {
                     self.put_in(replica);
-                    self.look_again(now, colony, out);
+                    self.follow_table(now, colony, out);
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Shard {
 
     pub(super) fn taken_in(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
         self.sides.left.remove(&colony);
-        self.look_again(now, colony, out);
+        self.follow_table(now, colony, out);
     }
 
     /// Whether nothing may be acknowledged for a colony now.
@@ -203,7 +203,7 @@ impl Shard {
     /// What the table said meanwhile was not followed.
     fn look_at_what_was_fenced(&mut self, now: Now, out: &mut Vec<Output>) {
         for colony in self.colonies().filter(|colony| self.may_fork(*colony)).collect::<Vec<_>>() {
-            self.look_again(now, colony, out);
+            self.follow_table(now, colony, out);
         }
     }
 }
@@ -220,7 +220,7 @@ impl Replica {
 
     /// Where its log ends.
     fn copy_end(&self) -> CopyEnd {
-        let last = self.op(self.prepared()).map(|op| op.position).or_else(|| self.position());
+        let last = self.end();
         CopyEnd {
             colony: self.colony(),
             reign: last.map(|last| last.reign).unwrap_or_default(),

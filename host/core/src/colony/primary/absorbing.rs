@@ -185,13 +185,11 @@ impl Primary {
 
     fn take_in_part(&mut self, desk: &mut Desk<'_>) {
         loop {
-            let Some(absorbing) = &mut self.absorbing else { return };
-            let Some(part) = &mut absorbing.part else { return };
-            let is_ahead = part.asked.len() >= MAX_AHEAD || !self.has_room(desk);
-            if is_ahead {
+            let has_room = self.has_room(desk);
+            let Some(part) = self.absorbing.as_mut().and_then(|absorbing| absorbing.part.as_mut()) else { return };
+            if part.asked.len() >= MAX_AHEAD || !has_room {
                 return;
             }
-            let Some(part) = self.absorbing.as_mut().and_then(|absorbing| absorbing.part.as_mut()) else { return };
             let Some(item) = part.items.pop_front() else { break };
             if self.parked_keys.contains_key(&item.key) {
                 // A save of it waits for a merge: its turn comes after that.
