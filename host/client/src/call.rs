@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
-use colony_wire::client::{self, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{self, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, Token};
 use colony_wire::limits::MAX_ATTRIBUTES;
 use colony_wire::session::{AttributeChange, Content, Key, Mutation, SessionSummary, SessionView};
 use colony_wire::tag::Tag;
@@ -206,7 +206,7 @@ impl<'a> Call<'a> {
             namespace,
             place,
             // What differs from attempt to attempt is filled in when it is sent.
-            request: Request { colony: nowhere, deadline_ms: 0, token: None, body, attempt: None },
+            request: Request { colony: nowhere, deadline_ms: 0, token: Token::default(), body, attempt: None },
             grace: Duration::ZERO,
             open: None,
             base: None,
@@ -312,7 +312,7 @@ impl<'a> Call<'a> {
     fn judge(&mut self, route: &Route, reply: Reply) -> Next {
         self.reached = true;
         if let Some(seen) = reply.seen {
-            let shown = self.request.token.filter(|_| is_held_to_token(&self.request.body, &reply.body));
+            let shown = is_held_to_token(&self.request.body, &reply.body).then_some(&self.request.token);
             self.engine.tokens.saw(route.colony, shown, seen);
         }
         let served_by = reply.served_by;
@@ -331,7 +331,7 @@ impl<'a> Call<'a> {
             self.engine.router.ask_of(served_by);
         }
         if refusal == Refusal::LineageLost {
-            self.engine.tokens.give_up(route.colony, self.request.token);
+            self.engine.tokens.give_up(route.colony, &self.request.token);
         }
         Next::Return(Err(match refusal {
             _ if self.may_retry(&refusal) => return Next::AfterPause,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Frame, Kind, Message, within};
 use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
-use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_TAGGED};
+use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_TAGGED, MAX_TOKEN_LINES};
 use crate::op::Stamp;
 use crate::session::{EndKind, Key, Mutation, SessionSummary, SessionView};
 use crate::tag::Tag;
@@ -17,12 +17,34 @@ pub struct Request {
     pub colony: ColonyId,
     /// Milliseconds until the client gives up, counted from sending (`PROTOCOL.md` 3.1).
     pub deadline_ms: u32,
-    /// The newest position of this colony that the client has seen.
-    pub token: Option<Position>,
+    /// What the client has seen of this colony.
+    pub token: Token,
     /// What is asked.
     pub body: RequestBody,
     /// Of a change: in which line of group state it was sent first. None is not checked.
     pub attempt: Option<Attempt>,
+}
+
+/// What a client has seen of a colony: whoever answers its reads holds all of it (`PROTOCOL.md` 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Token {
+    /// The newest position; of several lines of group state, that of the host that is asked.
+    pub newest: Option<Position>,
+    /// The newest position of every other line, seen on another side of a split. Positions of two lines have no order.
+    pub elsewhere: Vec<Position>,
+}
+
+impl Token {
+    /// All of it.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.newest.into_iter().chain(self.elsewhere.iter().copied())
+    }
+}
+
+impl From<Position> for Token {
+    fn from(newest: Position) -> Self {
+        Self { newest: Some(newest), elsewhere: Vec::new() }
+    }
 }
 
 /// How a change was sent before. One that may have been done on one side of a split is not done on another
@@ -163,6 +185,7 @@ impl Message for Request {
     fn check(&self) -> Result<(), DecodeError> {
         let limit = usize::try_from(MAX_DEADLINE.as_millis()).unwrap_or(usize::MAX);
         within("deadline in ms", self.deadline_ms as usize, limit)?;
+        within("lines of a token", self.token.positions().count(), MAX_TOKEN_LINES)?;
         match &self.body {
             RequestBody::Get { key, .. } | RequestBody::Watch { key, .. } => key.check(),
             RequestBody::Mutate { mutation, .. } => mutation.check(),

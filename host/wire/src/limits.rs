@@ -79,6 +79,9 @@ pub const MAX_FEED_BYTES: usize = 256 * 1024;
 pub const MAX_RELAYS: usize = 1;
 /// Most lineages that one process lives in: the root's, and an island's (`PROTOCOL.md` 8).
 pub const MAX_REALMS: usize = 2;
+/// Most lines of group state of which a client says what it has seen: one that goes from one side of a split to the other,
+/// and back, sees two or three.
+pub const MAX_TOKEN_LINES: usize = 4;
 /// Most changes in one report of a plan: with names of the greatest length it still fits a frame.
 pub const MAX_PLAN_CHANGES: usize = 1024;
 /// Most problems in one report of a plan.

@@ -8,7 +8,7 @@ use colony_core::colony::{Caller, Input, Output, Part, Shard, Space};
 use colony_core::group::{Command, Entry};
 use colony_core::{Now, Time};
 use colony_sim::panics;
-use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Token};
 use colony_wire::control::Fate;
 use colony_wire::op::Stamp;
 use colony_wire::peer::PeerMessage;
@@ -167,5 +167,5 @@ fn key() -> Key {
 }
 
 fn call(body: RequestBody) -> Request {
-    Request { colony: COLONY, deadline_ms: 30_000, token: None, body, attempt: None }
+    Request { colony: COLONY, deadline_ms: 30_000, token: Token::default(), body, attempt: None }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::client::{Ack, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Read, Refusal, Reply, ReplyBody, Request, RequestBody, Token};
 use colony_wire::op::Stamp;
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
@@ -213,7 +213,7 @@ impl Client {
         Some(Request {
             colony: call.colony,
             deadline_ms: u32::try_from(call.ends.saturating_sub(now) / MS).unwrap_or(u32::MAX).min(MAX_DEADLINE_MS),
-            token: self.tokens.get(&call.colony).copied(),
+            token: self.tokens.get(&call.colony).copied().map(Token::from).unwrap_or_default(),
             body: call.body.clone(),
             attempt: None,
         })

@@ -9,7 +9,7 @@ use colony_sim::swarm::Mix;
 use colony_sim::timepiece::Timepiece;
 use colony_sim::violation::{Rule, Violation};
 use colony_wire::admin::OnConflict;
-use colony_wire::client::{Ack, Done, Read, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Done, Read, Reply, ReplyBody, Request, RequestBody, Token};
 use colony_wire::op::{Change, Op, Stamp};
 use colony_wire::session::{Content, EndKind, Key, Mutation, Precondition};
 use colony_wire::{Cfg, ClientId, ColonyId, LineageId, NamespaceId, Position, Reign, RequestId, Seq, StartId};
@@ -157,7 +157,7 @@ fn answered(body: RequestBody, answer: ReplyBody, seen: Option<Position>) -> Opt
     let mix = Mix::draw(0, None);
     let mut host = Host::new(0, 1, Timepiece::new(0, 1000));
     host.process = Some(Process::new(1, StartId(1), LineageId(1), 1, &mix.settings));
-    let request = Request { colony: COLONY, deadline_ms: 1, token: None, body, attempt: None };
+    let request = Request { colony: COLONY, deadline_ms: 1, token: Token::default(), body, attempt: None };
     let reply = Reply { served_by: StartId(1), seen, body: answer };
     broken(Oracle::new(&mix).replied(&host, &request, None, &reply))
 }

@@ -110,7 +110,7 @@ async fn the_newest_position_seen_goes_with_the_next_call() {
             async move { carts.get(&key("alice")).await }
         });
         let asked = cluster.asked().await;
-        sent.push(asked.request.token);
+        sent.push(asked.request.token.newest);
         asked.reply_seen(ReplyBody::Absent, seen);
         assert_eq!(call.await.unwrap().unwrap(), None);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_core::colony::Caller;
-use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Done, Read, Refusal, ReplyBody, Request, RequestBody, Token};
 use colony_wire::op::Stamp;
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView,
@@ -27,7 +27,7 @@ pub(crate) fn request(number: u64, mutation: Mutation) -> Request {
 pub(crate) fn request_of(client: u128, number: u64, lowest_unanswered: u64, mutation: Mutation) -> Request {
     let stamp = Stamp { request: RequestId { client: ClientId(client), number }, lowest_unanswered };
     let body = RequestBody::Mutate { stamp, mutation, ack: Ack::InSync };
-    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body, attempt: None }
+    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: Token::default(), body, attempt: None }
 }
 
 pub(crate) fn blob(name: &'static str, value: &'static str) -> Mutation {
@@ -98,14 +98,26 @@ impl World {
         token: Option<Position>,
     ) -> (Option<Position>, ReplyBody) {
         let body = RequestBody::Get { key: key(name), read: Read::Token };
-        let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body, attempt: None });
+        let caller = self.ask(
+            host,
+            Request {
+                colony: COLONY,
+                deadline_ms: DEADLINE_MS,
+                token: token.map(Token::from).unwrap_or_default(),
+                body,
+                attempt: None,
+            },
+        );
         (self.seen(caller), self.answer(caller).expect("a read is answered at once").clone())
     }
 
     /// Asks for a linearizable read.
     pub(crate) fn confirm(&mut self, host: usize, name: &'static str) -> Caller {
         let body = RequestBody::Get { key: key(name), read: Read::Confirm };
-        self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body, attempt: None })
+        self.ask(
+            host,
+            Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: Token::default(), body, attempt: None },
+        )
     }
 
     pub(crate) fn found(&mut self, host: usize, name: &'static str) -> SessionView {

@@ -172,7 +172,7 @@ fn any_is_answered_without_regard_to_the_token() {
     let mut token = w.replica(A).position().unwrap();
     token.reign.0 += 1;
     let body = RequestBody::Get { key: key("k"), read: Read::Any };
-    let caller = w.ask(A, Request { colony: COLONY, deadline_ms: 100, token: Some(token), body, attempt: None });
+    let caller = w.ask(A, Request { colony: COLONY, deadline_ms: 100, token: token.into(), body, attempt: None });
     assert!(confirmed(&w, caller).is_some());
 }
 

@@ -3,7 +3,7 @@
 use colony_core::colony::{Caller, Input, Settings};
 use colony_core::merge::Resolution;
 use colony_wire::admin::{MergeBy, Policy};
-use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody, Token};
 use colony_wire::limits::MAX_TAGS;
 use colony_wire::op::{Change, Stamp};
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition};
@@ -41,13 +41,22 @@ fn tag(value: &str) -> Tag {
 pub(crate) fn revoke(number: u64, value: &str) -> Request {
     let stamp = Stamp { request: RequestId { client: ClientId(1), number }, lowest_unanswered: 1 };
     let body = RequestBody::Revoke { stamp, tag: tag(value) };
-    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: None, body, attempt: None }
+    Request { colony: COLONY, deadline_ms: DEADLINE_MS, token: Token::default(), body, attempt: None }
 }
 
 impl World {
     fn list(&mut self, host: usize, value: &str, after: Option<Key>, limit: u32, token: Option<Position>) -> ReplyBody {
         let body = RequestBody::Tagged { tag: tag(value), after, limit };
-        let caller = self.ask(host, Request { colony: COLONY, deadline_ms: DEADLINE_MS, token, body, attempt: None });
+        let caller = self.ask(
+            host,
+            Request {
+                colony: COLONY,
+                deadline_ms: DEADLINE_MS,
+                token: token.map(Token::from).unwrap_or_default(),
+                body,
+                attempt: None,
+            },
+        );
         self.answer(caller).expect("a list is answered at once").clone()
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use colony_core::colony::{Caller, Input, Settings};
 use colony_wire::Position;
 use colony_wire::admin::Policy;
-use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Refusal, ReplyBody, Request, RequestBody, Token};
 use colony_wire::limits::MAX_EVENT_BYTES;
 use colony_wire::session::{Content, EndKind, Mutation, Precondition, SessionView};
 use colony_wire::watch::{WatchEvent, WatchedChange};
@@ -19,7 +19,7 @@ const WAIT_MS: u32 = 1_000;
 impl World {
     fn watch_key(&mut self, host: usize, name: &'static str, after: Option<Position>) -> Caller {
         let body = RequestBody::Watch { key: key(name), after };
-        self.ask(host, Request { colony: COLONY, deadline_ms: WAIT_MS, token: None, body, attempt: None })
+        self.ask(host, Request { colony: COLONY, deadline_ms: WAIT_MS, token: Token::default(), body, attempt: None })
     }
 
     fn watch(&mut self, host: usize, after: Option<Position>) -> Caller {
@@ -103,7 +103,7 @@ fn a_watch_that_arrives_twice_waits_once() {
     let waiting = w.watch(A, Some(cursor));
     w.pass(5);
     let body = RequestBody::Watch { key: key("k"), after: Some(cursor) };
-    let again = Request { colony: COLONY, deadline_ms: WAIT_MS, token: None, body, attempt: None };
+    let again = Request { colony: COLONY, deadline_ms: WAIT_MS, token: Token::default(), body, attempt: None };
     w.feed(A, Input::Request { from: waiting, request: again });
     w.done(A, request(1, blob("k", "1")));
     assert_eq!(w.events(waiting).0.len(), 1);

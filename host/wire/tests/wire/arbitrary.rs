@@ -10,14 +10,14 @@ use colony_wire::admin::{
 };
 use colony_wire::client::{
     Ack, Attempt, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
-    RoutesRequest,
+    RoutesRequest, Token,
 };
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
 };
 use colony_wire::heal::{HealBody, HealMessage, Item, Path, Portrait, Value, Version};
 use colony_wire::island::{Consent, CopyEnd};
-use colony_wire::limits::MAX_VOTERS;
+use colony_wire::limits::{MAX_TOKEN_LINES, MAX_VOTERS};
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
@@ -135,9 +135,11 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         (stamp(), tag()).prop_map(|(stamp, tag)| RequestBody::Revoke { stamp, tag }),
         (key(), of(position())).prop_map(|(key, after)| RequestBody::Watch { key, after }),
     ];
+    let token = (of(position()), vec(position(), 0..MAX_TOKEN_LINES))
+        .prop_map(|(newest, elsewhere)| Token { newest, elsewhere });
     let attempt =
         any::<(u128, bool)>().prop_map(|(lineage, is_first)| Attempt { lineage: LineageId(lineage), is_first });
-    (colony(), 0..=30_000_u32, of(position()), body, of(attempt))
+    (colony(), 0..=30_000_u32, token, body, of(attempt))
         .prop_map(|(colony, deadline_ms, token, body, attempt)| Request { colony, deadline_ms, token, body, attempt })
 }
 

@@ -11,7 +11,7 @@ use colony_wire::admin::{
 };
 use colony_wire::client::{
     Ack, Attempt, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, RouteHost, RouteNamespace, Routes,
-    RoutesRequest,
+    RoutesRequest, Token,
 };
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
@@ -83,7 +83,15 @@ pub(crate) fn all() -> Vec<Example> {
 
 fn requests() -> Vec<Example> {
     let attempt = Some(Attempt { lineage: LINEAGE, is_first: true });
-    let request = |body| frame(&Request { colony: COLONY, deadline_ms: 5000, token: Some(at(2, 9)), body, attempt });
+    let request = |body| {
+        frame(&Request {
+            colony: COLONY,
+            deadline_ms: 5000,
+            token: Token { newest: Some(at(2, 9)), elsewhere: Vec::new() },
+            body,
+            attempt,
+        })
+    };
     let mutate = |mutation| request(RequestBody::Mutate { stamp: STAMP, mutation, ack: Ack::InSync });
     let delete = |kind| mutate(Mutation::Delete { key: key(), precondition: Precondition::Version(at(2, 9)), kind });
     vec![

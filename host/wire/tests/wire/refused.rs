@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, OnPartition, Policy};
-use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest};
+use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest, Token};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Introduction, IslandRequest};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{
@@ -12,7 +12,7 @@ use colony_wire::limits::{
     MAX_DEADLINE, MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES,
     MAX_NAME, MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_REALMS, MAX_RELAYS,
     MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE,
-    MAX_TAGGED, MAX_TTL, MAX_VOTERS, SNAPSHOT_CHUNK,
+    MAX_TAGGED, MAX_TOKEN_LINES, MAX_TTL, MAX_VOTERS, SNAPSHOT_CHUNK,
 };
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
@@ -153,7 +153,7 @@ fn mutate(mutation: Mutation) -> Request {
     Request {
         colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: 1,
-        token: None,
+        token: Token::default(),
         attempt: None,
         body: RequestBody::Mutate {
             stamp: Stamp {
@@ -177,11 +177,15 @@ fn the_parts_of_a_request_are_taken_up_to_their_limits() {
     let get = |deadline| Request {
         colony: ColonyId { namespace: NamespaceId(1), bucket: 1 },
         deadline_ms: u32::try_from(deadline).unwrap(),
-        token: None,
+        token: Token::default(),
         body: RequestBody::Get { key: key(), read: Read::Confirm },
         attempt: None,
     };
     limit("deadline", millis(MAX_DEADLINE), get);
+    limit("token", MAX_TOKEN_LINES, |lines| {
+        let elsewhere = vec![Position::default(); lines];
+        Request { token: Token { newest: None, elsewhere }, ..get(1) }
+    });
     limit("ttl", millis(MAX_TTL), |len| mutate(Mutation::Touch { key: key(), ttl: Some(len as u64) }));
     limit("blob", MAX_SESSION, |len| put(Content::Blob(value(len))));
     limit("attributes' size", MAX_SESSION, |len| {

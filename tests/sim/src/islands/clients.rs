@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use colony_wire::client::{Ack, Attempt, Read, Refusal, Reply, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Attempt, Read, Refusal, Reply, ReplyBody, Request, RequestBody, Token};
 use colony_wire::op::Stamp;
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionView};
 use colony_wire::{ClientId, ColonyId, LineageId, NamespaceId, RequestId};
@@ -172,7 +172,7 @@ impl World {
             // Until this one is answered nobody knows.
             (open.first, open.is_open) = (Some(attempt.lineage), true);
         }
-        let request = Request { colony, deadline_ms: 5_000, token: None, body, attempt: Some(attempt) };
+        let request = Request { colony, deadline_ms: 5_000, token: Token::default(), body, attempt: Some(attempt) };
         self.request(primary, group, Sent { near, call, request });
     }
 

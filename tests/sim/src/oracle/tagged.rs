@@ -50,7 +50,7 @@ pub(super) fn judge(
     seen: Position,
     sights: &mut Seen,
 ) -> Option<Result<(), Violation>> {
-    let token = request.token.unwrap_or_default();
+    let token = request.token.newest.unwrap_or_default();
     let forward = || demand(seen.seq >= token.seq, Rule::NeverBackward, || format!("{seen} is before {token}"));
     match (&request.body, body) {
         (RequestBody::Tagged { tag, after, limit }, ReplyBody::Sessions { found, more }) => {

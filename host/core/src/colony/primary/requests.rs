@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use colony_wire::admin::OnPluginFailure;
-use colony_wire::client::{Ack, Attempt, Done, Read, Refusal, ReplyBody, Request, RequestBody};
+use colony_wire::client::{Ack, Attempt, Done, Read, Refusal, ReplyBody, Request, RequestBody, Token};
 use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key, Mutation};
 use colony_wire::{Position, RequestId};
@@ -74,14 +74,14 @@ impl Primary {
     pub(in crate::colony) fn request(&mut self, desk: &mut Desk<'_>, from: Caller, request: Request) {
         let deadline = desk.now.mono + Duration::from_millis(u64::from(request.deadline_ms));
         match request.body {
-            RequestBody::Get { key, read } => self.read(desk, from, request.token, key, read, deadline),
+            RequestBody::Get { key, read } => self.read(desk, from, &request.token, key, read, deadline),
             RequestBody::Mutate { stamp, mutation, ack } => {
                 let asker = Asker { caller: from, stamp, ack, attempt: request.attempt };
                 self.mutate(desk, Queued { asker, mutation, deadline });
                 self.settle(desk);
             }
             RequestBody::Tagged { tag, after, limit } => {
-                let body = self.tagged(desk, request.token, &tag, after.as_ref(), limit);
+                let body = self.tagged(desk, &request.token, &tag, after.as_ref(), limit);
                 desk.reply(from, body);
             }
             RequestBody::Revoke { stamp, tag } => {
@@ -89,21 +89,14 @@ impl Primary {
                 self.revoke(desk, asker, &tag, deadline);
                 self.settle(desk);
             }
-            RequestBody::Watch { key, after } => self.watch(desk, from, request.token, (key, after), deadline),
+            RequestBody::Watch { key, after } => self.watch(desk, from, &request.token, (key, after), deadline),
         }
     }
 
     /// Committed state only, and only if it holds what the client asks for.
-    fn read(
-        &mut self,
-        desk: &mut Desk<'_>,
-        from: Caller,
-        token: Option<Position>,
-        key: Key,
-        read: Read,
-        deadline: Time,
-    ) {
-        let body = match self.refuse_read(desk, token.filter(|_| read != Read::Any)) {
+    fn read(&mut self, desk: &mut Desk<'_>, from: Caller, token: &Token, key: Key, read: Read, deadline: Time) {
+        let any = Token::default();
+        let body = match self.refuse_read(desk, if read == Read::Any { &any } else { token }) {
             Some(refusal) => ReplyBody::Refused(refusal),
             // Nobody who is missing can confirm: whoever asks is told so at once.
             None if read == Read::Confirm => match self.shortage(desk) {
@@ -116,20 +109,24 @@ impl Primary {
     }
 
     /// What every read asks first: the barrier is committed, and all that the client has seen is held.
-    pub(super) fn refuse_read(&self, desk: &Desk<'_>, token: Option<Position>) -> Option<Refusal> {
+    pub(super) fn refuse_read(&self, desk: &Desk<'_>, token: &Token) -> Option<Refusal> {
         let is_settled = self.is_settled(desk.holding) || mutant!(desk.settings, ReadBeforeBarrier);
         if !is_settled || self.confirms.is_doubtful() {
             return Some(self.shortage(desk).unwrap_or(Refusal::NotReady));
         }
-        let is_behind = |token: &Position| !desk.holding.store.history.covers(*token);
-        let token = token.filter(is_behind).filter(|_| !mutant!(desk.settings, IgnoreTokens))?;
+        let history = &desk.holding.store.history;
+        let is_behind = |seen: &Position| !history.covers(*seen) && !mutant!(desk.settings, IgnoreTokens);
         // Reigns grow along the path: a lower one of a lineage that it came through is a part of it that was given up.
-        // Of a lineage that it did not come through, or in an island, it was seen on another side of a split and is to
-        // be taken in yet.
-        let came_through = desk.holding.store.history.entries().iter().any(|own| own.0 == token.lineage);
-        let is_past = token.lineage != desk.entry.lineage && token.reign < desk.entry.reign;
-        let is_given_up = came_through && is_past && !desk.is_apart;
-        Some(if is_given_up { Refusal::LineageLost } else { Refusal::Behind })
+        // Of a lineage that it did not come through or took in once, or in an island, it was seen on another side of a
+        // split and is to be taken in yet.
+        let is_given_up = |seen: Position| {
+            let came_through = history.entries().iter().any(|own| own.0 == seen.lineage);
+            let is_past = seen.lineage != desk.entry.lineage && seen.reign < desk.entry.reign;
+            came_through && is_past && !desk.is_apart && desk.entry.absorbed_of(seen.lineage).is_none()
+        };
+        let mut missing = token.positions().filter(is_behind).peekable();
+        missing.peek()?;
+        Some(if missing.all(is_given_up) { Refusal::LineageLost } else { Refusal::Behind })
     }
 
     /// The session as committed here.

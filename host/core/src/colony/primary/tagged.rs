@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use colony_wire::Position;
-use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::client::{Refusal, ReplyBody, Token};
 use colony_wire::limits::MAX_TAGGED;
 use colony_wire::op::Change;
 use colony_wire::session::{EndKind, Key};
@@ -17,7 +16,7 @@ impl Primary {
     pub(super) fn tagged(
         &self,
         desk: &Desk<'_>,
-        token: Option<Position>,
+        token: &Token,
         tag: &Tag,
         after: Option<&Key>,
         limit: u32,

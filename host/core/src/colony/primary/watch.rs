@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use colony_wire::Position;
-use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::client::{Refusal, ReplyBody, Token};
 use colony_wire::limits::{MAX_EVENT_BYTES, MAX_EVENTS};
 use colony_wire::op::{Absorption, Change, Op};
 use colony_wire::session::Key;
@@ -84,7 +84,7 @@ impl Primary {
         &mut self,
         desk: &mut Desk<'_>,
         caller: Caller,
-        token: Option<Position>,
+        token: &Token,
         (key, after): (Key, Option<Position>),
         deadline: Time,
     ) {
@@ -105,7 +105,7 @@ impl Primary {
     fn look_back(
         &self,
         desk: &Desk<'_>,
-        token: Option<Position>,
+        token: &Token,
         key: &Key,
         after: Option<Position>,
     ) -> Result<(Vec<WatchEvent>, Position), Refusal> {
@@ -116,7 +116,7 @@ impl Primary {
         let end = store.position().ok_or(Refusal::NotReady)?;
         let current = || WatchEvent::Current(store.get(key).map(|session| session.view(desk.session_time)));
         let Some(after) = after else { return Ok((vec![current()], end)) };
-        match self.refuse_read(desk, Some(after)) {
+        match self.refuse_read(desk, &Token::from(after)) {
             None if (after.seq >= log.base() && desk.holding.is_on_path(after)) || mutant!(desk.settings, HideGap) => {}
             // What the log has forgotten, what another side of a split did, or what was given up with a part of the path, is not told one by one.
             None | Some(Refusal::LineageLost) => return Ok((vec![WatchEvent::Gap, current()], end)),
