@@ -83,9 +83,10 @@ pub(super) async fn follow_feed(control: Arc<Control>) {
         // Without a leader whoever is asked may know no more than this host: soon it looks for one again.
         patience = if leader.is_some() { PATIENCE } else { (patience * 2).min(FEED_HOLD) };
         let within = if leader.is_some() { FEED_WITHIN } else { patience };
+        let is_gone = control.is_gone(giver);
         let fetched = tokio::select! {
             fetched = tokio::time::timeout(within, fetch(&control, giver)) => fetched,
-            () = control.until_gone(giver) => continue,
+            () = control.until_gone(giver), if !is_gone => continue,
         };
         if let Ok(Err(why)) = fetched {
             tracing::debug!(%giver, %why, "no feed from this host");
@@ -129,12 +130,14 @@ async fn find_leader(control: &Arc<Control>, reached: &[Member]) -> Option<Socke
     None
 }
 
-/// One host after the other.
+/// One host after the other; if this one holds all of them for dead, those: they may have come back under starts that
+/// only they can tell it of.
 fn other(control: &Control, state: &State, turn: usize) -> Option<SocketAddr> {
     let own = lock(&control.own).address;
-    let others = state.up().map(|member| member.address).filter(|to| *to != own && !control.is_gone(*to));
-    let others: Vec<SocketAddr> = others.collect();
-    others.get(turn % others.len().max(1)).copied()
+    let others = || state.up().map(|member| member.address).filter(|to| *to != own);
+    let of_use: Vec<SocketAddr> = others().filter(|to| !control.is_gone(*to)).collect();
+    let all = if of_use.is_empty() { others().collect() } else { of_use };
+    all.get(turn % all.len().max(1)).copied()
 }
 
 /// Fetches once what this host lacks. Waits at the giver until there is something, or for a while.
