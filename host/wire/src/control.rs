@@ -184,6 +184,8 @@ pub enum ControlRequest {
     },
     /// What is wrong on the asked host that the group's state does not show?
     Troubles,
+    /// Is nothing left on the asked host of the island that it is asked in? Until then the asking one stays in it.
+    IsOver,
 }
 
 impl Message for ControlRequest {
@@ -318,6 +320,11 @@ pub enum ControlReply {
     Troubles {
         /// Each in one line, for people; [`MAX_TROUBLES`] at most.
         lines: Vec<String>,
+    },
+    /// Whether nothing is left on the host of the island that it was asked in.
+    IsOver {
+        /// Nothing is.
+        is_over: bool,
     },
 }
 

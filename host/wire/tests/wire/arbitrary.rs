@@ -438,6 +438,7 @@ pub(crate) fn control_request() -> impl Strategy<Value = ControlRequest> {
         }),
         any::<u64>().prop_map(|nonce| ControlRequest::CancelIsland { nonce }),
         Just(ControlRequest::Troubles),
+        Just(ControlRequest::IsOver),
     ]
 }
 
@@ -513,6 +514,7 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
         consent().prop_map(ControlReply::Consented),
         vec(any::<u128>().prop_map(LineageId), 0..=2).prop_map(|lineages| ControlReply::NotHere { lineages }),
         vec(TEXT, 0..FEW).prop_map(|lines| ControlReply::Troubles { lines }),
+        any::<bool>().prop_map(|is_over| ControlReply::IsOver { is_over }),
     ]
 }
 

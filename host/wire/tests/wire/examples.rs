@@ -478,6 +478,7 @@ fn control() -> Vec<Example> {
         ),
         ("ask-cancel-island", frame(&ControlRequest::CancelIsland { nonce: 97 })),
         ("ask-troubles", frame(&ControlRequest::Troubles)),
+        ("ask-is-over", frame(&ControlRequest::IsOver)),
         (
             "tell-introduction",
             frame(&ControlReply::Introduction(Introduction {
@@ -548,6 +549,7 @@ fn control() -> Vec<Example> {
         ("ask-in-island", frame(&IslandRequest { lineage: LINEAGE, request: ControlRequest::ReadIndex })),
         ("tell-not-here", frame(&ControlReply::NotHere { lineages: vec![LINEAGE] })),
         ("tell-troubles", frame(&ControlReply::Troubles { lines: vec!["merge plugin cart is off".to_owned()] })),
+        ("tell-is-over", frame(&ControlReply::IsOver { is_over: true })),
     ]
 }
 
@@ -782,9 +784,9 @@ every_variant! {
     EndKind: Logout Revoke Expiry;
     PeerBody: Append Appended Mismatch Confirm Confirmed Deposed Offer Wanted Chunk ChunkTaken ChunkRefused;
     ControlRequest: Introduce Join Propose Raft Feed ReadIndex Copies Accuse Fates Reach Forward Leave Load
-        Plugins PluginPart HoldPlugin Consent OpenIsland CancelIsland Troubles;
+        Plugins PluginPart HoldPlugin Consent OpenIsland CancelIsland Troubles IsOver;
     ControlReply: Introduction Joined Proposed Raft FeedSnapshot FeedCommands ReadIndex Copies Noted Fates NotLeader
-        Refused Reached Over Load Plugins PluginPart NoPlugin Consented NotHere Troubles;
+        Refused Reached Over Load Plugins PluginPart NoPlugin Consented NotHere Troubles IsOver;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
         SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;

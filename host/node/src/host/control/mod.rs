@@ -49,6 +49,7 @@ mod watching;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use colony_core::group::{Command, Member, State};
@@ -96,6 +97,8 @@ pub(super) struct Control {
     noticed: Mutex<sight::Noticed>,
     /// Whether somebody decides for the group.
     attachment: Mutex<Attachment>,
+    /// Of an island: whether nothing is left of it on this host. Such a host stays in its group until that is so of all.
+    is_over: AtomicBool,
 }
 
 /// What shards of one realm want of its group.
@@ -132,6 +135,7 @@ impl Control {
             watched: Mutex::new(Some(watched)),
             noticed: Mutex::default(),
             attachment: Mutex::new(Attachment::new(island::Config::default().island_after)),
+            is_over: AtomicBool::new(false),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What other hosts and people ask on the control port.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -214,6 +215,7 @@ impl Control {
             ControlRequest::Consent { .. }
             | ControlRequest::OpenIsland { .. }
             | ControlRequest::CancelIsland { .. } => refused("islands open under the root only"),
+            ControlRequest::IsOver => ControlReply::IsOver { is_over: self.is_over.load(Ordering::Relaxed) },
             ControlRequest::Reach { target } => ControlReply::Reached { answered: self.answers_here(target).await },
             ControlRequest::Forward { command, relays } => match Command::decode(&command) {
                 Ok(command) if passed_on(relays, &command) || self.may_propose(peer, &command) => {

@@ -1,13 +1,18 @@
 //! This process in an island, from the moment in which its copies go over until the root has all of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use colony_core::group::{Entry, State};
+use colony_core::island::Parting;
 use colony_raft::{Group, Timing};
-use colony_wire::{ColonyId, LineageId};
+use colony_wire::control::{ControlReply, ControlRequest};
+use colony_wire::{ColonyId, LineageId, StartId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::super::calls::CallFailed;
 use super::super::process::task_ended;
 use super::super::{Control, RaftDialer, Wants, undead};
 use super::settler::Own;
@@ -16,12 +21,19 @@ use crate::host::realm::Realm;
 use crate::host::shard::{Order, Ties};
 use crate::host::{PROPOSALS, QUESTIONS};
 
+/// Longest wait for a host's answer whether it is done.
+const ASK_WITHIN: Duration = Duration::from_millis(500);
+
 /// A life in an island.
 pub(super) struct Life {
     pub(super) control: Arc<Control>,
     /// What its shards are told that the root's group decides for this process; none before the first time.
     attached: Option<bool>,
     tasks: JoinSet<()>,
+    /// Who of the island is waited for, once nothing is left here.
+    parting: Parting,
+    /// Questions to them under way, one to each.
+    asked: JoinSet<(StartId, Result<ControlReply, CallFailed>)>,
     /// The way of what ends the process.
     failures: (mpsc::Sender<HostError>, mpsc::Receiver<HostError>),
 }
@@ -39,7 +51,14 @@ impl Life {
         let dialer = Arc::new(RaftDialer::new(calls.clone(), seen));
         let group = Group::start(own.storage, dialer, Timing::default()).await?;
         let control = Control::new(root.host.clone(), own.member, calls, group, view);
-        Ok(Self { control, attached: None, tasks: JoinSet::new(), failures: mpsc::channel(1) })
+        Ok(Self {
+            control,
+            attached: None,
+            tasks: JoinSet::new(),
+            parting: Parting::default(),
+            asked: JoinSet::new(),
+            failures: mpsc::channel(1),
+        })
     }
 
     /// The copies go over, and this process's part in the island begins.
@@ -70,7 +89,7 @@ impl Life {
         tracing::warn!(lineage = %state.lineage, hosts = %hosts.join(", "), "living in an island");
     }
 
-    /// Goes on for another moment; whether the root has all that the island had, and nothing is left here.
+    /// Goes on for another moment; whether the root has all that the island had, and nothing is left of it on any host.
     pub(super) async fn go_on(&mut self, root: &Control) -> bool {
         let is_attached = root.is_attached();
         if self.attached != Some(is_attached) {
@@ -80,7 +99,19 @@ impl Life {
                 self.control.tell(shard, Order::Attached(is_attached)).await;
             }
         }
-        if !is_attached || not_taken_in(&root.state(), &self.control.state()).next().is_some() {
+        if !self.control.is_over.load(Ordering::Relaxed) {
+            if !is_attached || !self.is_done(root).await {
+                return false;
+            }
+            tracing::info!("nothing is left here of the island: waiting for the others of it");
+            self.control.is_over.store(true, Ordering::Relaxed);
+        }
+        self.is_alone()
+    }
+
+    /// Whether nothing is left here. It stays so: no copy is begun where one was given up.
+    async fn is_done(&self, root: &Control) -> bool {
+        if not_taken_in(&root.state(), &self.control.state()).next().is_some() {
             return false;
         }
         for shard in self.control.shards() {
@@ -89,6 +120,28 @@ impl Life {
             }
         }
         true
+    }
+
+    /// Whether no other host has anything left of the island, as far as they answer. Asks them, and hears them later.
+    fn is_alone(&mut self) -> bool {
+        let now = self.control.host.clock.now().mono;
+        while let Some(Ok((from, answer))) = self.asked.try_join_next() {
+            match answer {
+                Ok(ControlReply::IsOver { is_over }) => self.parting.heard(now, from, is_over),
+                Err(CallFailed::NotHere) => self.parting.heard(now, from, true),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let (me, state) = (self.control.start(), self.control.state());
+        let others = state.up().map(|member| member.start).filter(|start| *start != me);
+        let awaited = self.parting.waits_for(now, others);
+        if self.asked.is_empty() {
+            for from in awaited.iter().filter_map(|start| state.members.get(start)) {
+                let (calls, address, from) = (self.control.calls.clone(), from.address, from.start);
+                self.asked.spawn(async move { (from, calls.call(address, &ControlRequest::IsOver, ASK_WITHIN).await) });
+            }
+        }
+        awaited.is_empty()
     }
 
     /// Resolves with what ends the process.

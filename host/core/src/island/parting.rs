@@ -1,0 +1,87 @@
+//! When a host leaves an island that has come back (`PROTOCOL.md` 9).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use colony_wire::StartId;
+
+use crate::Time;
+
+/// Who says nothing for so long is not waited for: far above what a host that lives takes to answer, and above the time
+/// in which the group of an island finds out that one is dead.
+pub const SILENT_FOR: Duration = Duration::from_secs(10);
+
+/// A host of which nothing is left in an island, while others may be on their way yet.
+///
+/// It stays in the island's group for as long as they are: a colony there that heard late that it was taken in has gone
+/// on, and needs a majority of that group to change who holds it before it can come back once more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parting {
+    done: BTreeSet<StartId>,
+    /// When each of the others was heard last, or asked first.
+    heard: BTreeMap<StartId, Time>,
+}
+
+impl Parting {
+    /// Those of `others`, the hosts of the island but this one, that are to be asked whether they are done. With nobody
+    /// to ask the island is over here.
+    pub fn waits_for(&mut self, now: Time, others: impl IntoIterator<Item = StartId>) -> Vec<StartId> {
+        let is_awaited = |start: &StartId| {
+            let heard = *self.heard.entry(*start).or_insert(now);
+            !self.done.contains(start) && now.since(heard) < SILENT_FOR
+        };
+        others.into_iter().filter(is_awaited).collect()
+    }
+
+    /// A host answered: that nothing is left there of the island, or that something is.
+    pub fn heard(&mut self, now: Time, who: StartId, is_done: bool) {
+        self.heard.insert(who, now);
+        if is_done {
+            self.done.insert(who);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: StartId = StartId(1);
+    const B: StartId = StartId(2);
+
+    fn at(millis: u64) -> Time {
+        Time(millis * 1000)
+    }
+
+    /// Bug: a colony of an island was never taken in whole, and the island did not end on its host. Cause: its primary
+    /// heard late that it had been taken in and went on; its other copies were given up by then, and with their hosts
+    /// gone from the island there was no majority to leave them out, so what it did was never committed. Fix: a host of
+    /// which nothing is left there stays in the group until that is so of all.
+    #[test]
+    fn who_is_done_waits_for_the_others() {
+        let mut parting = Parting::default();
+        assert_eq!(parting.waits_for(at(0), [A, B]), [A, B]);
+        parting.heard(at(100), A, true);
+        parting.heard(at(100), B, false);
+        assert_eq!(parting.waits_for(at(200), [A, B]), [B]);
+        parting.heard(at(9_000), B, false);
+        assert_eq!(parting.waits_for(at(18_900), [A, B]), [B], "it was heard since");
+        parting.heard(at(19_000), B, true);
+        assert_eq!(parting.waits_for(at(19_000), [A, B]), []);
+    }
+
+    #[test]
+    fn who_says_nothing_is_not_waited_for_without_end() {
+        let mut parting = Parting::default();
+        assert_eq!(parting.waits_for(at(5_000), [A]), [A]);
+        assert_eq!(parting.waits_for(at(14_900), [A]), [A]);
+        assert_eq!(parting.waits_for(at(15_000), [A]), []);
+    }
+
+    #[test]
+    fn who_the_island_holds_for_dead_is_not_waited_for() {
+        let mut parting = Parting::default();
+        assert_eq!(parting.waits_for(at(0), [A, B]), [A, B]);
+        assert_eq!(parting.waits_for(at(100), [B]), [B]);
+    }
+}
