@@ -10,6 +10,7 @@ mod copies;
 mod ends;
 mod expiry;
 mod handover;
+mod heal;
 mod in_sync;
 mod levels;
 mod merges;

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use colony_core::colony::{Caller, Input, Lane, Output, Replica, Settings, Shard, Space};
+use colony_core::colony::{Caller, Input, Joined, Lane, Output, Replica, Settings, Shard, Space};
 use colony_core::group::{Command, Entry, Member, MemberState, Move, Outcome, State};
 use colony_core::merge::{Conflict, Ticket};
 use colony_core::{Now, Time};
 use colony_wire::admin::Policy;
 use colony_wire::client::{ReplyBody, Request};
 use colony_wire::control::Fate;
+use colony_wire::heal::HealMessage;
 use colony_wire::peer::{PeerBody, PeerMessage};
-use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, StartId};
+use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, RequestId, StartId};
 
 /// The hosts of every story.
 pub(crate) const A: usize = 0;
@@ -24,7 +25,7 @@ pub(crate) const C: usize = 2;
 /// The one colony of every story.
 pub(crate) const COLONY: ColonyId = ColonyId { namespace: NamespaceId(1), bucket: 0 };
 
-const LINEAGE: LineageId = LineageId(7);
+pub(crate) const LINEAGE: LineageId = LineageId(7);
 
 /// Wall clock at the beginning of every story, in milliseconds.
 const WALL_MS: u64 = 1_700_000_000_000;
@@ -50,6 +51,12 @@ pub(crate) struct World {
     pub(crate) chunk_bytes: [usize; 3],
     /// How many sessions were said to be held, each time it was said.
     pub(crate) held: Vec<u64>,
+    /// What was said to another side of a split.
+    pub(crate) told: Vec<HealMessage>,
+    /// What came of the sessions that another side brought.
+    pub(crate) joined: Vec<Joined>,
+    /// Changes that were said to be done on both sides.
+    pub(crate) doubled: Vec<RequestId>,
     replies: BTreeMap<Caller, (Option<Position>, ReplyBody)>,
     space: Arc<Space>,
     settings: Settings,
@@ -104,6 +111,9 @@ pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) 
         too_large: Vec::new(),
         is_large: false,
         chunk_bytes: [0; 3],
+        told: Vec::new(),
+        joined: Vec::new(),
+        doubled: Vec::new(),
         replies: BTreeMap::new(),
         space: Arc::new(Space { name: "carts".into(), policy: policy.clone() }),
         settings,
@@ -244,13 +254,10 @@ impl World {
                 Output::ExpiryHeld { held, .. } => self.held.push(held),
                 Output::Decided { unread, .. } => self.decided.push(unread),
                 Output::FellBack { .. } | Output::FetchTable { .. } => {}
-                Output::Heal(_)
-                | Output::ProposeStaying(_)
-                | Output::Joined { .. }
-                | Output::TakenIn { .. }
-                | Output::Doubled { .. } => {
-                    unreachable!("there is one side")
-                }
+                Output::Heal(message) => self.told.push(message),
+                Output::Joined { how, .. } => self.joined.push(how),
+                Output::Doubled { request, .. } => self.doubled.push(request),
+                Output::ProposeStaying(_) | Output::TakenIn { .. } => unreachable!("nobody lives apart"),
             }
         }
     }

@@ -97,8 +97,13 @@ impl Primary {
                 if index == absorbing.next && absorbing.part.is_none() {
                     let store = &desk.holding.store;
                     let done = store.records.doubled(&answers, from_lineage, &store.history);
-                    // What is under way here will be done here.
-                    let under_way = all_of(&answers).filter(|request| self.in_flight.contains_key(request));
+                    // What is under way here will be done here; but for what both sides inherited and neither had committed.
+                    let common = &absorbing.common;
+                    let others = answers.iter().flat_map(|Answers { client, kept, .. }| {
+                        let own = kept.iter().filter(|(_, done)| !common.covers(done.version));
+                        own.map(|(number, _)| RequestId { client: *client, number: *number })
+                    });
+                    let under_way = others.filter(|request| self.in_flight.contains_key(request));
                     for request in done.chain(under_way) {
                         desk.out.push(Output::Doubled { colony: desk.colony, request });
                     }
@@ -152,9 +157,12 @@ impl Primary {
         if !self.is_settled(desk.holding) || self.handover.is_some() || self.absorbed > desk.holding.committed() {
             return;
         }
-        let ours = &desk.holding.store.history;
-        let path = ours.to_path();
+        let path = desk.holding.store.history.to_path();
         if self.absorbing.as_ref().is_none_or(is_another) {
+            // What the other side does is compared with what stands here, and that has what is not committed yet: some of
+            // it may be what both sides inherited.
+            let mut ours = desk.holding.store.history.clone();
+            ours.extend_to(Position { lineage: desk.entry.lineage, reign: self.reign, seq: desk.holding.prepared() });
             let common = ours.common_with(theirs);
             self.absorbing = Some(Absorbing {
                 from,

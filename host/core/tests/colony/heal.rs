@@ -1,0 +1,65 @@
+//! The side that stays takes in what another side of a split did (`PROTOCOL.md` 9).
+
+use bytes::Bytes;
+use colony_core::colony::{Input, Joined};
+use colony_wire::client::Done;
+use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::session::Content;
+use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
+
+use crate::calls::{blob, key, request};
+use crate::world::{A, B, COLONY, LINEAGE, World, world};
+
+/// The island and its primary.
+const ISLAND: LineageId = LineageId(9);
+const THEIR_PRIMARY: StartId = StartId(99);
+
+fn at(lineage: LineageId, reign: u64, seq: u64) -> Position {
+    Position { lineage, reign: Reign(reign), seq: Seq(seq) }
+}
+
+/// The island's primary speaks to A.
+fn hear(w: &mut World, body: HealBody) {
+    let (to, from_lineage, to_lineage) = (w.start(A), ISLAND, LINEAGE);
+    w.feed(A, Input::Heal(HealMessage { colony: COLONY, from: THEIR_PRIMARY, to, from_lineage, to_lineage, body }));
+}
+
+fn alive(life: Position, value: &'static str, written_at: u64) -> Value {
+    let content = Content::Blob(Bytes::from(value));
+    Value::Alive(Box::new(Portrait {
+        life,
+        content,
+        tags: Default::default(),
+        ttl: None,
+        expires_in: None,
+        written_at,
+    }))
+}
+
+/// Bug: an increment that both sides had inherited counted twice after a heal, and was said to have been done twice. Cause:
+/// what they had in common was reckoned by what was committed here, and what the other side did was compared with what
+/// stood here, which had the inherited change as well: it was in the log and not committed, because the copy that was
+/// waited for had gone with the other side. Fix: what is compared is what is reckoned by.
+#[test]
+fn what_both_sides_inherited_is_not_taken_for_a_change_of_either() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    let (life, place) = (begun.version, begun.version.seq.0 + 1);
+    w.ask(A, request(2, blob("k", "inherited")));
+    w.lose_to(B);
+    let their_end = at(ISLAND, 2, place + 2);
+    let own = vec![(LINEAGE, begun.version.reign, Seq(place)), (ISLAND, Reign(2), their_end.seq)];
+    hear(&mut w, HealBody::Ask { round: 1, path: Path { own, absorbed: Vec::new() } });
+    assert!(matches!(w.told.as_slice(), [HealMessage { body: HealBody::Ready { round: 1, .. }, .. }]));
+    let inherited = at(LINEAGE, begun.version.reign.0, place);
+    let versions = vec![
+        Version { at: inherited, value: alive(life, "inherited", 1) },
+        Version { at: at(ISLAND, 2, place + 1), value: alive(life, "theirs", 2) },
+    ];
+    let answers =
+        vec![Answers { client: ClientId(1), below: 2, kept: vec![(2, Done { version: inherited, ..begun })] }];
+    let items = vec![Item { key: key("k"), versions }];
+    hear(&mut w, HealBody::Part { round: 1, index: 0, at: their_end, items, answers });
+    assert_eq!(w.joined, [Joined::Taken], "only the island changed it since");
+    assert_eq!(w.doubled, Vec::<RequestId>::new());
+}
