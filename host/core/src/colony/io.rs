@@ -95,6 +95,8 @@ pub enum Input {
         /// Of which colony.
         colony: ColonyId,
     },
+    /// The process lives on no other side any more: it may hold any colony again.
+    Back,
     /// Nothing is acknowledged for colonies that may go on apart, until then: their copies have been reported, and a side
     /// may be opened on that report (`PROTOCOL.md` 8). None lifts it.
     Fence {

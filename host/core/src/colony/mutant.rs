@@ -106,6 +106,9 @@ pub enum Mutant {
     IgnoreMarks,
     /// While the copy of a colony is on another side, its process begins an empty one in its place.
     BeginBesideDeparted,
+    /// A process that lives in an island begins a copy under the root of a colony that it had none of when the sides
+    /// parted, though the island may have given it one.
+    BeginBesideIsland,
     /// A change that may have been done on another side is done here.
     RepeatElsewhere,
     /// A save based on another side's version is judged by its place, as if it were on this side's path.
@@ -167,10 +170,11 @@ impl Mutant {
 
 impl Mutant {
     /// Those that show only where the network is split and heals.
-    pub const OF_ISLANDS: [Self; 7] = [
+    pub const OF_ISLANDS: [Self; 8] = [
         Self::MergeWithoutBase,
         Self::IgnoreMarks,
         Self::BeginBesideDeparted,
+        Self::BeginBesideIsland,
         Self::RepeatElsewhere,
         Self::CompareForeignPlaces,
         Self::ForgetEndsEarly,

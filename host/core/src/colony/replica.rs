@@ -332,6 +332,10 @@ impl Replica {
         self.lineage = lineage;
         self.is_apart = is_apart;
         self.entry.primary = None;
+        if let Some(before) = self.begun.0.checked_sub(1) {
+            // That group's entries count by themselves, and the first that holds here is the one that took it back.
+            self.entry.cfg = Cfg(before);
+        }
         self.role = Role::Follower(Follower::new(self.begun));
     }
 

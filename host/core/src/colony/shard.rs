@@ -108,6 +108,11 @@ impl Shard {
         self.start
     }
 
+    /// What it goes by.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The line of group state that it is of.
     pub(super) fn lineage(&self) -> LineageId {
         self.lineage
@@ -202,6 +207,7 @@ impl Shard {
             Input::Staying { colony, staying } => self.staying(now, colony, staying, out),
             Input::Heal(message) => self.heal(now, message, out),
             Input::TakenIn { colony } => self.taken_in(now, colony, out),
+            Input::Back => self.back(now, out),
             Input::Fence { until } => self.fence(now, until, out),
             Input::Tick => self.tick(now, out),
         }
@@ -289,8 +295,7 @@ impl Shard {
         } else if (self.sides.has_left(colony) || self.sides.is_over(colony))
             && !mutant!(self.settings, BeginBesideDeparted)
         {
-            // The copy that this process had went over to another side, and what that did is not here yet. An empty copy
-            // must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
+            // This process holds it on another side, and what that did is not here yet. An empty copy must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
         } else {
             let is_apart = self.sides.is_apart();
             let mut loan = loan!(self, now, out);

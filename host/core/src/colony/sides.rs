@@ -26,7 +26,8 @@ pub(super) struct Sides {
     apart: bool,
     /// Nothing is acknowledged until then for colonies that may fork.
     fenced: Option<Time>,
-    /// Colonies whose copies went over to another side and are there still.
+    /// Colonies that are another side's to hold here, whether their copies went over or were begun there: until the root
+    /// has what that side did, this process holds none of them under the root.
     left: BTreeSet<ColonyId>,
     /// How colonies stand on the side that stays.
     staying: BTreeMap<ColonyId, Arc<Staying>>,
@@ -42,7 +43,7 @@ impl Sides {
         self.apart
     }
 
-    /// Whether the copy of a colony is on another side.
+    /// Whether a colony is another side's to hold here.
     pub(super) fn has_left(&self, colony: ColonyId) -> bool {
         self.left.contains(&colony)
     }
@@ -52,7 +53,7 @@ impl Sides {
         self.taken_in.contains(&colony)
     }
 
-    /// Whether any copy is.
+    /// Whether any is.
     pub(super) fn have_left(&self) -> bool {
         !self.left.is_empty()
     }
@@ -78,6 +79,10 @@ impl Shard {
     /// them are begun in their place.
     pub fn fork(&mut self, now: Now, out: &mut Vec<Output>) -> Vec<Replica> {
         self.sides.fenced = None;
+        let all: Vec<ColonyId> = self.colonies().filter(|colony| self.may_fork(*colony)).collect();
+        if !mutant!(self.settings(), BeginBesideIsland) {
+            self.sides.left.extend(all);
+        }
         let colonies: Vec<ColonyId> = self.replicas().filter(|it| it.may_fork()).map(Replica::colony).collect();
         let mut departed = Vec::with_capacity(colonies.len());
         for colony in colonies {
@@ -178,6 +183,13 @@ impl Shard {
     pub(super) fn taken_in(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
         self.sides.left.remove(&colony);
         self.follow_table(now, colony, out);
+    }
+
+    /// Copies that went over and were dropped there, because that side had no use for them, may be begun anew as well.
+    pub(super) fn back(&mut self, now: Now, out: &mut Vec<Output>) {
+        for colony in std::mem::take(&mut self.sides.left) {
+            self.follow_table(now, colony, out);
+        }
     }
 
     /// Whether nothing may be acknowledged for a colony now.

@@ -62,7 +62,8 @@ impl State {
         let parted: Vec<StartId> = parted.flat_map(|member| member.earlier.iter().copied()).collect();
         let is_theirs = entry.in_sync.iter().any(|start| parted.contains(start))
             && entry.primary.is_none_or(|primary| parted.contains(&primary));
-        let may_adopt = copies.len() == there.in_sync.len() && is_theirs && self.may_adopt(entry, &copies);
+        let is_new = entry.absorbed_of(there.lineage).is_none();
+        let may_adopt = is_new && copies.len() == there.in_sync.len() && is_theirs && self.may_adopt(entry, &copies);
         let held_as = self.with_earlier(&[me]).into_iter().find(|start| entry.is_in_sync(*start));
         Some(Staying { lineage: self.lineage, me, entry: entry.clone(), held_as, may_adopt, starts: Arc::new(starts) })
     }
@@ -97,7 +98,9 @@ impl State {
         let may_adopt = self.table.get(colony).is_some_and(|entry| self.may_adopt(entry, copies));
         let wanted = self.policy(*colony).map_or(1, |policy| usize::from(policy.copies));
         let entry = self.decided(*colony, *cfg)?;
-        if !may_adopt || end.lineage == entry.lineage {
+        // What was taken in once came from copies that may have been begun anew here since, and serve.
+        let is_new = end.lineage != entry.lineage && entry.absorbed_of(end.lineage).is_none();
+        if !may_adopt || !is_new {
             return Err(Refusal::NotEntitled { colony: *colony, start: first });
         }
         let others: Vec<StartId> = entry.in_sync.iter().copied().filter(|start| !own.contains(start)).collect();

@@ -329,6 +329,13 @@ impl World {
             let mut seen = BTreeSet::new();
             want.retain(|start| seen.insert(*start));
             want.truncate(copies);
+            if want.iter().all(|start| entry.is_in_sync(*start)) {
+                // Another host leads on every side, often one that the colony came to only there.
+                let mut ranked = want.clone();
+                ranked.sort_unstable();
+                let first = ranked.get((group + colony.bucket as usize) % ranked.len().max(1)).copied();
+                want.sort_by_key(|start| Some(*start) != first);
+            }
             if want != entry.want && !want.is_empty() {
                 moves.push(Move { colony: *colony, cfg: entry.cfg, want });
             }
@@ -612,6 +619,7 @@ impl World {
                 if self.hosts[host].island.as_ref().is_some_and(|(_, shard)| shard.is_done()) {
                     self.say(|| format!("h{host} is back"));
                     self.hosts[host].island = None;
+                    self.feed(host, ROOT, Input::Back)?;
                 }
                 Ok(())
             }

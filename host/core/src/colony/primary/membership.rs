@@ -203,7 +203,8 @@ impl Primary {
     fn successor(&self, desk: &Desk<'_>) -> Option<StartId> {
         let entry = desk.entry;
         let first = entry.want.first().copied().filter(|first| *first != desk.me)?;
-        if desk.now.mono < self.handover_from {
+        // What stands still may be the other side's by now, with the copies that it stands still on.
+        if desk.now.mono < self.handover_from || self.stands_still(desk) {
             return None;
         }
         let is_complete = entry.want.iter().all(|start| entry.is_in_sync(*start));

@@ -58,20 +58,16 @@ impl Actor {
         tokio::task::spawn_local(keep_up(actor.clone(), realm, view));
     }
 
-    /// The process lives in the island no more: the root has all that it had. Copies that went over and were dropped
-    /// there, because the island had no use for them, may be begun anew as well.
+    /// The process lives in the island no more: the root has all that it had.
     pub(super) fn leave(actor: &Shared, realm: Realm) {
-        let colonies = {
+        {
             let mut this = actor.borrow_mut();
-            let Some(island) = this.island.take_if(|island| island.line.realm == realm) else { return };
+            if this.island.take_if(|island| island.line.realm == realm).is_none() {
+                return;
+            }
             this.forget_links();
-            let (index, shards) = (this.seat.index, this.seat.shards);
-            let all = island.line.state.table.keys().copied();
-            all.filter(|colony| colony.shard(shards) == index).collect::<Vec<_>>()
-        };
-        for colony in colonies {
-            Self::handle(actor, Realm::Root, Input::TakenIn { colony });
         }
+        Self::handle(actor, Realm::Root, Input::Back);
     }
 
     /// Whether it is fenced still; it stays so then.
