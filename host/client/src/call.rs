@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use colony_wire::client::{self, Done, Read, Refusal, Reply, ReplyBody, Request, RequestBody, Token};
+use colony_wire::heal::Overridden;
 use colony_wire::limits::MAX_ATTRIBUTES;
 use colony_wire::session::{AttributeChange, Content, Key, Mutation, SessionSummary, SessionView};
 use colony_wire::tag::Tag;
@@ -95,6 +96,25 @@ impl Engine {
         }
     }
 
+    /// Lists what heals overrode in one colony, up to a limit of those after a position; whether there are more, and how
+    /// many are not kept any more.
+    pub(crate) async fn overridden(
+        &self,
+        namespace: &str,
+        bucket: u32,
+        (after, limit): (Option<Position>, u32),
+        options: Options,
+    ) -> Result<Answer<(Vec<Overridden>, bool, u64)>, CallError> {
+        let body = RequestBody::Overridden { after, limit };
+        let answer = Call::new(self, namespace, Place::Bucket(bucket), body, options).run().await?;
+        match answer.body {
+            ReplyBody::Overridden { found, more, dropped } => {
+                Ok(Answer { body: (found, more, dropped), served_by: answer.served_by })
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Ends the sessions of one colony that carry a tag, as many as one request may.
     pub(crate) async fn revoke(
         &self,
@@ -143,6 +163,7 @@ fn unexpected(body: &ReplyBody) -> CallError {
         ReplyBody::Done(_) => "a change where something else was asked for",
         ReplyBody::Sessions { .. } => "a list where something else was asked for",
         ReplyBody::Events { .. } => "events where something else was asked for",
+        ReplyBody::Overridden { .. } => "a list of heals where something else was asked for",
         ReplyBody::NeedBase { .. } => "a question where none can be",
         ReplyBody::Refused(_) => "a refusal out of place",
     };
@@ -413,7 +434,8 @@ async fn send(engine: &Engine, route: &Route, request: &mut Request, answer_by: 
         RequestBody::Get { .. }
         | RequestBody::Mutate { .. }
         | RequestBody::Tagged { .. }
-        | RequestBody::Revoke { .. } => Lane::Calls,
+        | RequestBody::Revoke { .. }
+        | RequestBody::Overridden { .. } => Lane::Calls,
     };
     let pipe = match engine.links.pipe(&route.shard, lane).await {
         Ok(pipe) => pipe,
@@ -471,7 +493,7 @@ fn value_at_base(base: &Content, name: &str) -> AttributeChange {
 fn is_held_to_token(asked: &RequestBody, answer: &ReplyBody) -> bool {
     let is_held = match asked {
         RequestBody::Get { read, .. } => *read != Read::Any,
-        RequestBody::Tagged { .. } | RequestBody::Watch { .. } => true,
+        RequestBody::Tagged { .. } | RequestBody::Watch { .. } | RequestBody::Overridden { .. } => true,
         RequestBody::Mutate { .. } | RequestBody::Revoke { .. } => false,
     };
     is_held && !matches!(answer, ReplyBody::Refused(_))

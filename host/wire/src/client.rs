@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{DecodeError, Frame, Kind, Message, within};
+use crate::heal::Overridden;
 use crate::id::{ClusterId, ColonyId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
-use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_TAGGED, MAX_TOKEN_LINES};
+use crate::limits::{MAX_DEADLINE, MAX_EVENTS, MAX_HOSTS, MAX_NAMESPACES, MAX_OVERRIDDEN, MAX_TAGGED, MAX_TOKEN_LINES};
 use crate::op::Stamp;
 use crate::session::{EndKind, Key, Mutation, SessionSummary, SessionView};
 use crate::tag::Tag;
@@ -120,6 +121,13 @@ pub enum RequestBody {
         /// The cursor of the answer before; none begins with the state as it is.
         after: Option<Position>,
     },
+    /// The values that heals overrode in the colony.
+    Overridden {
+        /// Only those after this one: where the answer before has ended.
+        after: Option<Position>,
+        /// How many at most, up to [`MAX_OVERRIDDEN`].
+        limit: u32,
+    },
 }
 
 /// What a read's answer must hold (`PROTOCOL.md` 4).
@@ -156,7 +164,7 @@ impl RequestBody {
         match self {
             Self::Get { key, .. } | Self::Watch { key, .. } => Some(key),
             Self::Mutate { mutation, .. } => Some(mutation.key()),
-            Self::Tagged { .. } | Self::Revoke { .. } => None,
+            Self::Tagged { .. } | Self::Revoke { .. } | Self::Overridden { .. } => None,
         }
     }
 
@@ -165,7 +173,7 @@ impl RequestBody {
     pub fn stamp(&self) -> Option<&Stamp> {
         match self {
             Self::Mutate { stamp, .. } | Self::Revoke { stamp, .. } => Some(stamp),
-            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } => None,
+            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } | Self::Overridden { .. } => None,
         }
     }
 
@@ -174,7 +182,7 @@ impl RequestBody {
     pub fn stamp_mut(&mut self) -> Option<&mut Stamp> {
         match self {
             Self::Mutate { stamp, .. } | Self::Revoke { stamp, .. } => Some(stamp),
-            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } => None,
+            Self::Get { .. } | Self::Tagged { .. } | Self::Watch { .. } | Self::Overridden { .. } => None,
         }
     }
 }
@@ -195,6 +203,9 @@ impl Message for Request {
                 tag.check()
             }
             RequestBody::Revoke { tag, .. } => tag.check(),
+            RequestBody::Overridden { limit, .. } => {
+                within("number of values asked for", *limit as usize, MAX_OVERRIDDEN)
+            }
         }
     }
 }
@@ -217,6 +228,10 @@ impl Message for Reply {
         match &self.body {
             ReplyBody::Sessions { found, .. } => within("number of sessions", found.len(), MAX_TAGGED),
             ReplyBody::Events { events, .. } => within("number of events", events.len(), MAX_EVENTS),
+            ReplyBody::Overridden { found, .. } => {
+                within("number of overridden values", found.len(), MAX_OVERRIDDEN)?;
+                found.iter().try_for_each(Overridden::check)
+            }
             _ => Ok(()),
         }
     }
@@ -252,6 +267,15 @@ pub enum ReplyBody {
         events: Vec<WatchEvent>,
         /// Everything up to here has been told: what the next request goes on from.
         cursor: Position,
+    },
+    /// The values that heals overrode.
+    Overridden {
+        /// Oldest first.
+        found: Vec<Overridden>,
+        /// Whether there are others after the last of them.
+        more: bool,
+        /// How many had to go for newer ones: a colony keeps 1024.
+        dropped: u64,
     },
 }
 

@@ -160,6 +160,49 @@ pub struct Portrait {
     pub written_at: u64,
 }
 
+/// A value that a heal overrode, kept for people.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Overridden {
+    /// Position of the op that overrode it.
+    pub at: Position,
+    /// Hybrid time of that op.
+    pub healed_at: u64,
+    /// Which session.
+    pub key: Key,
+    /// The value.
+    pub value: Box<Portrait>,
+    /// What was chosen.
+    pub winner: Winner,
+}
+
+/// What a heal chose over a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Winner {
+    /// The session as it was on the side that stays, or its end there.
+    Staying,
+    /// What a merge of both sides made of the session, or the other side's.
+    Joined,
+    /// An end on the other side.
+    End(EndKind),
+}
+
+impl Overridden {
+    /// Bytes it counts in a list.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.key.as_bytes().len() + self.value.size() + size_of::<Self>()
+    }
+
+    /// Refuses one whose parts exceed their limits.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the limit.
+    pub fn check(&self) -> Result<(), DecodeError> {
+        self.key.check()?;
+        self.value.check()
+    }
+}
+
 /// Sessions are in these, keys and all: they are for no log.
 macro_rules! discreet {
     ($($name:ident),*) => {
@@ -170,7 +213,7 @@ macro_rules! discreet {
         })*
     };
 }
-discreet!(Item, Version, Value, Portrait);
+discreet!(Item, Version, Value, Portrait, Overridden);
 
 impl Path {
     fn check(&self) -> Result<(), DecodeError> {

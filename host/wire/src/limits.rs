@@ -116,5 +116,7 @@ pub const MAX_HEAL_BYTES: usize = 256 * 1024;
 /// Most answers to clients in one part of what a heal brings, each client counting as one more. With 128 bytes each they
 /// fill half a frame.
 pub const MAX_HEAL_ANSWERS: usize = 4096;
+/// Most values that a heal overrode in one list of them. A list is closed earlier once it holds [`MAX_HEAL_BYTES`].
+pub const MAX_OVERRIDDEN: usize = 256;
 /// Most lines in which one host tells what is wrong on it: its plugins, of which it has a few dozen at most.
 pub const MAX_TROUBLES: usize = 256;

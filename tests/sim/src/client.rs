@@ -261,7 +261,7 @@ impl Client {
                     Next::Over
                 }
             }
-            ReplyBody::Sessions { .. } | ReplyBody::Events { .. } => Next::Over,
+            ReplyBody::Sessions { .. } | ReplyBody::Events { .. } | ReplyBody::Overridden { .. } => Next::Over,
             ReplyBody::Refused(refusal) => {
                 // That one attempt came too late says nothing of the attempts before it.
                 let is_open = call.adds && *refusal == Refusal::Late;

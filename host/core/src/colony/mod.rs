@@ -67,6 +67,7 @@ mod log;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod primary;
+mod quarantine;
 mod ranges;
 mod records;
 mod replica;
@@ -87,6 +88,7 @@ pub use history::History;
 pub use io::{Caller, Input, Joined, Lane, Output, Space, Staying};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use quarantine::{MAX_QUARANTINED, MAX_QUARANTINED_BYTES, Quarantine};
 pub use replica::{Part, Replica};
 pub use session::{Session, Stored};
 pub use settings::Settings;

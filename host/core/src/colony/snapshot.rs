@@ -16,6 +16,7 @@ use super::clock::{Moment, SessionTime};
 use super::ends::{self, Ends};
 use super::history::History;
 use super::images::{Absorbing, Images};
+use super::quarantine::Quarantine;
 use super::ranges::Ranges;
 use super::records::{Portable, Records};
 use super::session::{Session, Stored};
@@ -50,6 +51,7 @@ struct Body {
     history: History,
     images: Images,
     absorbing: Absorbing,
+    quarantine: Quarantine,
     frozen: Option<Position>,
     clock: u64,
     /// Milliseconds until each session ends, if it does, in the order of the sessions in the parts.
@@ -80,6 +82,7 @@ pub(super) fn cut(store: &Store, settings: &Settings, now: SessionTime) -> Snaps
         history: store.history.clone(),
         images: store.images.clone(),
         absorbing: store.absorbing.clone(),
+        quarantine: store.quarantine().clone(),
         frozen: store.frozen(),
         clock: store.clock(),
         remaining_ms: sessions.iter().map(|(_, _, session)| remaining(session)).collect(),
@@ -152,8 +155,19 @@ pub(super) fn join(parts: &[Bytes], since: SessionTime, now: Moment) -> Option<S
     }
     let ends = Ends::from_portable(std::mem::take(&mut body.ends))?;
     let records = Records::from_portable(std::mem::take(&mut body.records), now.mono);
-    let Body { history, images, absorbing, frozen, clock, .. } = body;
-    Some(Store::restored(Restored { sessions, ranges, ends, records, history, images, absorbing, frozen, clock }))
+    let Body { history, images, absorbing, quarantine, frozen, clock, .. } = body;
+    Some(Store::restored(Restored {
+        sessions,
+        ranges,
+        ends,
+        records,
+        history,
+        images,
+        absorbing,
+        quarantine,
+        frozen,
+        clock,
+    }))
 }
 
 fn whole<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use colony_wire::client::{Ack, Done};
+use colony_wire::heal::{Overridden, Winner};
 use colony_wire::op::{Absorption, Change, Op};
 use colony_wire::session::Key;
 use colony_wire::tag::{Tag, Tags};
@@ -14,6 +15,7 @@ use super::clock::{Moment, SessionTime};
 use super::ends::{Ends, KeyHash, Tombstone};
 use super::history::History;
 use super::images::{Absorbing, Images};
+use super::quarantine::Quarantine;
 use super::ranges::{self, Ranges};
 use super::records::Records;
 use super::session::Session;
@@ -28,6 +30,7 @@ pub(super) struct Restored {
     pub(super) history: History,
     pub(super) images: Images,
     pub(super) absorbing: Absorbing,
+    pub(super) quarantine: Quarantine,
     pub(super) frozen: Option<Position>,
     pub(super) clock: u64,
 }
@@ -46,6 +49,7 @@ pub struct Store {
     pub(super) history: History,
     pub(super) images: Images,
     pub(super) absorbing: Absorbing,
+    quarantine: Quarantine,
     /// Since when the colony stands still, if it does.
     frozen: Option<Position>,
     /// Hybrid time of the newest op.
@@ -58,14 +62,28 @@ pub struct Store {
 
 impl Store {
     pub(super) fn restored(parts: Restored) -> Self {
-        let Restored { sessions, ranges, ends, records, history, images, absorbing, frozen, clock } = parts;
+        let Restored { sessions, ranges, ends, records, history, images, absorbing, quarantine, frozen, clock } = parts;
         let deadlines = dated(&sessions);
         let bytes = ranges::size_of_all(&sessions);
         let mut tags = TagIndex::default();
         for (key, session) in &sessions {
             tags.change(key, &Tags::new(), &session.tags);
         }
-        Self { sessions, deadlines, tags, ends, records, history, images, absorbing, frozen, clock, ranges, bytes }
+        Self {
+            sessions,
+            deadlines,
+            tags,
+            ends,
+            records,
+            history,
+            images,
+            absorbing,
+            quarantine,
+            frozen,
+            clock,
+            ranges,
+            bytes,
+        }
     }
 
     /// The session of this key.
@@ -125,6 +143,12 @@ impl Store {
         self.frozen
     }
 
+    /// Values that heals overrode.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
     /// Hybrid time of the newest op.
     pub(super) fn clock(&self) -> u64 {
         self.clock
@@ -164,7 +188,8 @@ impl Store {
             let logged = (key, life, version, written_at, stored, tags, ttl);
             hasher.update(&postcard::to_stdvec(&logged).expect("logged state always encodes"));
         }
-        hasher.update(&postcard::to_stdvec(&(self.ends.logged(), self.frozen)).expect("logged state always encodes"));
+        let others = (self.ends.logged(), self.frozen, &self.quarantine);
+        hasher.update(&postcard::to_stdvec(&others).expect("logged state always encodes"));
         hasher.digest()
     }
 
@@ -229,7 +254,18 @@ impl Store {
                 self.images.pin(op.position.seq);
             }
             Change::Unfreeze => self.frozen = None,
-            Change::Absorb { key, mark, .. } => drop(self.absorbing.marks.insert(key.clone(), *mark)),
+            Change::Absorb { key, mark, into, overridden } => {
+                self.absorbing.marks.insert(key.clone(), *mark);
+                if let Some(value) = overridden {
+                    let winner = match into {
+                        Absorption::Keep => Winner::Staying,
+                        Absorption::Become(_) => Winner::Joined,
+                        Absorption::End(kind) => Winner::End(*kind),
+                    };
+                    let (at, healed_at) = (op.position, op.written_at);
+                    self.quarantine.keep(Overridden { at, healed_at, key: key.clone(), value: value.clone(), winner });
+                }
+            }
             Change::Absorbed { end, covers } => drop(self.absorbing.paths.insert(*end, covers.clone())),
             _ => {}
         }

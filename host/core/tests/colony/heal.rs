@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use colony_core::colony::{Input, Joined};
-use colony_wire::client::Done;
-use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
+use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::session::Content;
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
 use crate::calls::{blob, key, request};
-use crate::world::{A, B, COLONY, LINEAGE, World, world};
+use crate::world::{A, B, C, COLONY, LINEAGE, World, world};
 
 /// The island and its primary.
 const ISLAND: LineageId = LineageId(9);
@@ -62,4 +62,48 @@ fn what_both_sides_inherited_is_not_taken_for_a_change_of_either() {
     hear(&mut w, HealBody::Part { round: 1, index: 0, at: their_end, items, answers });
     assert_eq!(w.joined, [Joined::Taken], "only the island changed it since");
     assert_eq!(w.doubled, Vec::<RequestId>::new());
+}
+
+/// I10: both sides acknowledged a value, and one was chosen. The other is kept, is told to who asks, and goes with the colony
+/// to a copy that comes later.
+#[test]
+fn what_a_heal_overrides_is_kept_in_every_copy() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    w.done(A, request(2, blob("k", "ours")));
+    w.run(100);
+    let (life, place) = (begun.version, begun.version.seq.0);
+    let their_end = at(ISLAND, 2, place + 2);
+    let own = vec![(LINEAGE, begun.version.reign, Seq(place)), (ISLAND, Reign(2), their_end.seq)];
+    hear(&mut w, HealBody::Ask { round: 1, path: Path { own, absorbed: Vec::new() } });
+    let versions = vec![
+        Version { at: begun.version, value: alive(life, "begun", 1) },
+        Version { at: at(ISLAND, 2, place + 1), value: alive(life, "theirs", 2) },
+    ];
+    let items = vec![Item { key: key("k"), versions }];
+    hear(&mut w, HealBody::Part { round: 1, index: 0, at: their_end, items, answers: Vec::new() });
+    w.run(100);
+    assert_eq!(w.joined, [Joined::Overridden { why: None }]);
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("ours")), "the later write");
+    let (found, dropped) = overridden(&mut w, None);
+    let values: Vec<_> = found.iter().map(|one| (one.key.clone(), one.value.content.clone(), one.winner)).collect();
+    assert_eq!(values, [(key("k"), Content::Blob(Bytes::from("theirs")), Winner::Joined)]);
+    assert_eq!(dropped, 0);
+    assert_eq!(overridden(&mut w, Some(found[0].at)).0, [], "nothing comes after the last");
+    w.want(&[A, B, C]);
+    w.tell_all();
+    w.run(2_000);
+    w.check();
+    let kept = |w: &World, host| w.replica(host).store().quarantine().clone();
+    assert_eq!(kept(&w, B), kept(&w, A));
+    assert_eq!(kept(&w, C), kept(&w, A), "it came with the state");
+}
+
+fn overridden(w: &mut World, after: Option<Position>) -> (Vec<Overridden>, u64) {
+    let body = RequestBody::Overridden { after, limit: 10 };
+    let caller = w.ask(A, Request { colony: COLONY, deadline_ms: 100, token: Token::default(), body, attempt: None });
+    match w.answer(caller) {
+        Some(ReplyBody::Overridden { found, more: false, dropped }) => (found.clone(), *dropped),
+        other => panic!("another answer: {other:?}"),
+    }
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use colony_client::admin::{MergeBy, OnConflict, OnPartition, OnPluginFailure};
 use colony_client::{Ack, Position, Read, Ttl};
 
+use super::heal::HealId;
 use super::plugin::PluginCommand;
 use super::{merge, text};
 use crate::config;
@@ -130,11 +131,46 @@ pub(super) enum Command {
     /// Read and change sessions
     #[command(subcommand)]
     Session(SessionCommand),
+    /// What heals overrode after a split, and having it back; needs the admin right
+    #[command(subcommand)]
+    Heal(HealCommand),
     /// Begin, check, measure and install plugins, and choose which version decides
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// The whole story in under a minute, on real processes of this machine
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HealCommand {
+    /// The values that were acknowledged on one side and that the heal did not choose
+    List {
+        /// The namespace
+        #[arg(long, value_name = "NS")]
+        namespace: String,
+        /// Show the keys: whoever has a key can use its session
+        #[arg(long)]
+        keys: bool,
+    },
+    /// One of them
+    Show {
+        /// The namespace
+        #[arg(long, value_name = "NS")]
+        namespace: String,
+        /// As the list names it
+        id: HealId,
+        /// Show the key
+        #[arg(long)]
+        keys: bool,
+    },
+    /// Write it over what the session holds now
+    Restore {
+        /// The namespace
+        #[arg(long, value_name = "NS")]
+        namespace: String,
+        /// As the list names it
+        id: HealId,
+    },
 }
 
 #[derive(Debug, Subcommand)]

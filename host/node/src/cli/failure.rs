@@ -58,6 +58,12 @@ pub(super) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// No value that a heal overrode goes by this name.
+    #[error("no overridden value is kept under {id}; `colony heal list` names those that are")]
+    NotKept {
+        /// The name.
+        id: String,
+    },
     /// A plugin that was to be measured gave no answer.
     #[error("the plugin gave no answer: {0}")]
     NoAnswer(String),

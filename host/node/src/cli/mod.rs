@@ -10,6 +10,7 @@ mod cluster;
 mod connect;
 mod drain;
 mod failure;
+mod heal;
 mod host;
 mod logging;
 mod merge;
@@ -66,6 +67,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
         Command::Plan { dry_run, plugin } => plan::run(dry_run, plugin, &common, output),
         Command::Namespace(command) => namespace::run(command, &common, output),
         Command::Plugin(command) => plugin::run(command, &common, output),
+        Command::Heal(command) => heal::run(command, &common, output),
         Command::Session(command) => session::run(command, &common, output),
     }
 }

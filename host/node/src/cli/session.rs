@@ -120,7 +120,7 @@ fn saved(saved: Saved, output: Output) -> Result<(), Failure> {
     output.answer(|| saved_json(&saved), || saved_text(&saved))
 }
 
-fn saved_json(saved: &Saved) -> Value {
+pub(super) fn saved_json(saved: &Saved) -> Value {
     json!({
         "version": version(saved.version),
         "life": version(saved.life),
@@ -163,14 +163,19 @@ pub(super) fn found_json(key: &str, found: &Found) -> Value {
     })
 }
 
-fn found_text(found: &Found) -> String {
-    let mut text = match &found.content {
+/// A session's content, a line for each attribute.
+pub(super) fn content_text(content: &Content) -> String {
+    match content {
         Content::Blob(blob) => format!("blob        {}\n", bytes_text(blob)),
         Content::Attributes(attributes) => attributes
             .iter()
             .map(|(name, value)| format!("attribute   {} = {}\n", printable(name), bytes_text(value)))
             .collect(),
-    };
+    }
+}
+
+fn found_text(found: &Found) -> String {
+    let mut text = content_text(&found.content);
     for (name, value) in &found.tags {
         text.push_str(&format!("tag         {} = {}\n", printable(name), printable(value)));
     }

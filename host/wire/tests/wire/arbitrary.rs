@@ -15,7 +15,7 @@ use colony_wire::client::{
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
 };
-use colony_wire::heal::{HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::heal::{HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{MAX_TOKEN_LINES, MAX_VOTERS};
 use colony_wire::load::{CopyCounts, LoadCounts};
@@ -134,6 +134,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         (tag(), of(key()), 0..=1024_u32).prop_map(|(tag, after, limit)| RequestBody::Tagged { tag, after, limit }),
         (stamp(), tag()).prop_map(|(stamp, tag)| RequestBody::Revoke { stamp, tag }),
         (key(), of(position())).prop_map(|(key, after)| RequestBody::Watch { key, after }),
+        (of(position()), 0..=256_u32).prop_map(|(after, limit)| RequestBody::Overridden { after, limit }),
     ];
     let token = (of(position()), vec(position(), 0..MAX_TOKEN_LINES))
         .prop_map(|(newest, elsewhere)| Token { newest, elsewhere });
@@ -214,16 +215,19 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         ended,
         more,
     });
-    let body = prop_oneof![
-        session_view().prop_map(ReplyBody::Found),
-        Just(ReplyBody::Absent),
-        done.prop_map(ReplyBody::Done),
-        vec(NAME, 0..FEW).prop_map(|attributes| ReplyBody::NeedBase { attributes }),
-        refusal().prop_map(ReplyBody::Refused),
-        (vec((key(), session_summary()), 0..FEW), any::<bool>())
-            .prop_map(|(found, more)| ReplyBody::Sessions { found, more }),
-        (vec(watch_event(), 0..FEW), position()).prop_map(|(events, cursor)| ReplyBody::Events { events, cursor }),
-    ];
+    let body =
+        prop_oneof![
+            session_view().prop_map(ReplyBody::Found),
+            Just(ReplyBody::Absent),
+            done.prop_map(ReplyBody::Done),
+            vec(NAME, 0..FEW).prop_map(|attributes| ReplyBody::NeedBase { attributes }),
+            refusal().prop_map(ReplyBody::Refused),
+            (vec((key(), session_summary()), 0..FEW), any::<bool>())
+                .prop_map(|(found, more)| ReplyBody::Sessions { found, more }),
+            (vec(watch_event(), 0..FEW), position()).prop_map(|(events, cursor)| ReplyBody::Events { events, cursor }),
+            (vec(overridden(), 0..FEW), any::<(bool, u64)>())
+                .prop_map(|(found, (more, dropped))| ReplyBody::Overridden { found, more, dropped }),
+        ];
     (any::<u64>(), of(position()), body).prop_map(|(served_by, seen, body)| Reply {
         served_by: StartId(served_by),
         seen,
@@ -254,6 +258,17 @@ pub(crate) fn routes() -> impl Strategy<Value = Routes> {
             namespaces,
         },
     )
+}
+
+fn overridden() -> impl Strategy<Value = Overridden> {
+    let winner = prop_oneof![Just(Winner::Staying), Just(Winner::Joined), Just(Winner::End(EndKind::Logout))];
+    (position(), any::<u64>(), key(), portrait(), winner).prop_map(|(at, healed_at, key, value, winner)| Overridden {
+        at,
+        healed_at,
+        key,
+        value: Box::new(value),
+        winner,
+    })
 }
 
 fn portrait() -> impl Strategy<Value = Portrait> {

@@ -16,7 +16,7 @@ use colony_wire::client::{
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
 };
-use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Path, Portrait, Value, Version};
+use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Absorption, Change, Op, Stamp};
@@ -126,6 +126,7 @@ fn requests() -> Vec<Example> {
         ("request-revoke", request(RequestBody::Revoke { stamp: STAMP, tag: tag() })),
         ("request-watch", request(RequestBody::Watch { key: key(), after: Some(at(2, 8)) })),
         ("request-watch-anew", request(RequestBody::Watch { key: key(), after: None })),
+        ("request-overridden", request(RequestBody::Overridden { after: Some(at(2, 8)), limit: 100 })),
     ]
 }
 
@@ -195,6 +196,7 @@ fn replies() -> Vec<Example> {
                 more: true,
             }),
         ),
+        ("reply-overridden", reply(ReplyBody::Overridden { found: vec![overridden()], more: true, dropped: 2 })),
         ("reply-events", reply(ReplyBody::Events { events: events(), cursor: at(2, 10) })),
         ("reply-need-base", reply(ReplyBody::NeedBase { attributes: vec!["cart".to_owned()] })),
         ("refused-not-primary", refused(Refusal::NotPrimary { reign: Reign(3) })),
@@ -273,6 +275,11 @@ fn events() -> Vec<WatchEvent> {
         changed(8, WatchedChange::Changes(changes())),
         WatchEvent::Ended { kind: EndKind::Revoke, at: at(2, 9) },
     ]
+}
+
+fn overridden() -> Overridden {
+    let (at, key, value) = (at(2, 10), key(), Box::new(portrait()));
+    Overridden { at, healed_at: 7, key, value, winner: Winner::End(EndKind::Logout) }
 }
 
 fn portrait() -> Portrait {
@@ -765,14 +772,14 @@ macro_rules! every_variant {
 }
 
 every_variant! {
-    RequestBody: Get Mutate Tagged Revoke Watch;
+    RequestBody: Get Mutate Tagged Revoke Watch Overridden;
     Mutation: Put Save Touch Delete;
     Read: Token Confirm Any;
     Ack: InSync Primary Durable;
     Precondition: None Absent Version;
     Content: Blob Attributes;
     Changes: Blob Attributes;
-    ReplyBody: Found Absent Done NeedBase Refused Sessions Events;
+    ReplyBody: Found Absent Done NeedBase Refused Sessions Events Overridden;
     WatchEvent: Current Changed Ended Gap;
     WatchedChange: Content Changes;
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge

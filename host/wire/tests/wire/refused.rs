@@ -6,13 +6,14 @@ use bytes::Bytes;
 use colony_wire::admin::{AdminReply, AdminRequest, AttributeNames, BuiltIn, MergeBy, MergeRule, OnPartition, Policy};
 use colony_wire::client::{Ack, Read, Reply, ReplyBody, Request, RequestBody, Routes, RoutesRequest, Token};
 use colony_wire::control::{Beacon, ControlReply, ControlRequest, Electorate, Introduction, IslandRequest};
+use colony_wire::heal::{Overridden, Portrait, Winner};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{
     MAX_ADDRESS, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_BATCH_OPS, MAX_BUCKETS, MAX_COLONIES, MAX_COPIES,
     MAX_DEADLINE, MAX_EARLIER_STARTS, MAX_EPOCHS, MAX_EVENTS, MAX_FEED_COMMANDS, MAX_FRAME, MAX_KEY, MAX_MERGE_RULES,
-    MAX_NAME, MAX_NAMESPACES, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_REALMS, MAX_RELAYS,
-    MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES, MAX_TAG_VALUE,
-    MAX_TAGGED, MAX_TOKEN_LINES, MAX_TTL, MAX_VOTERS, SNAPSHOT_CHUNK,
+    MAX_NAME, MAX_NAMESPACES, MAX_OVERRIDDEN, MAX_PLAN_CHANGES, MAX_PLAN_PLUGIN, MAX_PLAN_PROBLEMS, MAX_REALMS,
+    MAX_RELAYS, MAX_SESSION, MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_CHUNKS, MAX_SNAPSHOT_PARTS, MAX_TAG_CHANGES,
+    MAX_TAG_VALUE, MAX_TAGGED, MAX_TOKEN_LINES, MAX_TTL, MAX_VOTERS, SNAPSHOT_CHUNK,
 };
 use colony_wire::load::{CopyCounts, LoadCounts};
 use colony_wire::op::{Change, Op, Stamp};
@@ -260,6 +261,18 @@ fn an_answer_is_taken_up_to_its_limits() {
     let at = Position::default();
     let summary = SessionSummary { version: at, life: at, expires_in: None, written_at: 0 };
     limit("sessions", MAX_TAGGED, |len| reply(ReplyBody::Sessions { found: vec![(key(), summary); len], more: false }));
+    limit("overridden values", MAX_OVERRIDDEN, |len| {
+        let value = Portrait {
+            life: at,
+            content: Content::Blob(Bytes::new()),
+            tags: BTreeMap::new(),
+            ttl: None,
+            expires_in: None,
+            written_at: 0,
+        };
+        let one = Overridden { at, healed_at: 0, key: key(), value: Box::new(value), winner: Winner::Joined };
+        reply(ReplyBody::Overridden { found: vec![one; len], more: false, dropped: 0 })
+    });
     limit("events", MAX_EVENTS, |len| reply(ReplyBody::Events { events: vec![WatchEvent::Gap; len], cursor: at }));
 }
 

@@ -24,6 +24,7 @@ mod ends;
 mod evaluate;
 mod giving;
 mod membership;
+mod overridden;
 mod pace;
 mod progress;
 mod replicate;

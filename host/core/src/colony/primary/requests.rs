@@ -89,6 +89,10 @@ impl Primary {
                 self.revoke(desk, asker, &tag, deadline);
                 self.settle(desk);
             }
+            RequestBody::Overridden { after, limit } => {
+                let body = self.overridden(desk, &request.token, after, limit);
+                desk.reply(from, body);
+            }
             RequestBody::Watch { key, after } => self.watch(desk, from, &request.token, (key, after), deadline),
         }
     }

@@ -88,7 +88,7 @@ impl From<&RequestBody> for Kind {
             RequestBody::Mutate { mutation: Mutation::Save { .. }, .. } => Self::Save,
             RequestBody::Mutate { mutation: Mutation::Touch { .. }, .. } => Self::Touch,
             RequestBody::Mutate { mutation: Mutation::Delete { .. }, .. } => Self::Delete,
-            RequestBody::Tagged { .. } => Self::List,
+            RequestBody::Tagged { .. } | RequestBody::Overridden { .. } => Self::List,
             RequestBody::Revoke { .. } => Self::Revoke,
             RequestBody::Watch { .. } => Self::Watch,
         }

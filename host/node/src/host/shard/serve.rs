@@ -179,6 +179,8 @@ fn missing_right(peer: &PeerIdentity, request: &Request) -> Option<&'static str>
         RequestBody::Get { .. } | RequestBody::Watch { .. } => (!peer.rights.read).then_some("read"),
         RequestBody::Mutate { .. } => (!peer.rights.write).then_some("write"),
         // Whoever reads and writes the sessions it knows the ids of must not learn or end those of others.
-        RequestBody::Tagged { .. } | RequestBody::Revoke { .. } => (!peer.rights.admin).then_some("admin"),
+        RequestBody::Tagged { .. } | RequestBody::Revoke { .. } | RequestBody::Overridden { .. } => {
+            (!peer.rights.admin).then_some("admin")
+        }
     }
 }
