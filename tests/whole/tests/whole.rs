@@ -171,7 +171,7 @@ fn a_death_on_one_side_of_a_split_loses_nothing_that_two_copies_hold() {
     assert_sound(&run_plan(3, &plan(4, (3, 2), rounds.collect()), Habits::default()));
 }
 
-/// D1: splits in half, lopsided, and one within the other. When they are mended every host says the same.
+/// C16, D1: splits in half, lopsided, and one within the other. When they are mended every host says the same.
 #[test]
 fn after_a_split_all_hosts_end_in_one_view() {
     let mut nested = split(AT_ONCE, 12_000 * MS, &[0, 1], &[2, 3, 4]);
@@ -209,7 +209,7 @@ fn wide(machines: usize, copies: u8, rounds: Vec<Vec<(Duration, Step)>>) -> Plan
 
 /// The network is cut, so that one side has the group's majority and the other has not. Both go on with every colony
 /// that has a copy there; when the cut is mended, whatever either acknowledged is there.
-/// `PROTOCOL.md` 8, 9.
+/// `PROTOCOL.md` 8, 9; C16, D1.
 #[test]
 fn both_sides_of_a_split_go_on_and_nothing_that_either_acknowledged_is_lost() {
     let rounds = vec![
@@ -220,7 +220,7 @@ fn both_sides_of_a_split_go_on_and_nothing_that_either_acknowledged_is_lost() {
     assert_sound(&run_plan(11, &wide(5, 3, rounds), Habits::default()));
 }
 
-/// One host of three is alone, and goes on alone.
+/// One host of three is alone, and goes on alone. C17.
 #[test]
 fn a_host_that_is_cut_off_alone_goes_on_alone() {
     let rounds = (0..3).map(|one| {
@@ -230,7 +230,7 @@ fn a_host_that_is_cut_off_alone_goes_on_alone() {
     assert_sound(&run_plan(12, &wide(3, 2, rounds.collect()), Habits::default()));
 }
 
-/// Three parts of a cluster go on, each for itself, and meet again.
+/// Three parts of a cluster go on, each for itself, and meet again. D1.
 ///
 /// Bug: who had written on one side and came to another before that had taken it in, was shown the past.
 /// Cause: a position of another lineage took the place of what the client had seen, though a host that makes a change is

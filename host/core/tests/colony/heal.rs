@@ -36,6 +36,8 @@ fn alive(life: Position, value: &'static str, written_at: u64) -> Value {
     }))
 }
 
+/// D4.
+///
 /// Bug: an increment that both sides had inherited counted twice after a heal, and was said to have been done twice. Cause:
 /// what they had in common was reckoned by what was committed here, and what the other side did was compared with what
 /// stood here, which had the inherited change as well: it was in the log and not committed, because the copy that was
@@ -64,7 +66,7 @@ fn what_both_sides_inherited_is_not_taken_for_a_change_of_either() {
     assert_eq!(w.doubled, Vec::<RequestId>::new());
 }
 
-/// I10: both sides acknowledged a value, and one was chosen. The other is kept, is told to who asks, and goes with the colony
+/// I10; C16, D4: both sides acknowledged a value, and one was chosen. The other is kept, is told to who asks, and goes with the colony
 /// to a copy that comes later.
 #[test]
 fn what_a_heal_overrides_is_kept_in_every_copy() {

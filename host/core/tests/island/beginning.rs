@@ -163,7 +163,7 @@ fn a_colony_that_nobody_brings_is_offline_by_name() {
     assert!(Planner::new(&island, &Even).promotions().is_empty());
 }
 
-/// There is one history of it, and it is not here.
+/// C16: there is one history of it, and it is not here.
 #[test]
 fn strict_colonies_are_left_out() {
     let mut state = group(3, OnPartition::Island, &[&[0, 1]]);
