@@ -20,6 +20,7 @@ mod host;
 mod http;
 mod ledger;
 mod look;
+pub mod machine;
 mod ports;
 mod program;
 mod state;

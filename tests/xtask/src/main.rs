@@ -5,6 +5,7 @@
 //! compile the world once. The crate depends on the standard library alone, because it is compiled before
 //! anything else can be.
 
+mod bench;
 mod demo;
 mod failure;
 mod faults;
@@ -85,6 +86,12 @@ const VERBS: &[Verb] = &[
         arguments: "[ARGS]",
         about: "ask a real cluster for three times what it can carry, and say how it bears it; `--seconds S`",
         run: overload::run,
+    },
+    Verb {
+        name: "bench",
+        arguments: "[ARGS]",
+        about: "measure beside Redis, NATS and the bare network: `--quick`, `--only ROW`, `--json FILE`, `--help`",
+        run: bench::run,
     },
 ];
 

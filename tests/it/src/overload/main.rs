@@ -8,7 +8,6 @@
 //! Timings are reported and never judged: machines differ. A failover, a death or an acknowledged write that is
 //! missing at the end is a failure.
 
-mod machine;
 mod peak;
 mod phases;
 

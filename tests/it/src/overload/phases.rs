@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use colony_it::Cluster;
+use colony_it::machine::{processor_seconds, resident_kib};
 use colony_load::{Fleet, OpenLoop, SLICE, Tally, open_loop};
 use tokio::time::{self, Instant};
-
-use crate::machine::{processor_seconds, resident_kib};
 
 /// Time between two looks at the memory of hosts.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -8,14 +8,16 @@ const TICKS: f64 = 100.0;
 const TIMES: [usize; 2] = [11, 12];
 
 /// Memory that a process has, in KiB; none where the system does not tell.
-pub(crate) fn resident_kib(process: u32) -> Option<u64> {
+#[must_use]
+pub fn resident_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
 /// Processor seconds that a process has used; none where the system does not tell.
-pub(crate) fn processor_seconds(process: u32) -> Option<f64> {
+#[must_use]
+pub fn processor_seconds(process: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
