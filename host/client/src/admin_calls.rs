@@ -117,7 +117,9 @@ fn is_change(request: &AdminRequest) -> bool {
         | AdminRequest::InstallPlugin { .. }
         | AdminRequest::UsePlugin { .. }
         | AdminRequest::RollBackPlugin { .. }
-        | AdminRequest::UninstallPlugin { .. } => true,
+        | AdminRequest::UninstallPlugin { .. }
+        | AdminRequest::BeginCanary { .. }
+        | AdminRequest::EndCanary { .. } => true,
         AdminRequest::Plan { dry_run, .. } => !dry_run,
     }
 }

@@ -613,7 +613,7 @@ fn foreign_bytes_are_no_command() {
     assert_eq!(Command::decode(&[]), Err(CodecError::Empty));
     let mut other_version = encoded.to_vec();
     other_version[0] = 9;
-    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 5 }));
+    assert_eq!(Command::decode(&other_version), Err(CodecError::Version { theirs: 9, ours: 6 }));
     let mut longer = encoded.to_vec();
     longer.push(0);
     assert_eq!(Command::decode(&longer), Err(CodecError::Trailing(1)));

@@ -240,8 +240,8 @@ fn cook(state: &State, (kind, x, y): (u8, u8, u8)) -> Command {
     let name = ["cart", "stock", "zones", "racks"][usize::from(x % 4)];
     let number = y % 24;
     let up: Vec<StartId> = state.up().map(|member| member.start).filter(|start| start.0 % 7 != u64::from(y)).collect();
-    let active: Vec<ContentId> = state.active_plugins().map(|(_, _, version)| version.content).collect();
-    match kind % 8 {
+    let needed: Vec<ContentId> = state.needed_plugins().map(|(_, _, version)| version.content).collect();
+    match kind % 10 {
         0..=2 => install(name, if x % 4 < 2 { PluginKind::Merge } else { PluginKind::Placement }, number),
         3 | 4 => use_it(name, number, &up),
         5 => {
@@ -252,7 +252,12 @@ fn cook(state: &State, (kind, x, y): (u8, u8, u8)) -> Command {
         }
         6 if y % 4 == 0 => uninstall(name),
         6 => Command::Dead { start: StartId(u64::from(x)), deviations: Vec::new() },
-        _ => join(StartId(1000 + state.revision.0), &format!("h{}", x % 5), &active[..active.len().min(y.into())]),
+        7 => Command::BeginCanary { name: name.into(), content: content(number), percent: y, compiled: up },
+        8 => {
+            let content = state.canary.as_ref().map_or(content(number), |canary| canary.content);
+            Command::EndCanary { name: name.into(), content }
+        }
+        _ => join(StartId(1000 + state.revision.0), &format!("h{}", x % 5), &needed[..needed.len().min(y.into())]),
     }
 }
 
@@ -270,7 +275,8 @@ proptest! {
             let command = Command::decode(&command.encode()).expect("it was encoded here");
             if state.apply(&command) == Outcome::Applied {
                 match &command {
-                    Command::UsePlugin { content, compiled: by, .. } => {
+                    Command::UsePlugin { content, compiled: by, .. }
+                    | Command::BeginCanary { content, compiled: by, .. } => {
                         compiled.entry(*content).or_default().extend(by);
                     }
                     Command::RollBackPlugin { to, compiled: by, .. } => compiled.entry(*to).or_default().extend(by),
@@ -288,7 +294,12 @@ proptest! {
             }
             let places = state.active_plugins().filter(|(_, kind, _)| *kind == PluginKind::Placement);
             prop_assert!(places.count() <= 1);
-            for (name, _, version) in state.active_plugins() {
+            if let Some(canary) = &state.canary {
+                let plugin = state.plugins.get(&canary.plugin).expect("it is kept");
+                prop_assert_eq!(plugin.kind, PluginKind::Placement);
+                prop_assert!(plugin.version(canary.content).is_some() && plugin.active != Some(canary.content));
+            }
+            for (name, _, version) in state.needed_plugins() {
                 let by = compiled.get(&version.content).map_or(&[][..], Vec::as_slice);
                 for member in state.up() {
                     prop_assert!(by.contains(&member.start), "{} decides by {name} and cannot", member.name);

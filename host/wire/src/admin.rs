@@ -12,7 +12,7 @@ use crate::limits::{
     MAX_PLAN_PLUGIN, MAX_PLUGIN_BYTES, MAX_PLUGINS_LISTED, MAX_PROBLEMS,
 };
 use crate::plan::PlanReport;
-use crate::plugin::{ContentId, PluginKind, PluginStatus};
+use crate::plugin::{CanaryStatus, ContentId, PluginKind, PluginStatus};
 use crate::session::check_ttl;
 
 /// Digits of a whole content id.
@@ -317,6 +317,23 @@ pub enum AdminRequest {
         /// Its name.
         name: String,
     },
+    /// Lets a version of a placement plugin decide for a share of the colonies from now on, once every host that is up can
+    /// run it. Needs the admin right. To be asked again while it is pending.
+    BeginCanary {
+        /// The plugin's name.
+        name: String,
+        /// The first digits of the version's content id; the newest one if there are none.
+        content: Option<String>,
+        /// The share in per cent, 1 to 99.
+        percent: u8,
+    },
+    /// Takes a canary back: its colonies' copies go where they were. Needs the admin right.
+    EndCanary {
+        /// The plugin's name.
+        name: String,
+        /// Which version.
+        content: ContentId,
+    },
 }
 
 impl Message for AdminRequest {
@@ -329,11 +346,11 @@ impl Message for AdminRequest {
                 within("length of the plugin's name", name.len(), MAX_NAME)?;
                 within("size of a plugin", *size as usize, MAX_PLUGIN_BYTES)
             }
-            Self::UsePlugin { name, content } => {
+            Self::UsePlugin { name, content } | Self::BeginCanary { name, content, .. } => {
                 within("length of the plugin's name", name.len(), MAX_NAME)?;
                 within("digits of a content id", content.as_ref().map_or(0, String::len), CONTENT_DIGITS)
             }
-            Self::RollBackPlugin { name, .. } | Self::UninstallPlugin { name } => {
+            Self::RollBackPlugin { name, .. } | Self::UninstallPlugin { name } | Self::EndCanary { name, .. } => {
                 within("length of the plugin's name", name.len(), MAX_NAME)
             }
             Self::Colonies { of } => within("length of the host name", of.as_ref().map_or(0, String::len), MAX_NAME),
@@ -419,6 +436,10 @@ pub enum AdminReply {
     },
     /// The plugin is forgotten.
     PluginUninstalled,
+    /// The version decides for a share of the colonies from now on.
+    CanaryBegun(CanaryStatus),
+    /// The canary decides nothing any more.
+    CanaryEnded,
 }
 
 impl Message for AdminReply {
@@ -449,6 +470,8 @@ impl Message for AdminReply {
             | Self::PluginInstalled { .. }
             | Self::PluginUsed { .. }
             | Self::PluginUninstalled
+            | Self::CanaryBegun(_)
+            | Self::CanaryEnded
             | Self::Created { .. }
             | Self::Refused { .. } => Ok(()),
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{DecodeError, within};
 use crate::id::{Revision, View};
 use crate::limits::{MAX_COPIES, MAX_PLAN_CHANGES, MAX_PLAN_PROBLEMS};
+use crate::plugin::CanaryStatus;
 
 /// What was planned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct PlanReport {
     pub levels: Vec<PlanLevel>,
     /// What the plan cannot mend, and what was wrong with the placement plugin's answers.
     pub problems: Vec<String>,
+    /// The placement plugin that was asked about a share of the colonies, if one was. Only its colonies are moved then.
+    pub canary: Option<CanaryStatus>,
 }
 
 /// What becomes of one colony.

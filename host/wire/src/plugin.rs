@@ -103,9 +103,9 @@ pub enum Readiness {
 pub struct PluginReport {
     /// Merge plugins that its own configuration names by file.
     pub configured: Vec<String>,
-    /// Whether its own configuration names a placement plugin by file.
-    pub places_by_file: bool,
-    /// The versions that are active in the group state it knows.
+    /// The placement plugin that its own configuration names by file, called as the file is.
+    pub placement: Option<String>,
+    /// The versions that are active in the group state it knows, and the canary.
     pub active: Vec<ActivePlugin>,
     /// The versions it holds the bytes of, and how far it is with each.
     pub versions: Vec<(ContentId, Readiness)>,
@@ -132,7 +132,9 @@ impl PluginReport {
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         within("number of configured plugins", self.configured.len(), MAX_NAMESPACES)?;
         self.configured.iter().try_for_each(|name| within("length of the plugin's name", name.len(), MAX_NAME))?;
-        within("number of active plugins", self.active.len(), MAX_PLUGINS)?;
+        within("length of the plugin's name", self.placement.as_ref().map_or(0, String::len), MAX_NAME)?;
+        // A canary may be another version of one that is active.
+        within("number of active plugins", self.active.len(), MAX_PLUGINS + 1)?;
         self.active.iter().try_for_each(|one| within("length of the plugin's name", one.name.len(), MAX_NAME))?;
         within("number of plugin versions", self.versions.len(), MAX_REPORTED)?;
         self.versions.iter().try_for_each(|(_, readiness)| match readiness {
@@ -157,6 +159,23 @@ pub struct PluginStatus {
     pub versions: Vec<PluginVersionStatus>,
     /// Names of the hosts whose own configuration names it by file; none if it is installed.
     pub by_file: Vec<String>,
+    /// The version that is tried on a share of the colonies, if one is.
+    pub canary: Option<CanaryStatus>,
+}
+
+/// A version of a placement plugin that decides for a share of the colonies, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CanaryStatus {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Which version.
+    pub content: ContentId,
+    /// Its share in per cent, as it was asked for.
+    pub percent: u8,
+    /// The colonies that are in it.
+    pub colonies: u32,
+    /// The colonies that there are.
+    pub of: u32,
 }
 
 /// One version of an installed plugin.

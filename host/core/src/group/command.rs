@@ -193,6 +193,25 @@ pub enum Command {
         /// What [`State::island`](super::State::island) made.
         state: Box<super::State>,
     },
+    /// Lets a version of a placement plugin decide for a share of the colonies from now on. If it does already, the
+    /// share changes; another canary is taken back.
+    BeginCanary {
+        /// The plugin's name.
+        name: String,
+        /// Which version.
+        content: ContentId,
+        /// The share in per cent, 1 to 99.
+        percent: u8,
+        /// As in [`Command::UsePlugin`].
+        compiled: Vec<StartId>,
+    },
+    /// Takes a canary back: the copies of its colonies go where they were.
+    EndCanary {
+        /// The plugin's name.
+        name: String,
+        /// Which version: if another is the canary by now, nothing changes.
+        content: ContentId,
+    },
 }
 
 /// Most colonies in one [`Command::Dropped`], so that it stays a small command; there are more commands.
@@ -356,6 +375,20 @@ pub enum Refusal {
     /// An island does not change what belongs to the whole cluster.
     #[error("not in an island: the group that it parted from decides that")]
     NotInIsland,
+    /// The version decides for every colony.
+    #[error("{} of plugin {name} decides for all colonies already", content.short())]
+    DecidesAlready {
+        /// The plugin's name.
+        name: String,
+        /// The version.
+        content: ContentId,
+    },
+    /// No version of the plugin is tried on a share of the colonies.
+    #[error("no version of plugin {name}, or another one, is a canary by now")]
+    NoCanary {
+        /// The plugin's name.
+        name: String,
+    },
 }
 
 /// Bytes that hold no command, outcome or state of this version.
@@ -381,7 +414,7 @@ pub enum CodecError {
 }
 
 /// First byte of every encoded command, outcome and state.
-const ENCODING: u8 = 5;
+const ENCODING: u8 = 6;
 
 /// The value with its version before it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

@@ -57,6 +57,7 @@ impl State {
     ///   acknowledged. But if the primary of that reign is among them it leads, wherever the others end: it knows what it
     ///   acknowledged.
     /// - Of a colony that nobody brings there is nothing here, and who has it is known: `unaccounted`, and ahead.
+    /// - No placement plugin is tried on a share of the colonies.
     #[must_use]
     pub fn island(&self, lineage: LineageId, settlers: &[Settler]) -> Self {
         let settlers: BTreeMap<StartId, &Settler> =
@@ -91,6 +92,8 @@ impl State {
             members: absent.chain(present).map(|member| (member.start, member)).collect(),
             table,
             parent: Some(Parent { lineage: self.lineage, view: self.view, revision: self.revision }),
+            // What is tried is tried in the group that decided it.
+            canary: None,
             ..self.clone()
         }
     }

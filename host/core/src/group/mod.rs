@@ -9,6 +9,7 @@
 //! older entry changes nothing, and one that is applied twice is refused the second time.
 
 mod absorb;
+mod canary;
 mod command;
 mod copies;
 mod entry;
@@ -20,6 +21,7 @@ mod plugins;
 mod state;
 
 pub use absorb::{Absorbed, Adoption};
+pub use canary::Canary;
 pub use command::{CodecError, Command, Deviation, MAX_DROPPED, Move, Outcome, Refusal};
 pub use entry::{Entry, Unaccounted};
 pub use island::{Parent, Settler};

@@ -2,7 +2,7 @@
 //!
 //! The state names bytes by their content id and never holds them. Two rules make a version decide at one revision
 //! everywhere: it becomes active only when every host that is up has compiled it, and nobody is admitted who has not
-//! compiled what is active. Both are checked here, where the command is carried out, and not only by who proposes it.
+//! compiled what is active. Both hold for a canary. Both are checked here, where the command is carried out, and not only by who proposes it.
 
 use colony_wire::StartId;
 use colony_wire::admin::MergeBy;
@@ -59,10 +59,11 @@ impl Plugin {
         }
     }
 
-    /// Takes one version more. The oldest that does not decide makes room for it.
-    fn add(&mut self, version: PluginVersion) {
+    /// Takes one version more. The oldest that does not decide makes room for it, but for the canary.
+    fn add(&mut self, version: PluginVersion, canary: Option<ContentId>) {
+        let decides = |old: &PluginVersion| [self.active, canary].contains(&Some(old.content));
         if self.versions.len() >= MAX_PLUGIN_VERSIONS
-            && let Some(at) = self.versions.iter().position(|old| self.active != Some(old.content))
+            && let Some(at) = self.versions.iter().position(|old| !decides(old))
         {
             let dropped = self.versions.remove(at);
             self.before.retain(|earlier| *earlier != dropped.content);
@@ -77,11 +78,20 @@ impl State {
         self.plugins.iter().flat_map(|(name, plugin)| plugin.versions.iter().map(move |one| (name.as_str(), one)))
     }
 
-    /// The versions that decide, each with its plugin's name and kind.
+    /// The versions that decide, each with its plugin's name and kind; a canary is none of them.
     pub fn active_plugins(&self) -> impl Iterator<Item = (&str, PluginKind, &PluginVersion)> {
         self.plugins.iter().filter_map(|(name, plugin)| {
             plugin.version(plugin.active?).map(|version| (name.as_str(), plugin.kind, version))
         })
+    }
+
+    /// The versions that hosts may have to run: those that decide, and the canary.
+    pub fn needed_plugins(&self) -> impl Iterator<Item = (&str, PluginKind, &PluginVersion)> {
+        let canary = self.canary.as_ref().and_then(|canary| {
+            let version = self.plugins.get(&canary.plugin)?.version(canary.content)?;
+            Some((canary.plugin.as_str(), PluginKind::Placement, version))
+        });
+        self.active_plugins().chain(canary)
     }
 
     /// The version that decides for the cluster where colonies live, with its plugin's name; none if no installed one
@@ -119,7 +129,7 @@ impl State {
             }
             None => Plugin { kind, versions: Vec::new(), active: None, before: Vec::new() },
         };
-        plugin.add(version);
+        plugin.add(version, self.canary.as_ref().map(|canary| canary.content));
         let others = self.plugins.iter().filter(|(other, _)| *other != name).map(|(_, other)| other);
         let bytes: u64 = others.chain([&plugin]).flat_map(|one| &one.versions).map(|one| u64::from(one.size)).sum();
         if bytes > MAX_PLUGINS_BYTES {
@@ -166,27 +176,30 @@ impl State {
         if let Some(user) = user.filter(|_| plugin.kind == PluginKind::Merge) {
             return Err(Refusal::PluginInUse { name: name.to_owned(), namespace: user.name.clone() });
         }
+        if let Some(canary) = self.canary.as_ref().filter(|canary| canary.plugin == name) {
+            self.end_canary(name, canary.content)?;
+        }
         self.plugins.remove(name);
         Ok(())
     }
 
     /// Whoever is admitted has compiled what decides.
     pub(super) fn check_joiner(&self, compiled: &[ContentId], start: StartId) -> Result<(), Refusal> {
-        match self.active_plugins().find(|(_, _, version)| !compiled.contains(&version.content)) {
+        match self.needed_plugins().find(|(_, _, version)| !compiled.contains(&version.content)) {
             Some((name, ..)) => Err(Refusal::NotCompiled { name: name.to_owned(), start }),
             None => Ok(()),
         }
     }
 
     /// Every host that is up has compiled what is to decide.
-    fn check_compiled(&self, name: &str, compiled: &[StartId]) -> Result<(), Refusal> {
+    pub(super) fn check_compiled(&self, name: &str, compiled: &[StartId]) -> Result<(), Refusal> {
         match self.up().find(|member| !compiled.contains(&member.start)) {
             Some(member) => Err(Refusal::NotCompiled { name: name.to_owned(), start: member.start }),
             None => Ok(()),
         }
     }
 
-    fn plugin_with(&self, name: &str, content: ContentId) -> Result<&Plugin, Refusal> {
+    pub(super) fn plugin_with(&self, name: &str, content: ContentId) -> Result<&Plugin, Refusal> {
         let plugin = self.plugins.get(name).ok_or_else(|| Refusal::NoPlugin { name: name.to_owned() })?;
         match plugin.version(content) {
             Some(_) => Ok(plugin),
@@ -194,9 +207,13 @@ impl State {
         }
     }
 
-    /// One placement plugin decides for the whole cluster: another one that did does no more.
+    /// One placement plugin decides for the whole cluster: another one that did does no more, and nothing is tried beside
+    /// it that was tried beside another.
     fn activate(&mut self, name: &str, content: ContentId) {
         let kind = self.plugins.get(name).map(|plugin| plugin.kind);
+        if kind == Some(PluginKind::Placement) {
+            self.canary = None;
+        }
         for (other, plugin) in &mut self.plugins {
             if other == name {
                 plugin.activate(content);

@@ -8,7 +8,7 @@ use colony_wire::plugin::ContentId;
 use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Deviation, Entry, Member, MemberState, Move, Outcome, Parent, Plugin, Refusal};
+use super::{Canary, Command, Deviation, Entry, Member, MemberState, Move, Outcome, Parent, Plugin, Refusal};
 
 /// What the hosts of one lineage agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct State {
     pub plugins: BTreeMap<String, Plugin>,
     /// What this line of state parted from; none if it is no island.
     pub parent: Option<Parent>,
+    /// The placement plugin that decides for a share of the colonies, if one does.
+    pub canary: Option<Canary>,
 }
 
 /// Most starts remembered by themselves that are over, of each kind.
@@ -94,6 +96,10 @@ impl State {
             Command::Absorbed { colony, cfg, by, end, above } => self.absorbed(*colony, *cfg, *by, *end, *above),
             Command::Adopt(adoption) => self.adopt(adoption),
             Command::Island { state } => self.settle(state),
+            Command::BeginCanary { name, content, percent, compiled } => {
+                self.begin_canary(name, *content, *percent, compiled)
+            }
+            Command::EndCanary { name, content } => self.end_canary(name, *content),
         };
         result.map_or_else(Outcome::Refused, |()| Outcome::Applied)
     }
@@ -324,7 +330,7 @@ impl State {
         if want.is_empty() { Err(Refusal::Malformed("a colony needs a host".into())) } else { Ok(()) }
     }
 
-    fn move_to(&mut self, change: &Move) {
+    pub(super) fn move_to(&mut self, change: &Move) {
         let Some(entry) = self.table.get(&change.colony) else { return };
         let standing: Vec<StartId> = entry.in_sync.iter().chain(&entry.want).copied().collect();
         if self.check_want(&change.want, &standing).is_err() {
@@ -428,6 +434,8 @@ fn is_for_all(command: &Command) -> bool {
         | Command::UsePlugin { .. }
         | Command::RollBackPlugin { .. }
         | Command::UninstallPlugin { .. }
+        | Command::BeginCanary { .. }
+        | Command::EndCanary { .. }
         // An island is taken in, and takes in nobody.
         | Command::Absorbed { .. }
         | Command::Adopt(_) => true,

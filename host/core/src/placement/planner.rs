@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::burden::{Burden, Resource};
 use super::draft::{Draft, Freedom};
-use super::slate::Asking;
+use super::slate::{Advisers, Asking};
 use super::survey::{Survey, candidates, hosts};
 use super::vacate::vacate;
 use super::{Even, Loads, Placement, Preview, Role, Score, preview, problems, reason};
@@ -52,7 +52,7 @@ pub enum Unplaceable {
 /// A plan of what a plan led to is none, as long as the placement's answers and the loads stay as they were.
 pub struct Planner<'a> {
     state: &'a State,
-    placement: &'a dyn Placement,
+    advisers: Advisers<'a>,
     loads: &'a Loads,
     resting: &'a BTreeSet<ColonyId>,
 }
@@ -66,7 +66,17 @@ impl<'a> Planner<'a> {
     /// A planner for this state.
     #[must_use]
     pub fn new(state: &'a State, placement: &'a dyn Placement) -> Self {
-        Self { state, placement, loads: &NO_LOADS, resting: &NO_REST }
+        let advisers = Advisers { placement, canary: None };
+        Self { state, advisers, loads: &NO_LOADS, resting: &NO_REST }
+    }
+
+    /// The same with the canary of this state, if there is one: it is asked before the placement about its share of the
+    /// colonies. All others then get missing copies only, or what a host that leaves calls for, so that nothing the canary
+    /// does moves them: not even that they are evened out around its colonies.
+    #[must_use]
+    pub fn with_canary(self, canary: Option<&'a dyn Placement>) -> Self {
+        let canary = canary.zip(self.state.canary.as_ref());
+        Self { advisers: Advisers { canary, ..self.advisers }, ..self }
     }
 
     /// The same with what was measured: hosts that carry too much are relieved.
@@ -88,7 +98,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// [`Unplaceable`] if not every colony can have a primary.
     pub fn place_namespace(&self, name: &str, policy: &Policy) -> Result<Vec<Vec<StartId>>, Unplaceable> {
-        let survey = Survey::with_new(self.state, self.placement, self.loads, name, policy);
+        let survey = Survey::with_new(self.state, self.advisers, self.loads, name, policy);
         if survey.leaving.iter().all(|is_leaving| *is_leaving) {
             return Err(Unplaceable::NoHost);
         }
@@ -112,8 +122,8 @@ impl<'a> Planner<'a> {
     /// finds itself.
     #[must_use]
     pub fn rebalance(&self, cause: &str) -> Option<Proposal> {
-        let mut survey = Survey::of(self.state, self.placement, self.loads);
-        survey.let_rest(self.resting);
+        let mut survey = Survey::of(self.state, self.advisers, self.loads);
+        survey.let_rest(|colony| self.resting.contains(&colony) || !self.is_on_trial(colony));
         let mut draft = Draft::new(&survey.levels, &survey.slates, survey.slots.clone(), survey.hosts.len())
             .with_burden(Burden::of(&survey, self.loads));
         draft.work_out();
@@ -149,7 +159,8 @@ impl<'a> Planner<'a> {
         if self.loads.is_empty() {
             return false;
         }
-        let survey = Survey::of(self.state, &Even, self.loads);
+        let even = Advisers { placement: &Even, canary: None };
+        let survey = Survey::of(self.state, even, self.loads);
         Burden::of(&survey, self.loads).is_strained()
     }
 
@@ -203,12 +214,19 @@ impl<'a> Planner<'a> {
     /// those with too few copies or with copies too close. Asks the placement as often as a plan does.
     #[must_use]
     pub fn problems(&self) -> Vec<(ColonyId, String)> {
-        let survey = Survey::as_it_is(self.state, self.placement, self.loads);
+        let survey = Survey::as_it_is(self.state, self.advisers, self.loads);
         problems::of(self.state, &survey, &survey.slots, &mut self.asking())
     }
 
     fn asking(&self) -> Asking<'a> {
-        Asking::new(self.placement, candidates(self.state, &hosts(self.state), self.loads))
+        Asking::new(self.advisers, candidates(self.state, &hosts(self.state), self.loads))
+    }
+
+    /// Whether a colony is in the canary's share; all are if there is none.
+    fn is_on_trial(&self, colony: ColonyId) -> bool {
+        let Some((_, canary)) = self.advisers.canary else { return true };
+        let namespace = self.state.namespaces.get(&colony.namespace);
+        namespace.is_some_and(|namespace| canary.has(&namespace.name, colony.bucket))
     }
 }
 
@@ -250,7 +268,7 @@ impl<'a> Succession<'a> {
         let state = planner.state;
         let hosts: Vec<_> = hosts(state).into_iter().filter(|member| Some(member.start) != dead).collect();
         let starts = hosts.iter().map(|member| member.start).collect();
-        Self { state, starts, asking: Asking::new(planner.placement, candidates(state, &hosts, planner.loads)) }
+        Self { state, starts, asking: Asking::new(planner.advisers, candidates(state, &hosts, planner.loads)) }
     }
 
     /// The running starts in sync, in order of preference.

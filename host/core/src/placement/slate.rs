@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::referee::judge;
 use super::{Candidate, Placement, Request, Role, Score};
+use crate::group::Canary;
 
 /// Weights this much below the best are another matter: such a host is used only where the better ones
 /// cannot be, whatever balance asks for. Hosts within it of the best are equal, and balance decides between
@@ -87,19 +88,31 @@ impl Slates {
     }
 }
 
-/// Asks the placement, and stops asking once it has proved useless.
+/// Who is asked.
+#[derive(Clone, Copy)]
+pub(super) struct Advisers<'a> {
+    /// For all colonies.
+    pub(super) placement: &'a dyn Placement,
+    /// Before it for a share of them.
+    pub(super) canary: Option<(&'a dyn Placement, &'a Canary)>,
+}
+
+/// Asks the placement, and stops asking once it has proved useless. A canary that proves useless is heard no more either,
+/// and its colonies are as all others then.
 pub(super) struct Asking<'a> {
-    placement: &'a dyn Placement,
+    advisers: Advisers<'a>,
     hosts: Vec<Candidate>,
     /// By host: whether it is about to leave, so that nothing is placed on it.
     leaving: Vec<bool>,
     /// What was wrong with its answers.
-    pub(super) complaints: Vec<String>,
+    complaints: Vec<String>,
+    /// What was wrong with the canary's. They are counted apart: it does not silence the other one.
+    canary_complaints: Vec<String>,
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(placement: &'a dyn Placement, hosts: Vec<Candidate>) -> Self {
-        Self { placement, hosts, leaving: Vec::new(), complaints: Vec::new() }
+    pub(super) fn new(advisers: Advisers<'a>, hosts: Vec<Candidate>) -> Self {
+        Self { advisers, hosts, leaving: Vec::new(), complaints: Vec::new(), canary_complaints: Vec::new() }
     }
 
     /// The same with hosts, by number, that count as vetoed.
@@ -123,13 +136,40 @@ impl<'a> Asking<'a> {
 
     /// One usable score for each host.
     pub(super) fn scores(&mut self, namespace: &str, bucket: u32, role: Role) -> Vec<Score> {
+        if let Some(scores) = self.canary_scores(namespace, bucket, role) {
+            return scores;
+        }
         if self.complaints.len() >= MAX_USELESS_ANSWERS {
             return vec![Score::Weight(0); self.hosts.len()];
         }
-        let answer = self.placement.rank(&Request { namespace, bucket, role, hosts: &self.hosts });
+        let answer = self.advisers.placement.rank(&Request { namespace, bucket, role, hosts: &self.hosts });
         let (scores, complaint) = judge(answer, self.hosts.len());
         self.complaints.extend(complaint);
         scores
+    }
+
+    /// What the canary says of a colony of its share; none if it says nothing of use, which a veto of every host is too.
+    fn canary_scores(&mut self, namespace: &str, bucket: u32, role: Role) -> Option<Vec<Score>> {
+        let (canary, _) = self.advisers.canary.filter(|(_, share)| share.has(namespace, bucket))?;
+        if self.canary_complaints.len() >= MAX_USELESS_ANSWERS {
+            return None;
+        }
+        let answer = canary.rank(&Request { namespace, bucket, role, hosts: &self.hosts });
+        let (scores, complaint) = judge(answer, self.hosts.len());
+        let is_veto_of_all = scores.iter().all(|score| matches!(score, Score::Veto(_)));
+        let complaint = complaint.or_else(|| is_veto_of_all.then(|| "it vetoes every host".to_owned()));
+        match complaint {
+            None => Some(scores),
+            Some(complaint) => {
+                self.canary_complaints.push(format!("canary: {complaint}"));
+                None
+            }
+        }
+    }
+
+    /// What was wrong with the answers.
+    pub(super) fn complaints(self) -> Vec<String> {
+        self.complaints.into_iter().chain(self.canary_complaints).collect()
     }
 }
 

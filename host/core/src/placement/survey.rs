@@ -1,15 +1,13 @@
 //! What there is to plan with: the hosts that are up, the colonies, and what the plugin says of each.
 
-use std::collections::BTreeSet;
-
 use colony_wire::admin::Policy;
 use colony_wire::{ColonyId, StartId};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::draft::{Freedom, Slot};
 use super::levels::Levels;
-use super::slate::{Asking, Slates};
-use super::{Candidate, Load, Loads, Placement};
+use super::slate::{Advisers, Asking, Slates};
+use super::{Candidate, Load, Loads};
 use crate::group::{Entry, Member, MemberState, State};
 
 /// All that a plan depends on. Hosts are numbered by name, colonies by id.
@@ -28,14 +26,14 @@ pub(super) struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     /// What is there, for a plan: nothing is placed on a host that is about to leave.
-    pub(super) fn of(state: &'a State, placement: &dyn Placement, loads: &Loads) -> Self {
+    pub(super) fn of(state: &'a State, advisers: Advisers<'_>, loads: &Loads) -> Self {
         let leaving = leaving(&hosts(state));
-        Self::asked(state, loads, |hosts| Asking::new(placement, hosts).without(leaving))
+        Self::asked(state, loads, |hosts| Asking::new(advisers, hosts).without(leaving))
     }
 
     /// What is there, to be judged: what stands on a host that is about to leave stands well.
-    pub(super) fn as_it_is(state: &'a State, placement: &dyn Placement, loads: &Loads) -> Self {
-        Self::asked(state, loads, |hosts| Asking::new(placement, hosts))
+    pub(super) fn as_it_is(state: &'a State, advisers: Advisers<'_>, loads: &Loads) -> Self {
+        Self::asked(state, loads, |hosts| Asking::new(advisers, hosts))
     }
 
     fn asked<'p>(state: &'a State, loads: &Loads, asking: impl FnOnce(Vec<Candidate>) -> Asking<'p>) -> Self {
@@ -51,20 +49,20 @@ impl<'a> Survey<'a> {
             colonies.push((*id, entry));
         }
         let (leaving, levels) = (leaving(&hosts), Levels::of(&hosts));
-        Self { leaving, levels, hosts, slates, colonies, slots, complaints: asking.complaints }
+        Self { leaving, levels, hosts, slates, colonies, slots, complaints: asking.complaints() }
     }
 
     /// Slots for a namespace that is to be, and the existing colonies as they are.
     pub(super) fn with_new(
         state: &'a State,
-        placement: &dyn Placement,
+        advisers: Advisers<'_>,
         loads: &Loads,
         name: &str,
         policy: &Policy,
     ) -> Self {
         let hosts = hosts(state);
         let leaving = leaving(&hosts);
-        let mut asking = Asking::new(placement, candidates(state, &hosts, loads)).without(leaving.clone());
+        let mut asking = Asking::new(advisers, candidates(state, &hosts, loads)).without(leaving.clone());
         let mut slates = Slates::default();
         let mut slots = Vec::new();
         for bucket in 0..policy.buckets {
@@ -81,16 +79,16 @@ impl<'a> Survey<'a> {
         for entry in state.table.values() {
             slots.push(Slot { freedom: Freedom::None, ..slot(entry, &hosts, 0, 0, true) });
         }
-        let complaints = asking.complaints;
+        let complaints = asking.complaints();
         Self { leaving, levels: Levels::of(&hosts), hosts, slates, colonies: Vec::new(), slots, complaints }
     }
 
     /// Leaves colonies alone, but for missing copies and a primary that may not be one. Those with a copy on a
     /// host that is not to stay cannot wait.
-    pub(super) fn let_rest(&mut self, resting: &BTreeSet<ColonyId>) {
+    pub(super) fn let_rest(&mut self, is_resting: impl Fn(ColonyId) -> bool) {
         for ((colony, _), slot) in self.colonies.iter().zip(&mut self.slots) {
             let stays = |host: &usize| self.hosts[*host].state == MemberState::Up;
-            if slot.freedom == Freedom::All && resting.contains(colony) && slot.want.iter().all(stays) {
+            if slot.freedom == Freedom::All && is_resting(*colony) && slot.want.iter().all(stays) {
                 slot.freedom = Freedom::Repair;
             }
         }

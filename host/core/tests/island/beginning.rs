@@ -214,6 +214,8 @@ fn what_belongs_to_the_whole_cluster_is_not_changed_in_an_island() {
         Command::InstallPlugin { name: name.clone(), kind: PluginKind::Merge, version },
         Command::UsePlugin { name: name.clone(), content, compiled: Vec::new() },
         Command::RollBackPlugin { name: name.clone(), from: content, to: content, compiled: Vec::new() },
+        Command::BeginCanary { name: name.clone(), content, percent: 10, compiled: Vec::new() },
+        Command::EndCanary { name: name.clone(), content },
         Command::UninstallPlugin { name },
         Command::AcceptStale { colony: CART, cfg, to: settled(1), lineage: LineageId(9) },
     ];

@@ -14,6 +14,7 @@ use super::args::Common;
 use super::connect::{ask, with_client};
 use super::failure::Failure;
 use super::output::Output;
+use super::plugin::canary;
 use super::table::Table;
 use super::text::printable;
 
@@ -70,13 +71,19 @@ fn to_json(report: &PlanReport) -> Value {
         "more": report.more,
         "sharing": report.levels.iter().map(level).collect::<serde_json::Map<_, _>>(),
         "problems": report.problems,
+        "canary": report.canary.as_ref().map(canary::to_json),
     })
 }
 
 fn to_text(report: &PlanReport) -> String {
     let by = printable(&report.planned_by);
+    let canary = report.canary.as_ref().map(|canary| {
+        let (plugin, version) = (printable(&canary.plugin), canary.content.short());
+        format!("canary    {plugin} {version} places {}, all others stay\n", canary::share(canary))
+    });
+    let canary = canary.unwrap_or_default();
     if report.changes.is_empty() {
-        return format!("nothing is to be moved ({by}, revision {})\n", report.revision.0);
+        return format!("{canary}nothing is to be moved ({by}, revision {})\n", report.revision.0);
     }
     let mut table = Table::new(&["COLONY", "FROM", "TO", "PRIMARY", "BYTES"]);
     for change in &report.changes {
@@ -101,6 +108,7 @@ fn to_text(report: &PlanReport) -> String {
     }
     let done = if report.committed { "committed" } else { "not carried out: a dry run" };
     let _ = writeln!(text, "reason    {}", printable(&report.reason));
+    text.push_str(&canary);
     let _ = writeln!(text, "inputs    {:016x}, load of {} hosts known", report.inputs, report.measured);
     for level in &report.levels {
         let _ =
@@ -136,6 +144,7 @@ fn names(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use colony_wire::plan::PlanLevel;
+    use colony_wire::plugin::{CanaryStatus, ContentId};
     use colony_wire::{Revision, View};
 
     use super::*;
@@ -169,6 +178,7 @@ mod tests {
             more: 0,
             levels: vec![PlanLevel { label: "rack".into(), before: 2, after: 1 }],
             problems: Vec::new(),
+            canary: None,
         }
     }
 
@@ -182,6 +192,11 @@ mod tests {
         assert!(text.ends_with("2 colonies change; not carried out: a dry run (h1, revision 17)\n"), "{text}");
         let nothing = PlanReport { changes: Vec::new(), ..report() };
         assert_eq!(to_text(&nothing), "nothing is to be moved (h1, revision 17)\n");
+        let content = ContentId([0xab; 32]);
+        let canary = CanaryStatus { plugin: "zones".into(), content, percent: 10, colonies: 7, of: 64 };
+        let text = to_text(&PlanReport { canary: Some(canary), ..report() });
+        let line = "canary    zones abababababab places 7 of 64 colonies (10%), all others stay\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -11,6 +11,11 @@ use colony_wasm::{Limits, MergePlugin, PluginError, Runtime};
 use colony_wire::Position;
 use colony_wire::session::Content;
 
+/// The limits of every host, but for time: on a busy machine the compiler or a call may stand still for longer than a host
+/// would wait, which is none of most tests' business.
+pub(crate) const PATIENT: Limits =
+    Limits { compile_time: Duration::from_secs(60), call_time: Duration::from_secs(5), ..Limits::DEFAULT };
+
 /// The component called `name`, as `cargo build --target wasm32-unknown-unknown --release` in `plugins/`
 /// makes it. Cargo itself decides whether there is anything to build.
 ///
@@ -45,8 +50,7 @@ pub(crate) fn bytes(name: &str) -> Vec<u8> {
 
 /// A merge plugin in a runtime of its own, under these limits.
 pub(crate) fn merge_plugin(name: &str, limits: Limits) -> MergePlugin {
-    // How long the compiler takes hangs on the machine, and is none of these tests' business.
-    let limits = Limits { compile_time: Duration::from_secs(60), ..limits };
+    let limits = Limits { compile_time: PATIENT.compile_time, ..limits };
     let runtime = Runtime::new(limits).expect("this machine runs WebAssembly");
     runtime.load_merge_file(component(name)).expect("a plugin of ours")
 }

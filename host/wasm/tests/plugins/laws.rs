@@ -9,20 +9,20 @@ use colony_wire::Position;
 use colony_wire::limits::{MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_SESSION};
 use colony_wire::session::{Changes, Content};
 
-use crate::built::{component, merge_plugin};
+use crate::built::{PATIENT, component, merge_plugin};
 
 /// Enough for every bad plugin, and a few seconds for all of them.
 const EFFORT: Effort = Effort { cases: 200, seed: 1 };
 
-fn check_merge(name: &str) -> Report {
-    let plugins = [(); 2].map(|()| merge_plugin(name, Limits::DEFAULT));
+pub(crate) fn check_merge(name: &str) -> Report {
+    let plugins = [(); 2].map(|()| merge_plugin(name, PATIENT));
     let [mut one, mut other] = plugins.each_ref().map(MergeTrial);
     colony_laws::merge::check(&mut one, &mut other, &EFFORT, &[])
 }
 
 fn check_placement(name: &str) -> Report {
     let load = || {
-        let runtime = Runtime::new(Limits::DEFAULT).expect("this machine runs WebAssembly");
+        let runtime = Runtime::new(PATIENT).expect("this machine runs WebAssembly");
         runtime.load_placement_file(component(name)).expect("a plugin of ours")
     };
     let plugins = [load(), load()];
@@ -200,7 +200,7 @@ fn the_kit_judges_answers_as_the_host_does() {
 /// The trial asks what a host asks: the answers to what both can ask are the same.
 #[test]
 fn a_trial_and_a_host_hear_the_same_of_a_plugin() {
-    let plugin: MergePlugin = merge_plugin("cart-merge", Limits::DEFAULT);
+    let plugin: MergePlugin = merge_plugin("cart-merge", PATIENT);
     let mut trial = MergeTrial(&plugin);
     for case in colony_laws::cases(&EFFORT).filter(|case| case.occasion == Occasion::ConcurrentSave) {
         let Some(mut question) = case.conflict() else { continue };

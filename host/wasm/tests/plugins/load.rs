@@ -7,7 +7,7 @@ use colony_wasm::{Limits, LoadError, PluginError, Runtime};
 use crate::built;
 
 fn runtime() -> Runtime {
-    Runtime::new(Limits::DEFAULT).expect("this machine runs WebAssembly")
+    Runtime::new(built::PATIENT).expect("this machine runs WebAssembly")
 }
 
 fn refusal(runtime: &Runtime, bytes: &[u8]) -> LoadError {
@@ -86,7 +86,7 @@ fn a_plugin_of_the_other_world_is_refused() {
 
 #[test]
 fn a_component_beyond_the_limit_is_refused_before_it_is_looked_at() {
-    let limits = Limits { component_bytes: 1000, ..Limits::DEFAULT };
+    let limits = Limits { component_bytes: 1000, ..built::PATIENT };
     let runtime = Runtime::new(limits).expect("this machine runs WebAssembly");
     assert!(matches!(refusal(&runtime, &[0; 1001]), LoadError::TooLarge { limit: 1000 }));
     let file = runtime.load_merge_file(built::component("cart-merge")).err();
@@ -114,7 +114,7 @@ fn a_component_that_compiles_too_long_is_given_up() {
 
 #[test]
 fn a_plugin_that_needs_more_memory_than_there_is_does_not_start() {
-    let limits = Limits { memory_bytes: 64 << 10, ..Limits::DEFAULT };
+    let limits = Limits { memory_bytes: 64 << 10, ..built::PATIENT };
     let runtime = Runtime::new(limits).expect("this machine runs WebAssembly");
     let error = refusal(&runtime, &built::bytes("cart-merge"));
     assert!(matches!(error, LoadError::Start(PluginError::OutOfMemory { .. })), "{error}");

@@ -6,4 +6,5 @@ mod laws;
 mod limits;
 mod load;
 mod merge;
+mod other_languages;
 mod placement;

@@ -4,11 +4,11 @@ use cart_merge::Cart;
 use colony_core::merge::{Conflict, Occasion, Resolution, Side};
 use colony_guest::merge as guest;
 use colony_guest::merge::Merge;
-use colony_wasm::{Limits, MergePlugin};
+use colony_wasm::MergePlugin;
 use colony_wire::session::Content;
 use colony_wire::{LineageId, Position, Reign, Seq};
 
-use crate::built::{merge_plugin, side};
+use crate::built::{PATIENT, merge_plugin, side};
 
 /// The answer of the same plugin, compiled for this machine.
 fn natively(conflict: &Conflict) -> Resolution {
@@ -54,9 +54,15 @@ fn conflict(attributes: &[&str], base: Option<Side>, ours: Side, theirs: Side) -
     }
 }
 
-#[test]
-fn every_quantity_merges_as_it_does_natively() {
-    let plugin = merge_plugin("cart-merge", Limits::DEFAULT);
+/// Whatever it is asked, this plugin answers as the cart does natively.
+pub(crate) fn assert_is_the_cart(plugin: &MergePlugin) {
+    assert_merges_every_quantity(plugin);
+    assert_is_told_versions_and_times(plugin);
+    assert_merges_sessions(plugin);
+    assert_keeps_the_changed_side(plugin);
+}
+
+fn assert_merges_every_quantity(plugin: &MergePlugin) {
     let values = [None, Some("0"), Some("2"), Some("3"), Some("7"), Some("18446744073709551615"), Some("?")];
     let tea = |value: Option<&str>| match value {
         Some(value) => side(&[("item:tea", value.as_bytes())]),
@@ -66,15 +72,14 @@ fn every_quantity_merges_as_it_does_natively() {
     for base in bases {
         for ours in values {
             for theirs in values {
-                assert_same(&plugin, &conflict(&["item:tea"], base.clone(), tea(ours), tea(theirs)));
+                assert_same(plugin, &conflict(&["item:tea"], base.clone(), tea(ours), tea(theirs)));
             }
         }
     }
 }
 
-#[test]
-fn every_bit_of_a_version_and_a_time_reaches_the_plugin() {
-    let plugin = merge_plugin("cart-merge", Limits::DEFAULT);
+/// Every bit of a version and a time reaches the plugin.
+fn assert_is_told_versions_and_times(plugin: &MergePlugin) {
     let at = |lineage, reign, seq, written_at, colour: &[u8]| Side {
         version: Position { lineage: LineageId(lineage), reign: Reign(reign), seq: Seq(seq) },
         written_at,
@@ -91,27 +96,49 @@ fn every_bit_of_a_version_and_a_time_reaches_the_plugin() {
     for later in later {
         for (ours, theirs) in [(zero(), later.clone()), (later, zero())] {
             let conflict = conflict(&["colour"], None, ours, theirs);
-            assert_same(&plugin, &conflict);
+            assert_same(plugin, &conflict);
             let blue = Resolution::Attributes(vec![("colour".into(), Some("blue".into()))]);
             assert_eq!(plugin.merge(&conflict), Ok(blue));
         }
     }
 }
 
-#[test]
-fn a_whole_cart_and_a_blob_merge_as_they_do_natively() {
-    let plugin = merge_plugin("cart-merge", Limits::DEFAULT);
+fn assert_merges_sessions(plugin: &MergePlugin) {
     let base = side(&[("item:tea", b"1"), ("item:milk", b"2"), ("colour", b"red")]);
     let ours = side(&[("item:tea", b"4"), ("colour", b"blue")]);
     let theirs = side(&[("item:tea", b"2"), ("item:milk", b"5"), ("colour", b"green")]);
     let cart = conflict(&["colour", "item:milk", "item:tea"], Some(base), ours, theirs);
-    assert_same(&plugin, &cart);
+    assert_same(plugin, &cart);
     let expected = [("colour", "green"), ("item:milk", "3"), ("item:tea", "5")];
     let expected = expected.map(|(name, value)| (name.to_owned(), Some(value.into())));
     assert_eq!(plugin.merge(&cart), Ok(Resolution::Attributes(expected.into())));
 
     let blob = |bytes: &'static str, written_at| Side { content: Content::Blob(bytes.into()), written_at, ..side(&[]) };
     let blobs = conflict(&[], None, blob("x", 2), blob("y", 1));
-    assert_same(&plugin, &blobs);
+    assert_same(plugin, &blobs);
     assert_eq!(plugin.merge(&blobs), Ok(Resolution::KeepOurs));
+}
+
+/// Blobs, attributes, and one of each: a side that changed nothing gives way, or else the later write is kept.
+fn assert_keeps_the_changed_side(plugin: &MergePlugin) {
+    let blob = |bytes: &'static str| Side { content: Content::Blob(bytes.into()), ..side(&[]) };
+    let (red, blue) = (side(&[("colour", b"red")]), side(&[("colour", b"blue")]));
+    let states = [blob("x"), blob("y"), blob(""), red, blue, side(&[]), side(&[("colour", b"red"), ("", b"")])];
+    let at = |side: &Side, written_at| Side { written_at, ..side.clone() };
+    for base in states.iter().map(Some).chain([None]) {
+        for ours in &states {
+            for theirs in &states {
+                let is_attributes = |side: &Side| matches!(side.content, Content::Attributes(_));
+                let names: &[&str] = if [ours, theirs].into_iter().all(is_attributes) { &["", "colour"] } else { &[] };
+                for (here, there) in [(1, 1), (1, 2), (2, 1)] {
+                    assert_same(plugin, &conflict(names, base.cloned(), at(ours, here), at(theirs, there)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_component_merges_as_the_cart_does_natively() {
+    assert_is_the_cart(&merge_plugin("cart-merge", PATIENT));
 }

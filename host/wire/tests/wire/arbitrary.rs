@@ -23,7 +23,8 @@ use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::plugin::{
-    ActivePlugin, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus, Readiness,
+    ActivePlugin, CanaryStatus, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus,
+    Readiness,
 };
 use colony_wire::session::{
     AttributeChange, Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView, Ttl,
@@ -497,9 +498,8 @@ pub(crate) fn control_reply() -> impl Strategy<Value = ControlReply> {
     let active = (NAME, plugin_kind(), content_id(), size());
     let active = active.prop_map(|(name, kind, content, size)| ActivePlugin { name, kind, content, size });
     let versions = vec((content_id(), readiness), 0..FEW);
-    let report = (vec(NAME, 0..FEW), any::<bool>(), vec(active, 0..FEW), versions).prop_map(
-        |(configured, places_by_file, active, versions)| PluginReport { configured, places_by_file, active, versions },
-    );
+    let report = (vec(NAME, 0..FEW), of(NAME), vec(active, 0..FEW), versions)
+        .prop_map(|(configured, placement, active, versions)| PluginReport { configured, placement, active, versions });
     let fate = prop_oneof![Just(Fate::Discard), Just(Fate::Restore), Just(Fate::Wait)];
     let held_copy = (any::<u64>(), of(position()), any::<u64>()).prop_map(|(start, position, sessions)| HeldCopy {
         held_as: StartId(start),
@@ -553,7 +553,8 @@ fn plan_report() -> impl Strategy<Value = PlanReport> {
         (NAME, any::<u32>(), any::<u32>()).prop_map(|(label, before, after)| PlanLevel { label, before, after });
     let numbers = any::<(bool, [u64; 3], u32, u32)>();
     let lists = (vec(change, 0..FEW), vec(level, 0..FEW), vec(TEXT, 0..FEW));
-    (NAME, TEXT, numbers, lists).prop_map(|(planned_by, reason, numbers, (changes, levels, problems))| {
+    (NAME, TEXT, numbers, lists, of(canary())).prop_map(|(planned_by, reason, numbers, lists, canary)| {
+        let (changes, levels, problems) = lists;
         let (committed, [revision, view, inputs], measured, more) = numbers;
         PlanReport {
             planned_by,
@@ -567,6 +568,7 @@ fn plan_report() -> impl Strategy<Value = PlanReport> {
             more,
             levels,
             problems,
+            canary,
         }
     })
 }
@@ -647,6 +649,12 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
         (NAME, of("[0-9a-f]{0,64}")).prop_map(|(name, content)| AdminRequest::UsePlugin { name, content }),
         (NAME, content_id()).prop_map(|(name, from)| AdminRequest::RollBackPlugin { name, from }),
         NAME.prop_map(|name| AdminRequest::UninstallPlugin { name }),
+        (NAME, of("[0-9a-f]{0,64}"), any::<u8>()).prop_map(|(name, content, percent)| AdminRequest::BeginCanary {
+            name,
+            content,
+            percent
+        }),
+        (NAME, content_id()).prop_map(|(name, content)| AdminRequest::EndCanary { name, content }),
     ]
 }
 
@@ -731,15 +739,18 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         (content_id(), size(), any::<bool>(), hosts).prop_map(|(content, size, forced, (ready, waiting, failed))| {
             PluginVersionStatus { content, size, forced, ready, waiting, failed }
         });
-    let plugin = (NAME, plugin_kind(), of(content_id()), of(content_id()), vec(version, 0..FEW), vec(NAME, 0..FEW))
-        .prop_map(|(name, kind, active, before, versions, by_file)| PluginStatus {
+    let decides = (of(content_id()), of(content_id()), of(canary()));
+    let plugin = (NAME, plugin_kind(), decides, vec(version, 0..FEW), vec(NAME, 0..FEW)).prop_map(
+        |(name, kind, (active, before, canary), versions, by_file)| PluginStatus {
             name,
             kind,
             active,
             before,
             versions,
             by_file,
-        });
+            canary,
+        },
+    );
     prop_oneof![
         vec(departure, 0..FEW).prop_map(AdminReply::Departures),
         vec(TEXT, 0..FEW).prop_map(|why_not| AdminReply::SafeToStop { why_not }),
@@ -757,7 +768,19 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         (content_id(), of(content_id())).prop_map(|(content, before)| AdminReply::PluginUsed { content, before }),
         names().prop_map(|hosts| AdminReply::PluginPending { hosts }),
         Just(AdminReply::PluginUninstalled),
+        canary().prop_map(AdminReply::CanaryBegun),
+        Just(AdminReply::CanaryEnded),
     ]
+}
+
+fn canary() -> impl Strategy<Value = CanaryStatus> {
+    (NAME, content_id(), any::<(u8, u32, u32)>()).prop_map(|(plugin, content, (percent, colonies, of))| CanaryStatus {
+        plugin,
+        content,
+        percent,
+        colonies,
+        of,
+    })
 }
 
 fn content_id() -> impl Strategy<Value = ContentId> {

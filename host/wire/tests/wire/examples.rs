@@ -23,7 +23,8 @@ use colony_wire::op::{Absorption, Change, Op, Stamp};
 use colony_wire::peer::{Append, Chunk, Offer, PartName, PeerBody, PeerMessage};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
 use colony_wire::plugin::{
-    ActivePlugin, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus, Readiness,
+    ActivePlugin, CanaryStatus, ContentId, PluginKind, PluginPart, PluginReport, PluginStatus, PluginVersionStatus,
+    Readiness,
 };
 use colony_wire::session::{Base, Changes, Content, EndKind, Key, Mutation, Precondition, SessionSummary, SessionView};
 use colony_wire::tag::{Tag, TagChange, Tags};
@@ -520,7 +521,7 @@ fn control() -> Vec<Example> {
             "tell-plugins",
             frame(&ControlReply::Plugins(PluginReport {
                 configured: vec!["cart".to_owned()],
-                places_by_file: true,
+                placement: Some("spread".to_owned()),
                 active: vec![ActivePlugin {
                     name: "stock".to_owned(),
                     kind: PluginKind::Merge,
@@ -619,6 +620,11 @@ fn admin() -> Vec<Example> {
         ("admin-roll-back-plugin", frame(&AdminRequest::RollBackPlugin { name: "cart".to_owned(), from: CONTENT })),
         ("admin-uninstall-plugin", frame(&AdminRequest::UninstallPlugin { name: "cart".to_owned() })),
         (
+            "admin-begin-canary",
+            frame(&AdminRequest::BeginCanary { name: "zones".to_owned(), content: None, percent: 10 }),
+        ),
+        ("admin-end-canary", frame(&AdminRequest::EndCanary { name: "zones".to_owned(), content: CONTENT })),
+        (
             "plugin-part",
             frame(&PluginPart { content: CONTENT, size: 50_000, offset: 3, bytes: Bytes::from_static(b"asm") }),
         ),
@@ -678,6 +684,7 @@ fn admin() -> Vec<Example> {
                     failed: vec![("h3".to_owned(), "not WebAssembly".to_owned())],
                 }],
                 by_file: vec!["h4".to_owned()],
+                canary: Some(canary()),
             }])),
         ),
         ("admin-plugin-held", frame(&AdminReply::PluginHeld { have: 3 })),
@@ -685,6 +692,8 @@ fn admin() -> Vec<Example> {
         ("admin-plugin-used", frame(&AdminReply::PluginUsed { content: CONTENT, before: Some(ContentId([2; 32])) })),
         ("admin-plugin-pending", frame(&AdminReply::PluginPending { hosts: vec!["h2".to_owned()] })),
         ("admin-plugin-uninstalled", frame(&AdminReply::PluginUninstalled)),
+        ("admin-canary-begun", frame(&AdminReply::CanaryBegun(canary()))),
+        ("admin-canary-ended", frame(&AdminReply::CanaryEnded)),
     ]
 }
 
@@ -719,7 +728,12 @@ fn plan_report() -> PlanReport {
         more: 0,
         levels: vec![PlanLevel { label: "rack".to_owned(), before: 2, after: 1 }],
         problems: vec!["cart/3: degraded: want 3 copies, have 2".to_owned()],
+        canary: Some(canary()),
     }
+}
+
+fn canary() -> CanaryStatus {
+    CanaryStatus { plugin: "zones".to_owned(), content: CONTENT, percent: 10, colonies: 7, of: 64 }
 }
 
 fn cluster_status() -> ClusterStatus {
@@ -796,9 +810,9 @@ every_variant! {
         Refused Reached Over Load Plugins PluginPart NoPlugin Consented NotHere Troubles IsOver;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
-        SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin;
+        SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin BeginCanary EndCanary;
     AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan Plugins
-        PluginHeld PluginInstalled PluginUsed PluginPending PluginUninstalled;
+        PluginHeld PluginInstalled PluginUsed PluginPending PluginUninstalled CanaryBegun CanaryEnded;
     Readiness: Missing Compiling Ready Failed;
     PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;

@@ -439,6 +439,7 @@ fn the_parts_of_the_groups_messages_are_taken_up_to_their_limits() {
             more: 0,
             levels: Vec::new(),
             problems: vec!["p".repeat(200); problems],
+            canary: None,
         })
     };
     // Also where the frame is as large as it gets.

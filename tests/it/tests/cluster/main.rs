@@ -2,6 +2,7 @@
 //!
 //! Each story runs by itself in turn; see `colony_it` for the means.
 
+mod canary;
 mod commands;
 mod drain;
 mod failover;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use colony_client::{CallError, Client};
 use colony_wire::admin::{AdminReply, AdminRequest};
-use colony_wire::plugin::{ContentId, PluginStatus};
+use colony_wire::plugin::{CanaryStatus, ContentId, PluginStatus};
 use serde_json::json;
 use tokio::time::{self, Instant};
 
+use super::canary;
 use crate::cli::args::Common;
 use crate::cli::connect::{ask, with_client};
 use crate::cli::failure::Failure;
@@ -37,10 +38,14 @@ pub(super) fn use_version(
 
 pub(super) fn roll_back(name: &str, patience: Duration, common: &Common, output: Output) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
-    let decided = with_client(common, async |client| {
+    let back = with_client(common, async |client| {
         let plugins = plugins(&client).await?;
         let plugin = plugins.iter().find(|plugin| plugin.name == name);
         let from = match plugin {
+            Some(PluginStatus { canary: Some(tried), .. }) => {
+                canary::end(&client, name, tried.content).await?;
+                return Ok(Back::Canary(tried.clone()));
+            }
             None => return Err(Failure::Plugins(format!("no plugin named {} is installed", printable(name)))),
             Some(PluginStatus { by_file, .. }) if !by_file.is_empty() => {
                 let (name, hosts) = (printable(name), named(by_file));
@@ -55,9 +60,29 @@ pub(super) fn roll_back(name: &str, patience: Duration, common: &Common, output:
             }
         };
         let request = AdminRequest::RollBackPlugin { name: name.to_owned(), from };
-        until_done(&client, "roll the plugin back", &request, deadline, decided).await
+        until_done(&client, "roll the plugin back", &request, deadline, decided).await.map(Back::Version)
     })?;
-    tell(name, decided, output)
+    match back {
+        Back::Version(decided) => tell(name, decided, output),
+        Back::Canary(tried) => output.answer(
+            || json!({ "name": name, "canary": canary::to_json(&tried) }),
+            || {
+                let name = printable(name);
+                format!(
+                    "plugin {name}: version {} is no canary any more, its colonies go back\n",
+                    tried.content.short()
+                )
+            },
+        ),
+    }
+}
+
+/// What a rollback took back.
+enum Back {
+    /// The active version.
+    Version(Decided),
+    /// The canary, and nothing else.
+    Canary(CanaryStatus),
 }
 
 pub(super) fn uninstall(name: &str, common: &Common, output: Output) -> Result<(), Failure> {

@@ -23,8 +23,10 @@ use crate::cli::table::Table;
 const SIZES: [usize; 3] = [64, 1 << 10, 16 << 10];
 /// Hosts to rank: a small cluster, a usual one, a large one.
 const HOSTS: [usize; 3] = [3, 30, 300];
-/// How long each figure is measured; three of them are a row.
-const MEASURED: Duration = Duration::from_millis(330);
+/// How often each figure is measured. An odd number, so that one of them is in the middle.
+const ROUNDS: usize = 15;
+/// How long each time.
+const MEASURED: Duration = Duration::from_millis(22);
 /// Calls before the clock starts: the first ones make instances and fill caches.
 const WARM_UP: u32 = 50;
 /// Calls between two looks at the clock.
@@ -68,12 +70,11 @@ struct Row {
     native: Figure,
 }
 
-/// How fast calls were.
-#[derive(Clone, Copy)]
-struct Figure {
-    calls: u32,
-    took: Duration,
-}
+/// Microseconds that a call took, by round, the fastest first; at least one.
+struct Figure(Vec<f64>);
+
+/// A call that is measured.
+type Call<'a> = &'a dyn Fn() -> Result<(), Failure>;
 
 fn measure(args: &BenchArgs) -> Result<Measured, Failure> {
     let failed = |error: LoadError| Failure::Plugin { file: args.file.clone(), why: error.to_string() };
@@ -95,30 +96,52 @@ fn measure(args: &BenchArgs) -> Result<Measured, Failure> {
 
 fn merge_row(plugin: &MergePlugin, empty: &MergePlugin, size: usize) -> Result<Row, Failure> {
     let conflict = conflict(size);
-    let ask = |plugin: &MergePlugin| figure(|| plugin.merge(black_box(&conflict)).map_err(|error| error.to_string()));
-    Ok(Row { size, plugin: ask(plugin)?, empty: Some(ask(empty)?), native: figure(|| natively(black_box(&conflict)))? })
+    let ask = |plugin: &MergePlugin| answered(plugin.merge(black_box(&conflict)).map_err(|error| error.to_string()));
+    let native = || answered(natively(black_box(&conflict)));
+    let [plugin, empty, native] = figures([&|| ask(plugin), &|| ask(empty), &native])?;
+    Ok(Row { size, plugin, empty: Some(empty), native })
 }
 
 fn placement_row(plugin: &PlacementPlugin, hosts: usize) -> Result<Row, Failure> {
     let hosts: Vec<_> = (0..hosts).map(candidate).collect();
     let request = placement::Request { namespace: "bench", bucket: 7, role: Role::Secondary, hosts: &hosts };
-    let native = || Even.rank(black_box(&request)).map_err(|silent| silent.why);
-    let ask = || plugin.scores(black_box(&request)).map_err(|error| error.to_string());
-    Ok(Row { size: hosts.len(), plugin: figure(ask)?, empty: None, native: figure(native)? })
+    let ask = || answered(plugin.scores(black_box(&request)).map_err(|error| error.to_string()));
+    let natively = || answered(Even.rank(black_box(&request)).map_err(|silent| silent.why));
+    let [plugin, native] = figures([&ask, &natively])?;
+    Ok(Row { size: hosts.len(), plugin, empty: None, native })
 }
 
-/// Calls until the time is over. A plugin that does not answer is not measured.
-fn figure<T>(mut call: impl FnMut() -> Result<T, String>) -> Result<Figure, Failure> {
-    let mut calls = |count: u32| (0..count).try_for_each(|_| call().map(|answer| drop(black_box(answer))));
-    calls(WARM_UP).map_err(Failure::NoAnswer)?;
+/// A plugin that does not answer is not measured.
+fn answered<T>(answer: Result<T, String>) -> Result<(), Failure> {
+    answer.map(|answer| drop(black_box(answer))).map_err(Failure::NoAnswer)
+}
+
+/// Measures calls in turn, round by round: what else the machine does meanwhile falls on all of them.
+fn figures<const N: usize>(calls: [Call<'_>; N]) -> Result<[Figure; N], Failure> {
+    let mut figures = [const { Vec::new() }; N];
+    for _ in 0..ROUNDS {
+        for (call, figure) in calls.iter().zip(&mut figures) {
+            figure.push(round(*call)?);
+        }
+    }
+    Ok(figures.map(|mut micros| {
+        micros.sort_by(f64::total_cmp);
+        Figure(micros)
+    }))
+}
+
+/// Calls until the time is over; microseconds for each.
+fn round(call: Call<'_>) -> Result<f64, Failure> {
+    let call_often = |count: u32| (0..count).try_for_each(|_| call());
+    call_often(WARM_UP)?;
     let start = Instant::now();
     let mut done = 0;
     loop {
-        calls(BATCH).map_err(Failure::NoAnswer)?;
+        call_often(BATCH)?;
         done += BATCH;
         let took = start.elapsed();
         if took >= MEASURED {
-            return Ok(Figure { calls: done, took });
+            return Ok(took.as_secs_f64() * 1e6 / f64::from(done));
         }
     }
 }
@@ -206,16 +229,33 @@ fn snapshot(side: &Side) -> Snapshot {
 }
 
 impl Figure {
-    fn micros(self) -> f64 {
-        self.took.as_secs_f64() * 1e6 / f64::from(self.calls)
+    /// The round in the middle.
+    fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
     }
 
-    fn per_second(self) -> f64 {
-        f64::from(self.calls) / self.took.as_secs_f64()
+    /// The fastest round and the slowest.
+    fn spread(&self) -> [f64; 2] {
+        [self.0[0], self.0[self.0.len() - 1]]
     }
 
-    fn to_json(self) -> Value {
-        json!({ "us_per_call": self.micros(), "calls_per_second": self.per_second().round() })
+    fn per_second(&self) -> f64 {
+        1e6 / self.median()
+    }
+
+    fn to_text(&self) -> String {
+        let [least, most] = self.spread();
+        format!("{:.2} ({least:.2}-{most:.2})", self.median())
+    }
+
+    fn to_json(&self) -> Value {
+        let [least, most] = self.spread();
+        json!({
+            "us_per_call": self.median(),
+            "us_least": least,
+            "us_most": most,
+            "calls_per_second": self.per_second().round(),
+        })
     }
 }
 
@@ -225,16 +265,17 @@ impl Measured {
             [self.unit.to_uppercase(), "CALLS/S".into(), "US/CALL".into(), "EMPTY US".into(), "NATIVE US".into()];
         let mut table = Table::new(&heading.each_ref().map(String::as_str));
         for row in &self.rows {
-            let micros = |figure: Figure| format!("{:.2}", figure.micros());
             table.row([
                 row.size.to_string(),
                 format!("{:.0}", row.plugin.per_second()),
-                micros(row.plugin),
-                row.empty.map_or_else(|| "-".into(), micros),
-                micros(row.native),
+                row.plugin.to_text(),
+                row.empty.as_ref().map_or_else(|| "-".into(), Figure::to_text),
+                row.native.to_text(),
             ]);
         }
-        format!("{}, a {} plugin, one call after the other\n{}{}", self.plugin, self.world, table.text(), self.columns)
+        let (plugin, world, columns) = (&self.plugin, self.world, self.columns);
+        let rounds = format!("each figure is the median of {ROUNDS} rounds, with the fastest and the slowest\n");
+        format!("{plugin}, a {world} plugin, one call after the other\n{}{rounds}{columns}", table.text())
     }
 
     fn to_json(&self, args: &BenchArgs) -> Value {
@@ -242,7 +283,7 @@ impl Measured {
             json!({
                 (self.unit): row.size,
                 "plugin": row.plugin.to_json(),
-                "empty": row.empty.map(Figure::to_json),
+                "empty": row.empty.as_ref().map(Figure::to_json),
                 "native": row.native.to_json(),
             })
         };

@@ -1,9 +1,9 @@
 //! `colony plugin list`.
 
-use colony_wire::plugin::{PluginStatus, PluginVersionStatus};
+use colony_wire::plugin::{CanaryStatus, PluginStatus, PluginVersionStatus};
 use serde_json::{Value, json};
 
-use super::activate;
+use super::{activate, canary};
 use crate::cli::args::Common;
 use crate::cli::connect::with_client;
 use crate::cli::failure::Failure;
@@ -23,6 +23,7 @@ fn to_json(plugin: &PluginStatus) -> Value {
             "content": version.content.to_string(),
             "size": version.size,
             "active": plugin.active == Some(version.content),
+            "canary": canary_of(plugin, version).map(|canary| canary.percent),
             "forced": version.forced,
             "ready": version.ready,
             "waiting": version.waiting,
@@ -35,6 +36,7 @@ fn to_json(plugin: &PluginStatus) -> Value {
         "active": plugin.active.map(|active| active.to_string()),
         "before": plugin.before.map(|before| before.to_string()),
         "by_file": plugin.by_file,
+        "canary": plugin.canary.as_ref().map(canary::to_json),
         "versions": plugin.versions.iter().map(version).collect::<Vec<_>>(),
     })
 }
@@ -58,7 +60,7 @@ fn to_text(plugins: &[PluginStatus]) -> String {
                 plugin.kind.to_string(),
                 version.content.short(),
                 version.size.to_string(),
-                stands(plugin, version).to_owned(),
+                stands(plugin, version),
                 if version.forced { "yes" } else { "no" }.to_owned(),
                 list(version.ready.iter().map(|host| printable(host))),
                 list(waiting.chain(failed)),
@@ -69,12 +71,21 @@ fn to_text(plugins: &[PluginStatus]) -> String {
 }
 
 /// What a version is to its plugin.
-fn stands(plugin: &PluginStatus, version: &PluginVersionStatus) -> &'static str {
-    match Some(version.content) {
+fn stands(plugin: &PluginStatus, version: &PluginVersionStatus) -> String {
+    if let Some(canary) = canary_of(plugin, version) {
+        return format!("for {}", canary::share(canary));
+    }
+    let stands = match Some(version.content) {
         content if content == plugin.active => "yes",
         content if content == plugin.before => "before",
         _ => "no",
-    }
+    };
+    stands.to_owned()
+}
+
+/// What is known of a version that is tried.
+fn canary_of<'a>(plugin: &'a PluginStatus, version: &PluginVersionStatus) -> Option<&'a CanaryStatus> {
+    plugin.canary.as_ref().filter(|canary| canary.content == version.content)
 }
 
 fn list(hosts: impl Iterator<Item = String>) -> String {

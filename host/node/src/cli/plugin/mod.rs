@@ -2,6 +2,7 @@
 
 mod activate;
 mod bench;
+pub(super) mod canary;
 mod check;
 mod empty;
 mod install;
@@ -72,12 +73,16 @@ pub(super) enum PluginCommand {
         /// The plugin
         #[arg(value_parser = config::name)]
         name: String,
-        /// The version: the first digits of its content id [default: the newest]
+        /// The version: the first digits of its content id [default: the canary, or else the newest]
         content: Option<String>,
+        /// Let a placement plugin place this share of the colonies only, such as 10%, and leave all others where they are;
+        /// the same without --canary has it place for all, `rollback` has the colonies go back
+        #[arg(long, value_name = "PERCENT", value_parser = percent)]
+        canary: Option<u8>,
         #[command(flatten)]
         patience: Patience,
     },
-    /// Let the version decide again that did before the active one
+    /// Let the version decide again that did before the active one; if there is a canary, take that back first
     Rollback {
         /// The plugin
         #[arg(value_parser = config::name)]
@@ -129,12 +134,22 @@ pub(super) fn run(command: PluginCommand, common: &Common, output: Output) -> Re
             install::run(&wanted, patience.timeout, common, output)
         }
         PluginCommand::List => list::run(common, output),
-        PluginCommand::Use { name, content, patience } => {
+        PluginCommand::Use { name, content, canary: None, patience } => {
             activate::use_version(&name, content, patience.timeout, common, output)
+        }
+        PluginCommand::Use { name, content, canary: Some(percent), patience } => {
+            canary::begin(&name, content, percent, patience.timeout, common, output)
         }
         PluginCommand::Rollback { name, patience } => activate::roll_back(&name, patience.timeout, common, output),
         PluginCommand::Uninstall { name } => activate::uninstall(&name, common, output),
     }
+}
+
+/// A share, such as `10%`.
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let share = number.filter(|percent| (1..100).contains(percent));
+    share.ok_or_else(|| "a canary has 1% to 99% of the colonies".to_owned())
 }
 
 /// The limits of hosts, but for time.

@@ -15,6 +15,7 @@ use colony_wire::limits::MAX_PROBLEMS;
 use colony_wire::plugin::PluginKind;
 use colony_wire::{ColonyId, StartId};
 
+use super::planning::Advice;
 use super::propose::COMMIT_WITHIN;
 use super::{Control, Realms, apart, departures, installing, planning, problems, stale};
 
@@ -63,7 +64,9 @@ async fn answer_in(control: &Control, peer: &PeerIdentity, request: AdminRequest
         | AdminRequest::InstallPlugin { .. }
         | AdminRequest::UsePlugin { .. }
         | AdminRequest::RollBackPlugin { .. }
-        | AdminRequest::UninstallPlugin { .. } => installing::answer(control, peer, request).await,
+        | AdminRequest::UninstallPlugin { .. }
+        | AdminRequest::BeginCanary { .. }
+        | AdminRequest::EndCanary { .. } => installing::answer(control, peer, request).await,
         AdminRequest::Drain { .. } | AdminRequest::Departures { .. } | AdminRequest::SafeToStop { .. } => {
             departures::answer(control, peer, request).await
         }
@@ -218,10 +221,10 @@ async fn create_namespace(control: &Control, name: String, policy: Policy) -> Ad
     if let Err(why) = check_merge(control, &state, &policy.merge) {
         return refused(why, false);
     }
-    let (placement, for_plan) = (control.host.plugins.placement(&state), (name.clone(), policy.clone()));
+    let (advice, for_plan) = (Advice::of_the_group(&control.host.plugins, &state), (name.clone(), policy.clone()));
     let placed = tokio::task::spawn_blocking(move || {
         let (name, policy) = for_plan;
-        Planner::new(&state, &placement).place_namespace(&name, &policy)
+        advice.planner(&state).place_namespace(&name, &policy)
     });
     let placement = match placed.await {
         Ok(Ok(placement)) => placement,

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Control;
 use super::admin::{pass_on, refused};
+use super::planning::canary_status;
 use super::plugins::REPORT_WITHIN;
 use super::propose::COMMIT_WITHIN;
 
@@ -49,6 +50,15 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         }
         AdminRequest::UsePlugin { name, content } => use_version(control, &name, content.as_deref()).await,
         AdminRequest::RollBackPlugin { name, from } => roll_back(control, &name, from).await,
+        AdminRequest::BeginCanary { name, content, percent } => {
+            begin_canary(control, &name, content.as_deref(), percent).await
+        }
+        AdminRequest::EndCanary { name, content } => {
+            match commit(control, &Command::EndCanary { name, content }).await {
+                Ok(()) => AdminReply::CanaryEnded,
+                Err(reply) => *reply,
+            }
+        }
         AdminRequest::UninstallPlugin { name } => match commit(control, &Command::UninstallPlugin { name }).await {
             Ok(()) => AdminReply::PluginUninstalled,
             Err(reply) => *reply,
@@ -157,6 +167,31 @@ async fn use_version(control: &Control, name: &str, digits: Option<&str>) -> Adm
     }
 }
 
+async fn begin_canary(control: &Control, name: &str, digits: Option<&str>, percent: u8) -> AdminReply {
+    let state = newest(control);
+    let content = match pick(&state, name, digits) {
+        Ok(content) => content,
+        Err(why) => return refused(why, false),
+    };
+    let begin = |compiled| Command::BeginCanary { name: name.to_owned(), content, percent, compiled };
+    // What the group would refuse whoever has compiled it is refused before anybody is asked.
+    let everybody = state.up().map(|member| member.start).collect();
+    if let Outcome::Refused(why) = State::clone(&state).apply(&begin(everybody)) {
+        return refused(why.to_string(), false);
+    }
+    let compiled = match who_can_run(control, &state, name, content).await {
+        Ok(compiled) => compiled,
+        Err(reply) => return *reply,
+    };
+    if let Err(reply) = commit(control, &begin(compiled)).await {
+        return *reply;
+    }
+    match canary_status(&newest(control)) {
+        Some(canary) => AdminReply::CanaryBegun(canary),
+        None => *not_yet("somebody took it back at once"),
+    }
+}
+
 async fn roll_back(control: &Control, name: &str, from: ContentId) -> AdminReply {
     let state = newest(control);
     let Some(plugin) = state.plugins.get(name) else {
@@ -179,6 +214,10 @@ async fn roll_back(control: &Control, name: &str, from: ContentId) -> AdminReply
 fn pick(state: &State, name: &str, digits: Option<&str>) -> Result<ContentId, String> {
     let plugin = state.plugins.get(name).ok_or_else(|| Refusal::NoPlugin { name: name.to_owned() }.to_string())?;
     let Some(digits) = digits else {
+        // What is tried is what is meant.
+        if let Some(canary) = state.canary.as_ref().filter(|canary| canary.plugin == name) {
+            return Ok(canary.content);
+        }
         return plugin.versions.last().map(|newest| newest.content).ok_or_else(|| "it has no version".to_owned());
     };
     if digits.len() < DIGITS_MIN {
@@ -208,7 +247,7 @@ async fn who_can_run(
     let kind = state.plugins.get(name).map(|plugin| plugin.kind);
     check_files(&survey, name).map_err(declined)?;
     if kind == Some(PluginKind::Placement)
-        && let Some(host) = who(&survey, |report| report.places_by_file)
+        && let Some(host) = who(&survey, |report| report.placement.is_some())
     {
         let why = format!(
             "the configuration of host {host} names a file for the placement plugin: take it out of every host's \
@@ -256,25 +295,31 @@ async fn list(control: &Control) -> AdminReply {
         before: plugin.before.last().copied().filter(|_| plugin.active.is_some()),
         versions: plugin.versions.iter().map(version).collect(),
         by_file: Vec::new(),
+        canary: canary_status(&state).filter(|canary| canary.plugin == *name),
     });
-    let by_file = by_file(&hosts).into_iter().filter(|(name, _)| !state.plugins.contains_key(*name));
-    let by_file = by_file.map(|(name, by_file)| PluginStatus {
+    let is_installed = |kind, name: &str| state.plugins.get(name).is_some_and(|plugin| plugin.kind == kind);
+    let by_file = by_file(&hosts).into_iter().filter(|((kind, name), _)| !is_installed(*kind, name));
+    let by_file = by_file.map(|((kind, name), by_file)| PluginStatus {
         name: name.to_owned(),
-        kind: PluginKind::Merge,
+        kind,
         active: None,
         before: None,
         versions: Vec::new(),
         by_file,
+        canary: None,
     });
     AdminReply::Plugins(installed.chain(by_file).take(MAX_PLUGINS_LISTED).collect())
 }
 
-/// The merge plugins that hosts' own configurations name by file, each with those hosts.
-fn by_file<'a>(hosts: &[&'a (Member, Option<PluginReport>)]) -> BTreeMap<&'a str, Vec<String>> {
-    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+/// The plugins that hosts' own configurations name by file, each with those hosts.
+fn by_file<'a>(hosts: &[&'a (Member, Option<PluginReport>)]) -> BTreeMap<(PluginKind, &'a str), Vec<String>> {
+    let mut found: BTreeMap<(PluginKind, &str), Vec<String>> = BTreeMap::new();
     for (member, report) in hosts {
-        for name in report.iter().flat_map(|report| &report.configured) {
-            found.entry(name).or_default().push(member.name.clone());
+        let Some(report) = report else { continue };
+        let merge = report.configured.iter().map(|name| (PluginKind::Merge, name.as_str()));
+        let placement = report.placement.iter().map(|name| (PluginKind::Placement, name.as_str()));
+        for plugin in merge.chain(placement) {
+            found.entry(plugin).or_default().push(member.name.clone());
         }
     }
     found

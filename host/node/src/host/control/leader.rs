@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use colony_core::group::{Command, Deviation, Outcome, State};
-use colony_core::placement::{Planner, Proposal};
+use colony_core::placement::Proposal;
 use colony_raft::Reconciled;
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::{Revision, StartId, View};
 use tokio::time::{self, Instant};
 
+use super::planning::Advice;
 use super::propose::COMMIT_WITHIN;
 use super::{Control, loads, lock};
 
@@ -96,8 +97,8 @@ async fn plan_once(control: &Control, state: Arc<State>, planned: &mut Planned) 
     }
     planned.revision = state.revision;
     planned.is_put_off = awaits_return;
-    let placement = Box::new(control.host.plugins.placement(&state));
-    let mut decision = control.decide(state.clone(), placement).await;
+    let advice = Advice::of_the_group(&control.host.plugins, &state);
+    let mut decision = control.decide(state.clone(), advice).await;
     if awaits_return {
         decision.put_off(&state);
     }
@@ -123,8 +124,8 @@ pub(super) async fn commit(control: &Control, command: &Command, what: &str) {
 impl Control {
     /// Whose place is taken by whom, where it is not simply the next in-sync copy.
     pub(super) async fn heirs(&self, state: &Arc<State>, dead: StartId) -> Vec<Deviation> {
-        let (state, placement) = (state.clone(), self.host.plugins.placement(state));
-        let asked = tokio::task::spawn_blocking(move || Planner::new(&state, &placement).heirs(dead));
+        let (state, advice) = (state.clone(), Advice::of_the_group(&self.host.plugins, state));
+        let asked = tokio::task::spawn_blocking(move || advice.planner(&state).heirs(dead));
         match asked.await {
             Ok(deviations) => deviations,
             Err(error) => std::panic::resume_unwind(error.into_panic()),

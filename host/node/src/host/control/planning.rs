@@ -10,13 +10,14 @@ use colony_link::PeerIdentity;
 use colony_wire::admin::{AdminReply, AdminRequest};
 use colony_wire::limits::{MAX_PLAN_CHANGES, MAX_PLAN_PROBLEMS};
 use colony_wire::plan::{PlanChange, PlanLevel, PlanReport};
+use colony_wire::plugin::CanaryStatus;
 use colony_wire::{ColonyId, StartId};
 use tokio::time::Instant;
 
 use super::admin::refused;
 use super::leader::commit;
 use super::{Control, lock};
-use crate::host::plugins::OnTrial;
+use crate::host::plugins::{ByPlugin, OnTrial, Plugins};
 
 /// How often the leader asks itself whether the load calls for a plan, if nothing else does. Long enough for what the
 /// last plan moved to show in the measurements.
@@ -48,6 +49,27 @@ pub(super) struct Decision {
     seen: Seen,
     /// What is left out of it is planned later, for the same causes.
     is_put_off: bool,
+    /// The canary that was asked.
+    canary: Option<CanaryStatus>,
+}
+
+/// Who is asked where colonies are to live, for one piece of work.
+pub(super) struct Advice {
+    placement: Box<dyn Placement + Send>,
+    canary: Option<ByPlugin>,
+}
+
+impl Advice {
+    /// Those whom the group decided for.
+    pub(super) fn of_the_group(plugins: &Plugins, state: &State) -> Self {
+        Self { placement: Box::new(plugins.placement(state)), canary: plugins.canary(state) }
+    }
+
+    /// A planner for this state that asks them.
+    pub(super) fn planner<'a>(&'a self, state: &'a State) -> Planner<'a> {
+        let canary = self.canary.as_ref().map(|canary| canary as &dyn Placement);
+        Planner::new(state, &*self.placement).with_canary(canary)
+    }
 }
 
 impl Decision {
@@ -82,7 +104,7 @@ impl Control {
     }
 
     /// Asks the planner.
-    pub(super) async fn decide(&self, state: Arc<State>, placement: Box<dyn Placement + Send>) -> Decision {
+    pub(super) async fn decide(&self, state: Arc<State>, advice: Advice) -> Decision {
         let loads = lock(&self.measures).loads();
         let seen = Seen::of(&state);
         let (causes, resting) = {
@@ -90,7 +112,7 @@ impl Control {
             let before = remembered.seen.as_ref().unwrap_or(&seen);
             (before.changes_until(&seen), remembered.rest.colonies())
         };
-        blocking(move || decide(&state, &*placement, &loads, &resting, &causes, seen)).await
+        blocking(move || decide(&state, &advice, &loads, &resting, &causes, seen)).await
     }
 
     /// Has a decision carried out. What was moved though no host came or went is left alone for a while: the load or
@@ -157,6 +179,7 @@ impl Control {
             more: u32::try_from(changes.len().saturating_sub(MAX_PLAN_CHANGES)).unwrap_or(u32::MAX),
             levels: preview.map(|preview| preview.shared.iter().map(level).collect()).unwrap_or_default(),
             problems,
+            canary: decision.canary.clone(),
         }
     }
 }
@@ -183,14 +206,14 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
         Ok(state) => state,
         Err(why) => return refused(format!("the table cannot be read: {why}"), true),
     };
-    let placement: Box<dyn Placement + Send> = match plugin {
-        None => Box::new(control.host.plugins.placement(&state)),
+    let advice = match plugin {
+        None => Advice::of_the_group(&control.host.plugins, &state),
         Some(bytes) => match blocking(move || OnTrial::load(&bytes)).await {
-            Ok(plugin) => Box::new(plugin),
+            Ok(plugin) => Advice { placement: Box::new(plugin), canary: None },
             Err(why) => return refused(format!("the placement plugin cannot be used: {why}"), false),
         },
     };
-    let decision = control.decide(state.clone(), placement).await;
+    let decision = control.decide(state.clone(), advice).await;
     if !dry_run {
         control.carry_out(&decision).await;
     }
@@ -199,13 +222,13 @@ pub(super) async fn answer(control: &Control, peer: &PeerIdentity, request: Admi
 
 fn decide(
     state: &State,
-    placement: &dyn Placement,
+    advice: &Advice,
     loads: &Loads,
     resting: &BTreeSet<ColonyId>,
     causes: &[String],
     seen: Seen,
 ) -> Decision {
-    let planner = Planner::new(state, placement).with_loads(loads).with_rest(resting);
+    let planner = advice.planner(state).with_loads(loads).with_rest(resting);
     let proposal = planner.rebalance(&reason(causes));
     Decision {
         promotions: planner.promotions(),
@@ -215,7 +238,21 @@ fn decide(
         has_cause: !causes.is_empty(),
         seen,
         is_put_off: false,
+        canary: advice.canary.as_ref().and(canary_status(state)),
     }
+}
+
+/// The canary, for people.
+pub(super) fn canary_status(state: &State) -> Option<CanaryStatus> {
+    let canary = state.canary.as_ref()?;
+    let count = |colonies: usize| u32::try_from(colonies).unwrap_or(u32::MAX);
+    Some(CanaryStatus {
+        plugin: canary.plugin.clone(),
+        content: canary.content,
+        percent: canary.percent,
+        colonies: count(state.share(canary.percent).count()),
+        of: count(state.table.len()),
+    })
 }
 
 /// The result of work that takes a thread for a while, as plugins do.

@@ -23,7 +23,7 @@ use colony_core::group::State;
 use colony_core::merge::Switch;
 use colony_core::placement::{Even, Placement, Request, Score, Silent};
 use colony_wasm::{Limits, LoadError, PlacementPlugin, Runtime};
-use colony_wire::limits::MAX_NAMESPACES;
+use colony_wire::limits::{MAX_NAME, MAX_NAMESPACES};
 use colony_wire::plugin::{ActivePlugin, PluginKind, PluginReport};
 
 pub(super) use self::guard::{About, Guard};
@@ -98,7 +98,7 @@ impl Plugins {
 
     /// What this host has to do with plugins, for others.
     pub(super) fn report(&self, state: &State) -> PluginReport {
-        let active = state.active_plugins().map(|(name, kind, version)| ActivePlugin {
+        let active = state.needed_plugins().map(|(name, kind, version)| ActivePlugin {
             name: name.to_owned(),
             kind,
             content: version.content,
@@ -107,7 +107,7 @@ impl Plugins {
         PluginReport {
             // No more can be in use than there are namespaces.
             configured: self.merge.keys().take(MAX_NAMESPACES).cloned().collect(),
-            places_by_file: self.places_by_file(),
+            placement: self.placement.as_ref().map(|plugin| cut(plugin.identity().name())),
             active: active.collect(),
             versions: self.library.all(),
         }
@@ -169,6 +169,17 @@ impl Plugins {
         };
         ByPlugin { plugin, spent: Cell::default() }
     }
+
+    /// Who says it before for a share of the colonies, if anybody does.
+    pub(super) fn canary(&self, state: &State) -> Option<ByPlugin> {
+        let plugin = self.library.compiled(state.canary.as_ref()?.content)?;
+        Some(ByPlugin { plugin: Some(plugin), spent: Cell::default() })
+    }
+}
+
+/// A file's name may be longer than a plugin's.
+fn cut(name: &str) -> String {
+    name[..name.floor_char_boundary(MAX_NAME)].to_owned()
 }
 
 /// A runtime under the limits of every host.
