@@ -110,7 +110,8 @@ fn is_change(request: &AdminRequest) -> bool {
         | AdminRequest::StaleCopies { .. }
         | AdminRequest::Departures { .. }
         | AdminRequest::SafeToStop { .. }
-        | AdminRequest::Plugins => false,
+        | AdminRequest::Plugins
+        | AdminRequest::WhatIf { .. } => false,
         AdminRequest::CreateNamespace { .. }
         | AdminRequest::AcceptStale { .. }
         | AdminRequest::Drain { .. }

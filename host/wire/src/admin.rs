@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::cut::CutReport;
 use crate::frame::{DecodeError, Kind, Message, within};
 use crate::id::{Cfg, ClusterId, LineageId, NamespaceId, Position, Reign, Revision, StartId};
 use crate::limits::{
@@ -334,6 +335,13 @@ pub enum AdminRequest {
         /// Which version.
         content: ContentId,
     },
+    /// What would become of every colony if the hosts with a label and all others reached each other no more?
+    WhatIf {
+        /// The label.
+        label: String,
+        /// Its value.
+        value: String,
+    },
 }
 
 impl Message for AdminRequest {
@@ -363,6 +371,10 @@ impl Message for AdminRequest {
                 hosts.iter().try_for_each(|host| within("length of the host name", host.len(), MAX_NAME))
             }
             Self::Departures { starts } => within("number of hosts", starts.len(), MAX_HOSTS),
+            Self::WhatIf { label, value } => {
+                within("length of the label", label.len(), MAX_NAME)?;
+                within("length of the label's value", value.len(), MAX_NAME)
+            }
             Self::SafeToStop { host } => within("length of the host name", host.len(), MAX_NAME),
             Self::StaleCopies { namespace, .. } => within("length of the namespace's name", namespace.len(), MAX_NAME),
             Self::AcceptStale { namespace, host, .. } => {
@@ -440,6 +452,8 @@ pub enum AdminReply {
     CanaryBegun(CanaryStatus),
     /// The canary decides nothing any more.
     CanaryEnded,
+    /// What a cut would do.
+    Cut(CutReport),
 }
 
 impl Message for AdminReply {
@@ -453,6 +467,7 @@ impl Message for AdminReply {
                 within("number of things under way", status.under_way.len(), MAX_PROBLEMS)
             }
             Self::Colonies(colonies) => within("number of colonies", colonies.len(), MAX_COLONIES),
+            Self::Cut(report) => report.check(),
             Self::Namespaces(namespaces) => within("number of namespaces", namespaces.len(), MAX_NAMESPACES),
             Self::StaleCopies(stale) | Self::Accepted(stale) => {
                 within("number of copies", stale.copies.len(), MAX_HOSTS)?;

@@ -12,6 +12,7 @@
 pub mod admin;
 pub mod client;
 pub mod control;
+pub mod cut;
 mod frame;
 pub mod heal;
 pub mod id;

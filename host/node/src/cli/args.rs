@@ -125,6 +125,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE", requires = "dry_run")]
         plugin: Option<PathBuf>,
     },
+    /// What a cut of the network would do: which colonies would be served on both sides, on one, nowhere
+    #[command(name = "what-if")]
+    WhatIf {
+        /// The hosts with this label are cut off from all others
+        #[arg(long, value_name = "LABEL=VALUE", value_parser = config::label)]
+        cut: (String, String),
+    },
     /// Create or list namespaces
     #[command(subcommand)]
     Namespace(NamespaceCommand),

@@ -26,6 +26,7 @@ mod table;
 mod text;
 mod usage;
 mod watch;
+mod what_if;
 
 use std::process::ExitCode;
 
@@ -65,6 +66,7 @@ fn run(line: CommandLine) -> Result<(), Failure> {
             stale::run(&stale::Wanted { namespace, bucket, host, empty }, &common, output)
         }
         Command::Plan { dry_run, plugin } => plan::run(dry_run, plugin, &common, output),
+        Command::WhatIf { cut } => what_if::run(cut, &common, output),
         Command::Namespace(command) => namespace::run(command, &common, output),
         Command::Plugin(command) => plugin::run(command, &common, output),
         Command::Heal(command) => heal::run(command, &common, output),

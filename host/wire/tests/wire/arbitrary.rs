@@ -15,6 +15,7 @@ use colony_wire::client::{
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
 };
+use colony_wire::cut::{ColonyOutlook, CutReport, SideOutlook};
 use colony_wire::heal::{HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::limits::{MAX_TOKEN_LINES, MAX_VOTERS};
@@ -545,6 +546,22 @@ fn load_counts() -> impl Strategy<Value = LoadCounts> {
     })
 }
 
+fn colony_outlook() -> impl Strategy<Value = ColonyOutlook> {
+    let side = || {
+        prop_oneof![
+            any::<u8>().prop_map(SideOutlook::Served),
+            any::<u8>().prop_map(SideOutlook::Stopped),
+            Just(SideOutlook::Offline)
+        ]
+    };
+    (NAME, any::<u32>(), side(), side()).prop_map(|(namespace, bucket, cut_off, rest)| ColonyOutlook {
+        namespace,
+        bucket,
+        cut_off,
+        rest,
+    })
+}
+
 fn plan_report() -> impl Strategy<Value = PlanReport> {
     let names = || vec(NAME, 0..FEW);
     let change = (NAME, any::<u32>(), names(), names(), any::<Option<u64>>())
@@ -629,6 +646,7 @@ pub(crate) fn admin_request() -> impl Strategy<Value = AdminRequest> {
     prop_oneof![
         Just(AdminRequest::Status),
         of(NAME).prop_map(|of| AdminRequest::Colonies { of }),
+        (NAME, NAME).prop_map(|(label, value)| AdminRequest::WhatIf { label, value }),
         Just(AdminRequest::Namespaces),
         (NAME, policy()).prop_map(|(name, policy)| AdminRequest::CreateNamespace { name, policy }),
         (NAME, any::<u32>()).prop_map(|(namespace, bucket)| AdminRequest::StaleCopies { namespace, bucket }),
@@ -762,6 +780,8 @@ pub(crate) fn admin_reply() -> impl Strategy<Value = AdminReply> {
         stale_copies().prop_map(AdminReply::Accepted),
         (TEXT, any::<bool>()).prop_map(|(why, retryable)| AdminReply::Refused { why, retryable }),
         plan_report().prop_map(AdminReply::Plan),
+        (vec(NAME, 0..FEW), any::<u32>(), vec(colony_outlook(), 0..FEW))
+            .prop_map(|(cut_off, others, colonies)| { AdminReply::Cut(CutReport { cut_off, others, colonies }) }),
         vec(plugin, 0..FEW).prop_map(AdminReply::Plugins),
         any::<u32>().prop_map(|have| AdminReply::PluginHeld { have }),
         of(content_id()).prop_map(|active| AdminReply::PluginInstalled { active }),

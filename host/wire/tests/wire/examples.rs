@@ -16,6 +16,7 @@ use colony_wire::client::{
 use colony_wire::control::{
     Beacon, ControlReply, ControlRequest, Electorate, Fate, HeldCopy, Introduction, IslandRequest,
 };
+use colony_wire::cut::{ColonyOutlook, CutReport, SideOutlook};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::island::{Consent, CopyEnd};
 use colony_wire::load::{CopyCounts, LoadCounts};
@@ -601,6 +602,7 @@ fn admin() -> Vec<Example> {
         ("admin-create-by-rules", frame(&AdminRequest::CreateNamespace { name: "cart".to_owned(), policy: by_rules })),
         ("admin-drain", frame(&AdminRequest::Drain { hosts: vec!["h1".to_owned(), "h2".to_owned()], cancel: true })),
         ("admin-departures", frame(&AdminRequest::Departures { starts: vec![StartId(0x51)] })),
+        ("admin-what-if", frame(&AdminRequest::WhatIf { label: "zone".to_owned(), value: "a".to_owned() })),
         ("admin-safe-to-stop", frame(&AdminRequest::SafeToStop { host: "h1".to_owned() })),
         ("admin-plugins", frame(&AdminRequest::Plugins)),
         (
@@ -667,6 +669,19 @@ fn admin() -> Vec<Example> {
         ("admin-told-safe-to-stop", frame(&AdminReply::SafeToStop { why_not: vec!["cart/17 is here".to_owned()] })),
         ("admin-created", frame(&AdminReply::Created { id: NamespaceId(3) })),
         ("admin-refused", frame(&AdminReply::Refused { why: "exists".to_owned(), retryable: false })),
+        (
+            "admin-cut",
+            frame(&AdminReply::Cut(CutReport {
+                cut_off: vec!["h1".to_owned()],
+                others: 2,
+                colonies: vec![ColonyOutlook {
+                    namespace: "cart".to_owned(),
+                    bucket: 17,
+                    cut_off: SideOutlook::Stopped(1),
+                    rest: SideOutlook::Served(2),
+                }],
+            })),
+        ),
         ("admin-planned", frame(&AdminReply::Plan(plan_report()))),
         (
             "admin-is-plugins",
@@ -810,9 +825,9 @@ every_variant! {
         Refused Reached Over Load Plugins PluginPart NoPlugin Consented NotHere Troubles IsOver;
     Fate: Discard Restore Wait;
     AdminRequest: Status Colonies Namespaces CreateNamespace StaleCopies AcceptStale Drain Departures
-        SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin BeginCanary EndCanary;
+        SafeToStop Plan Plugins InstallPlugin UsePlugin RollBackPlugin UninstallPlugin BeginCanary EndCanary WhatIf;
     AdminReply: Status Colonies Namespaces Created StaleCopies Accepted Departures SafeToStop Refused Plan Plugins
-        PluginHeld PluginInstalled PluginUsed PluginPending PluginUninstalled CanaryBegun CanaryEnded;
+        PluginHeld PluginInstalled PluginUsed PluginPending PluginUninstalled CanaryBegun CanaryEnded Cut;
     Readiness: Missing Compiling Ready Failed;
     PluginKind: Merge Placement;
     DepartureStage: Staying Draining Left Dead;

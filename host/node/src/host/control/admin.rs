@@ -17,7 +17,7 @@ use colony_wire::{ColonyId, StartId};
 
 use super::planning::Advice;
 use super::propose::COMMIT_WITHIN;
-use super::{Control, Realms, apart, departures, installing, planning, problems, stale};
+use super::{Control, Realms, apart, departures, foretelling, installing, planning, problems, stale};
 
 /// Longest wait for the leader's answer to a question that was passed on to it.
 const LEADER_WITHIN: Duration = Duration::from_secs(5);
@@ -70,6 +70,7 @@ async fn answer_in(control: &Control, peer: &PeerIdentity, request: AdminRequest
         AdminRequest::Drain { .. } | AdminRequest::Departures { .. } | AdminRequest::SafeToStop { .. } => {
             departures::answer(control, peer, request).await
         }
+        AdminRequest::WhatIf { label, value } => foretelling::answer(control, &label, &value),
         AdminRequest::Plan { .. } => planning::answer(control, peer, request).await,
     }
 }

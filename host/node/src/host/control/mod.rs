@@ -13,7 +13,7 @@
 //!   plugins.rs    what the group keeps, fetched and compiled           installing.rs   what people do with it
 //!   host.rs       what a process has once                              realms.rs       the lineages it lives in
 //!   process.rs    from the first task to the last
-//!   routes.rs     where clients find colonies
+//!   routes.rs     where clients find colonies                          foretelling.rs what a cut would do
 //!   attached.rs   whether somebody decides for the group               apart.rs        living in an island
 //! ```
 //!
@@ -24,6 +24,7 @@ mod apart;
 mod attached;
 mod calls;
 mod departures;
+mod foretelling;
 mod host;
 mod installing;
 mod join;
