@@ -24,6 +24,10 @@ pub struct Record {
 pub struct Ended {
     /// What became of the logout; none if it was not asked for.
     pub end: Option<Fate>,
+    /// Who acknowledged it, and how long after the cut.
+    pub ended_by: Option<(String, Micros)>,
+    /// Whether it lives so shortly that it may expire while it is not served.
+    pub is_short: bool,
     /// Changes and touches that were acknowledged on the other side while the network was cut.
     pub used: u64,
     /// Whether it was there when all was over; none if it could not be read.

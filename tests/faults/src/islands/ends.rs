@@ -176,13 +176,22 @@ async fn read(reader: &Namespace, key: &Key) -> Option<bool> {
 
 async fn end(shared: &Shared, by: &Namespace, name: &str) {
     while !shared.is_over.load(Ordering::Relaxed) {
-        let ended = fate(&by.delete_if(&key(name), Precondition::None).await);
-        lock(&shared.ended).entry(name.to_owned()).or_default().end = Some(ended);
-        if ended != Fate::NotDone {
+        let result = by.delete_if(&key(name), Precondition::None).await;
+        let fate = fate(&result);
+        note_end(shared, name, fate, result.ok());
+        if fate != Fate::NotDone {
             return;
         }
         time::sleep(AGAIN_AFTER).await;
     }
+}
+
+fn note_end(shared: &Shared, name: &str, fate: Fate, saved: Option<Saved>) {
+    let after = shared.clock.now().saturating_sub(lock(&shared.times).cut.unwrap_or_default());
+    let mut all = lock(&shared.ended);
+    let ended = all.entry(name.to_owned()).or_default();
+    ended.end = Some(fate);
+    ended.ended_by = saved.map(|saved| (saved.served_by, after));
 }
 
 /// Somebody on one side who uses a session.
@@ -207,7 +216,7 @@ impl User {
 
     /// Touches it and changes it in turn, for ever.
     async fn use_and_note(self) {
-        lock(&self.shared.ended).entry(self.name.clone()).or_default();
+        lock(&self.shared.ended).entry(self.name.clone()).or_default().is_short = self.ttl != TTL;
         let mut base = found(&self.saved, beginning());
         for number in 1_u64.. {
             time::sleep(USE_EVERY).await;

@@ -29,9 +29,12 @@ fn judge_ended(findings: &mut Findings, name: &str, ended: &Ended) {
         None => findings.unread(name),
         Some(true) if ended.end == Some(Fate::Done) => {
             findings.resurrected += 1;
-            findings.tell(format!("resurrected: {name} was ended on one side, used {} times on another", ended.used));
+            let by =
+                ended.ended_by.as_ref().map(|(host, after)| format!("by {host} {} ms after the cut", after / 1000));
+            let by = by.unwrap_or_default();
+            findings.tell(format!("resurrected: {name} was ended {by}, and used {} times on another side", ended.used));
         }
-        Some(false) if matches!(ended.end, None | Some(Fate::NotDone)) => {
+        Some(false) if !ended.is_short && matches!(ended.end, None | Some(Fate::NotDone)) => {
             findings.lost(1, format!("{name} is gone, and nobody ended it"));
         }
         Some(_) => {}
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     fn ended(end: Option<Fate>, last: bool) -> Record {
-        let ended = Ended { end, used: 2, last: Some(last) };
+        let ended = Ended { end, used: 2, last: Some(last), ..Ended::default() };
         Record { ended: [("e".to_owned(), ended)].into(), ..Record::default() }
     }
 

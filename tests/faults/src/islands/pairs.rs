@@ -15,8 +15,9 @@ use crate::book::Fate;
 use crate::failure::Failure;
 use crate::load::{TTL, fate, key};
 
-/// The attribute that all sides change, and how those begin that only one side does.
-const COMMON: &str = "common";
+/// The attribute that all sides change, which sets off the plugin that traps (`plugins/hostile`), and how those begin that
+/// only one side does.
+const COMMON: &str = "now";
 const SIDE: &str = "side:";
 /// What it is before.
 const BEGINNING: &str = "beginning";
@@ -25,9 +26,9 @@ const CALLS_MAX: usize = 48;
 /// Attempts of a change that was surely not done.
 const ATTEMPTS_MAX: u32 = 5;
 /// Pause before a session is looked at again that does not show all yet.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Longest wait for an answer at the last read.
-const READ_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longest until all are read at last.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// Such sessions, by bucket.
 pub(super) struct Pairs {
@@ -144,7 +145,7 @@ impl Pairs {
     pub(super) async fn read_back(self, namespace: &Namespace) -> BTreeMap<String, Paired> {
         let confirm = Options { read: Read::Confirm, ..Options::default() };
         let (reader, mut reads) = (namespace.with(confirm), JoinSet::new());
-        let mut read = BTreeMap::new();
+        let (mut read, deadline) = (BTreeMap::new(), Instant::now() + READ_WITHIN);
         for session in self.buckets.into_iter().flatten() {
             if reads.len() >= CALLS_MAX
                 && let Some(done) = reads.join_next().await
@@ -153,7 +154,7 @@ impl Pairs {
                 read.insert(name, paired);
             }
             let reader = reader.clone();
-            reads.spawn(async move { last(&reader, &session).await });
+            reads.spawn(async move { last(&reader, &session, deadline).await });
         }
         read.extend(reads.join_all().await);
         read
@@ -189,8 +190,7 @@ async fn change(session: &Session, side: usize, namespace: &Namespace) {
     }
 }
 
-async fn last(reader: &Namespace, session: &Session) -> (String, Paired) {
-    let deadline = Instant::now() + READ_WITHIN;
+async fn last(reader: &Namespace, session: &Session, deadline: Instant) -> (String, Paired) {
     let last = loop {
         match reader.get(&session.key).await {
             Ok(found) => break Some(found.map(|found| seen(&session.name, &found.content)).unwrap_or_default()),

@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::load::{Shared, TTL, key, own, tally};
 
-/// Pause between two calls of one side for one colony: 64 colonies on three sides make 1,300 a second, of which two cores
-/// still leave the better part to the hosts.
-const PAUSE: Duration = Duration::from_millis(150);
+/// Pause between two calls of one side for one colony: 64 colonies on three sides make 1,000 a second, which leaves the
+/// better part of two cores to the hosts.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Most calls of one side under way in one colony. A side that does not serve it has so many waiting.
 const CALLS_MAX: u32 = 8;
 /// Of a thousand calls, how many write sessions of this side, and how many read them; the rest counts.
