@@ -112,7 +112,11 @@ async fn run(mut refresher: Refresher, table: watch::Sender<Arc<RouteTable>>, wa
         match refresher.refresh(Some(&have)).await {
             Ok(Some(newer)) => {
                 tracing::debug!(revision = %newer.revision, "routing table");
-                refresher.links.retain(&newer);
+                // While the sides of a split meet, hosts answer with tables of both lineages in turn. A process that is not
+                // in the one may serve by the other: to close its stream would mean to open it again at once.
+                if newer.lineage == have.lineage {
+                    refresher.links.retain(&newer);
+                }
                 table.send_replace(Arc::new(newer));
             }
             Ok(None) => {}

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use crate::islands::row::IslandRow;
 use crate::row::Row;
 
 /// Real hosts, real QUIC, real faults: what is lost, what is doubled, what is stale, how long it takes.
@@ -18,13 +19,19 @@ pub struct Arguments {
     /// Only these rows
     #[arg(long, value_name = "ROW,...", value_delimiter = ',', value_enum)]
     pub only: Vec<Row>,
+    /// Splits in which every side goes on, instead of the faults: all of them, or only these. The last line is as
+    /// without, plus `resurrected R`
+    #[arg(long, value_name = "SPLIT,...", num_args = 0.., require_equals = true, value_delimiter = ',', value_enum)]
+    #[arg(conflicts_with_all = ["only", "loopback"])]
+    pub islands: Option<Vec<IslandRow>>,
     /// Choose as the run that printed this seed did
     #[arg(long)]
     pub seed: Option<u64>,
     /// One JSON object a row instead of the table
     #[arg(long)]
     pub json: bool,
-    /// Show that the check is able to fail: acknowledge before any copy has the write, then kill. 0 if it is caught
+    /// Show that the check is able to fail: acknowledge before any copy has the write, then kill; or, with `--islands`,
+    /// kill all hosts of a side before the links are back. 0 if it is caught
     #[arg(long, conflicts_with = "only")]
     pub broken: bool,
     /// Without namespaces, as where they are not allowed

@@ -73,6 +73,15 @@ impl Failures {
         }
     }
 
+    /// Those of another book, too.
+    pub fn merge(&mut self, other: Self) {
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+        self.reads += other.reads;
+        self.samples.extend(other.samples);
+        self.samples.truncate(SAMPLES_MAX);
+    }
+
     /// How many.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use colony_client::admin::{AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, Policy};
-use colony_client::{CallError, Client, Identity, Options};
+use colony_client::admin::{
+    AdminReply, AdminRequest, ClusterStatus, ColonyStatus, HostStatus, MergeBy, OnPartition, Policy,
+};
+use colony_client::{CallError, Client, ConnectError, Identity, Options};
 use colony_it::{Certs, Cli, Host, MERGE, free_ports, plugin};
+use colony_link::LinkConfig;
+use colony_link::quic::{BindError, QuicTransport};
 use colony_wire::NamespaceId;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,13 +46,46 @@ const MEMORY: &str = "/dev/shm";
 /// Lines of each log that are shown of a cluster that is not whole.
 const LOG_LINES: usize = 15;
 
-/// Five hosts. Dropped, they are killed.
+/// The component of the plugin that adds up quantities.
+const MERGE_FILE: &str = "cart_merge.wasm";
+/// The plugin that traps whenever it is asked, by the name that namespaces know it by.
+pub const TRAP: &str = "trap";
+/// Its component.
+const TRAP_FILE: &str = "trap.wasm";
+
+/// A cluster as it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Hosts.
+    pub hosts: usize,
+    /// Copies of each colony.
+    pub copies: u8,
+    /// Its namespaces: name, who merges, what becomes of it in a split.
+    pub namespaces: Vec<(&'static str, MergeBy, OnPartition)>,
+}
+
+impl Shape {
+    /// Five hosts and one namespace, whose conflicts a plugin merges.
+    #[must_use]
+    pub fn of_copies(copies: u8) -> Self {
+        let namespace = (NAMESPACE, MergeBy::Plugin(MERGE.to_owned()), OnPartition::default());
+        Self { hosts: HOSTS, copies, namespaces: vec![namespace] }
+    }
+
+    /// Whether some namespace is merged by this plugin.
+    fn asks(&self, plugin: &str) -> bool {
+        self.namespaces.iter().any(|(_, merge, _)| *merge == MergeBy::Plugin(plugin.to_owned()))
+    }
+}
+
+/// The hosts. Dropped, they are killed.
 pub struct Cluster {
     net: Option<Net>,
     hosts: BTreeMap<String, Host>,
     addresses: Vec<SocketAddr>,
-    copies: u8,
-    tags: Vec<String>,
+    shape: Shape,
+    /// By namespace.
+    tags: BTreeMap<String, Vec<String>>,
     certs: Certs,
     /// Asks what people ask.
     asker: Client,
@@ -59,45 +97,48 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts five hosts in this network, or on loopback, and waits until they are whole.
+    /// Starts the hosts in this network, or on loopback, and waits until they are whole.
     ///
     /// # Errors
     /// If they are not whole in time, or one ends.
     ///
     /// # Panics
     /// If the system gives no folder, ports or certificates.
-    pub async fn start(net: Option<Net>, copies: u8) -> Result<Self, Failure> {
+    pub async fn start(net: Option<Net>, shape: &Shape) -> Result<Self, Failure> {
         let folder = folder().map_err(|source| Failure::Io { doing: "make a folder", source })?;
         let certs = Certs::create(folder.path().join("certs"));
         let addresses = match &net {
-            Some(_) => (0..HOSTS).map(address).collect(),
-            None => free_ports(HOSTS, 2),
+            Some(_) => (0..shape.hosts).map(address).collect(),
+            None => free_ports(shape.hosts, 2),
         };
         let mut hosts = BTreeMap::new();
-        for place in 0..HOSTS {
-            let host = start_host(net.as_ref(), folder.path(), &certs, &addresses, place, place > 0);
+        for place in 0..shape.hosts {
+            let host = start_host(net.as_ref(), folder.path(), &certs, (&addresses, place), shape, place > 0);
             hosts.insert(host.name().to_owned(), host);
         }
         let seeds: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         let connect = async || connect(&seeds, certs.identity()).await;
         let (asker, writer, reader) = (connect().await?, connect().await?, connect().await?);
-        let tags = Vec::new();
-        let mut cluster = Self { net, hosts, addresses, copies, tags, certs, asker, writer, reader, folder };
-        cluster.until("every host is up", WHOLE_WITHIN, |status, _| missing_host(status)).await?;
-        let namespace = cluster.create_namespace().await?;
-        cluster.tags = keys::tags(namespace, BUCKETS)?;
+        let (tags, shape) = (BTreeMap::new(), shape.clone());
+        let mut cluster = Self { net, hosts, addresses, shape, tags, certs, asker, writer, reader, folder };
+        let (hosts, namespaces) = (cluster.len(), cluster.shape.namespaces.clone());
+        cluster.until("every host is up", WHOLE_WITHIN, |status, _| missing_host(status, hosts)).await?;
+        for (name, merge, on_partition) in namespaces {
+            let namespace = cluster.create_namespace(name, merge, on_partition).await?;
+            cluster.tags.insert(name.to_owned(), keys::tags(namespace, BUCKETS)?);
+        }
         cluster.until_whole(WHOLE_WITHIN).await?;
         Ok(cluster)
     }
 
-    async fn create_namespace(&self) -> Result<NamespaceId, Failure> {
-        let policy = Policy {
-            copies: self.copies,
-            buckets: BUCKETS,
-            merge: MergeBy::Plugin(MERGE.to_owned()),
-            ..Policy::default()
-        };
-        let name = NAMESPACE.to_owned();
+    async fn create_namespace(
+        &self,
+        name: &str,
+        merge: MergeBy,
+        on_partition: OnPartition,
+    ) -> Result<NamespaceId, Failure> {
+        let policy = Policy { copies: self.copies(), buckets: BUCKETS, merge, on_partition, ..Policy::default() };
+        let name = name.to_owned();
         match self.asker.admin(AdminRequest::CreateNamespace { name, policy }).await? {
             AdminReply::Created { id } => Ok(id),
             other => Err(CallError::Protocol { what: format!("{other:?}") }.into()),
@@ -107,7 +148,7 @@ impl Cluster {
     /// Copies of each colony.
     #[must_use]
     pub fn copies(&self) -> u8 {
-        self.copies
+        self.shape.copies
     }
 
     /// The network, unless it is on loopback.
@@ -116,10 +157,35 @@ impl Cluster {
         self.net.as_ref()
     }
 
-    /// For each colony, what a key must begin with to be in it.
+    /// For each colony of a namespace, what a key must begin with to be in it.
+    ///
+    /// # Panics
+    /// If the cluster was made without that namespace.
     #[must_use]
-    pub fn tags(&self) -> &[String] {
-        &self.tags
+    pub fn tags(&self, namespace: &str) -> &[String] {
+        &self.tags[namespace]
+    }
+
+    /// Its hosts, by place.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether it has none, which no cluster does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// A client that sends from this address.
+    ///
+    /// # Errors
+    /// If no host lets it in.
+    pub async fn client_from(&self, source: IpAddr) -> Result<Client, Failure> {
+        let socket = |error: BindError| ConnectError::Socket(error.to_string());
+        let transport = QuicTransport::client_at(source, self.identity(), LinkConfig::default()).map_err(socket)?;
+        Ok(Client::over(Arc::new(transport), self.seeds()).await?)
     }
 
     /// Where clients begin.
@@ -181,7 +247,8 @@ impl Cluster {
         let name = lab::host(place);
         // The dead one goes first, and with it its hold on the log.
         self.hosts.remove(&name);
-        let host = start_host(self.net.as_ref(), self.folder.path(), &self.certs, &self.addresses, place, true);
+        let host =
+            start_host(self.net.as_ref(), self.folder.path(), &self.certs, (&self.addresses, place), &self.shape, true);
         self.hosts.insert(name, host);
     }
 
@@ -251,11 +318,56 @@ impl Cluster {
     /// # Errors
     /// [`Failure::NotWhole`], [`Failure::Ended`].
     pub async fn until_whole(&mut self, within: Duration) -> Result<Duration, Failure> {
-        let copies = usize::from(self.copies);
+        let (hosts, copies) = (self.len(), usize::from(self.copies()));
         self.until("whole", within, |status, colonies| {
-            missing_host(status).or_else(|| colonies.iter().find_map(|colony| missing_copy(colony, copies)))
+            missing_host(status, hosts).or_else(|| colonies.iter().find_map(|colony| missing_copy(colony, copies)))
         })
         .await
+    }
+
+    /// Waits until no host lives in an island any more, asking each of them. Says how long that took.
+    ///
+    /// # Errors
+    /// [`Failure::NotWhole`] with who does, [`Failure::Ended`].
+    pub async fn until_no_island(&mut self, within: Duration) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        loop {
+            self.check_all_run()?;
+            let looks = self.addresses.iter().map(|address| self.island_at(*address));
+            let mut left = Vec::new();
+            for look in looks {
+                left.extend(look.await);
+            }
+            if left.is_empty() {
+                return Ok(begun.elapsed());
+            }
+            if begun.elapsed() >= within {
+                let missing = format!("islands are left: {}", left.join("; "));
+                return Err(Failure::NotWhole { within_s: within.as_secs(), missing });
+            }
+            time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What the host at this address says of an island that it lives in; or why it says nothing.
+    async fn island_at(&self, address: SocketAddr) -> Option<String> {
+        let asked = async {
+            // A client that knows nobody yet asks whom it was told of.
+            let client = Client::connect([address.to_string()], self.identity()).await?;
+            let options = Options { deadline: ANSWER_WITHIN, ..Options::default() };
+            let reply = client.admin_with(AdminRequest::Status, options).await;
+            client.close().await;
+            Ok::<_, Failure>(reply?)
+        };
+        match asked.await {
+            Ok(AdminReply::Status(status)) => {
+                let says = |status: &ClusterStatus| format!("{} lives in {}", status.answered_by, status.lineage);
+                let returns = status.under_way.iter().find(|line| line.contains("comes back from the island"));
+                status.parent.map(|_| says(&status)).or_else(|| returns.cloned())
+            }
+            Ok(other) => Some(format!("{address} answers {other:?}")),
+            Err(failure) => Some(format!("{address}: {failure}")),
+        }
     }
 
     async fn until(
@@ -367,8 +479,8 @@ fn start_host(
     net: Option<&Net>,
     folder: &Path,
     certs: &Certs,
-    addresses: &[SocketAddr],
-    place: usize,
+    (addresses, place): (&[SocketAddr], usize),
+    shape: &Shape,
     joins: bool,
 ) -> Host {
     let name = lab::host(place);
@@ -376,7 +488,9 @@ fn start_host(
     let mut arguments: Vec<OsString> = ["--shards", "1", "--certs"].map(OsString::from).into();
     arguments.push(certs.folder().into());
     arguments.extend(["--data-dir".into(), format!("{name}.data").into()]);
-    arguments.extend(["--merge-plugin".into(), format!("{MERGE}={}", plugin("cart_merge.wasm").display()).into()]);
+    for (name, file) in [(MERGE, MERGE_FILE), (TRAP, TRAP_FILE)].into_iter().filter(|(name, _)| shape.asks(name)) {
+        arguments.extend(["--merge-plugin".into(), format!("{name}={}", plugin(file).display()).into()]);
+    }
     if joins {
         let others = addresses.iter().enumerate().filter(|(other, _)| *other != place);
         let seeds: Vec<String> = others.map(|(_, address)| address.to_string()).collect();
@@ -392,11 +506,11 @@ fn up(status: &ClusterStatus) -> impl Iterator<Item = &HostStatus> {
     status.hosts.iter().filter(|host| host.state == "up")
 }
 
-fn missing_host(status: &ClusterStatus) -> Option<String> {
+fn missing_host(status: &ClusterStatus, hosts: usize) -> Option<String> {
     if status.leader.is_none() {
         return Some("no leader is known".to_owned());
     }
-    let missing = (0..HOSTS).map(lab::host).find(|name| !up(status).any(|host| host.name == *name));
+    let missing = (0..hosts).map(lab::host).find(|name| !up(status).any(|host| host.name == *name));
     missing.map(|name| format!("{name} is not up"))
 }
 

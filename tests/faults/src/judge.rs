@@ -27,6 +27,8 @@ pub struct Findings {
     pub doubled: u64,
     /// Reads that missed what was acknowledged before them.
     pub stale: u64,
+    /// Sessions that were ended on one side of a split and are there when the sides have met.
+    pub resurrected: u64,
     /// Sessions whose histories nobody could decide about.
     pub undecided: u64,
     /// Sessions that could not be read back.
@@ -39,7 +41,7 @@ impl Findings {
     /// Whether nothing is wrong, and all could be judged.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.lost + self.phantom + self.doubled + self.stale + self.undecided + self.unread == 0
+        self.lost + self.phantom + self.doubled + self.stale + self.resurrected + self.undecided + self.unread == 0
     }
 
     /// Both together.
@@ -49,6 +51,7 @@ impl Findings {
         self.phantom += other.phantom;
         self.doubled += other.doubled;
         self.stale += other.stale;
+        self.resurrected += other.resurrected;
         self.undecided += other.undecided;
         self.unread += other.unread;
         for told in &other.told {
@@ -56,28 +59,28 @@ impl Findings {
         }
     }
 
-    fn tell(&mut self, what: String) {
+    pub(crate) fn tell(&mut self, what: String) {
         if self.told.len() < TOLD_MAX {
             self.told.push(what);
         }
     }
 
-    fn lost(&mut self, count: u64, what: String) {
+    pub(crate) fn lost(&mut self, count: u64, what: String) {
         self.lost += count;
         self.tell(format!("lost: {what}"));
     }
 
-    fn phantom(&mut self, what: String) {
+    pub(crate) fn phantom(&mut self, what: String) {
         self.phantom += 1;
         self.tell(format!("phantom: {what}"));
     }
 
-    fn stale(&mut self, what: String) {
+    pub(crate) fn stale(&mut self, what: String) {
         self.stale += 1;
         self.tell(format!("stale: {what}"));
     }
 
-    fn unread(&mut self, name: &str) {
+    pub(crate) fn unread(&mut self, name: &str) {
         self.unread += 1;
         self.tell(format!("not read back: {name}"));
     }

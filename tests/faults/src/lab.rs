@@ -18,6 +18,9 @@ pub const HOSTS: usize = 5;
 /// First address of hosts; the clients' is one lower. Nobody but this run is in the network.
 const NET: &str = "10.77.0.";
 const FIRST: usize = 11;
+/// Sides that the network is cut into at most. Clients that are to reach one of them only have an address of their own
+/// for each, from 1 on.
+pub const SIDES: usize = 3;
 /// The namespace of the switch, and of this program with the clients.
 const SWITCH: &str = "switch";
 const CLIENTS: &str = "clients";
@@ -40,6 +43,9 @@ impl Lab {
         lab.ip_in(SWITCH, "link add br0 type bridge")?;
         lab.ip_in(SWITCH, "link set br0 up")?;
         lab.join(CLIENTS, FIRST - 1)?;
+        for side in 0..SIDES {
+            lab.ip_in(CLIENTS, &format!("addr add {}/24 dev eth0", side_address(side)))?;
+        }
         for place in 0..HOSTS {
             lab.join(&host(place), FIRST + place)?;
         }
@@ -91,6 +97,12 @@ pub fn host(place: usize) -> String {
 #[must_use]
 pub fn address(place: usize) -> String {
     format!("{NET}{}", FIRST + place)
+}
+
+/// The address of the clients that stay on this side when the network is cut.
+#[must_use]
+pub fn side_address(side: usize) -> String {
+    format!("{NET}{}", 1 + side)
 }
 
 /// The words before a command that is to run where a host is.

@@ -14,6 +14,8 @@
 //!                `--> judge.rs, timing.rs --> table.rs
 //! ```
 //!
+//! `--islands` cuts the network so that every side goes on: [`islands`].
+//!
 //! What is *not* known here: anything of a host's inside. The judge knows nothing of the product either.
 //!
 //! Namespaces need root, `ip` and `nft`. Where they are not allowed, the rows that need none run on loopback and the
@@ -25,6 +27,7 @@ pub mod clock;
 pub mod cluster;
 pub mod failure;
 pub mod fault;
+pub mod islands;
 pub mod judge;
 pub mod keys;
 pub mod lab;

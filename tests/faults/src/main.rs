@@ -9,6 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use colony_faults::arguments::Arguments;
 use colony_faults::failure::Failure;
+use colony_faults::islands;
+use colony_faults::islands::row::IslandRow;
 use colony_faults::lab::{self, Lab};
 use colony_faults::net::Net;
 use colony_faults::row::Row;
@@ -19,6 +21,9 @@ use colony_faults::table::Table;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the one inside may take to end its hosts when both are asked to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a row is left out where networks cannot be cut.
+const NO_NETWORK: &str = "it needs network namespaces (root, `ip` and `nft`)";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -111,26 +116,66 @@ async fn stopped() -> Failure {
 /// Runs the rows, prints what came of them, and says by the exit code whether all is well.
 async fn judge(arguments: &Arguments, net: Option<Net>) -> Result<ExitCode, Failure> {
     let seed = arguments.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    eprintln!("faults: seed {seed}");
+    if let Some(only) = &arguments.islands {
+        let mut table = islands::table::Table::default();
+        let rows = splits(arguments, only, net.is_some(), &mut table);
+        if let Some(net) = net {
+            islands::run::Run::new(seed, net).rows(&rows, arguments.minutes, &mut table).await?;
+        }
+        let said = Said { text: table.text(), json: table.json(), last_line: table.last_line() };
+        return Ok(said.end(arguments, seed, table.findings().lost, table.is_clean()));
+    }
     let mut table = Table::default();
     let rows = chosen(arguments, net.is_some(), &mut table);
-    eprintln!("faults: seed {seed}");
     Run::new(arguments, seed, net).rows(&rows, &mut table).await?;
-    if arguments.json {
-        print!("{}", table.json());
-    } else {
-        println!("\n{}", table.text());
+    let said = Said { text: table.text(), json: table.json(), last_line: table.last_line() };
+    Ok(said.end(arguments, seed, table.findings().lost, table.is_clean()))
+}
+
+/// What a table says.
+struct Said {
+    text: String,
+    json: String,
+    last_line: String,
+}
+
+impl Said {
+    /// Prints it, and whether all is well.
+    fn end(&self, arguments: &Arguments, seed: u64, lost: u64, is_clean: bool) -> ExitCode {
+        if arguments.json {
+            print!("{}", self.json);
+        } else {
+            println!("\n{}", self.text);
+        }
+        println!("{}", self.last_line);
+        if arguments.broken {
+            let is_caught = lost > 0;
+            eprintln!("faults: a store that loses writes {}", if is_caught { "is caught" } else { "is NOT caught" });
+            return if is_caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        if !is_clean {
+            eprintln!("faults: NOT CLEAN; repeat the choices with `--seed {seed}`");
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
     }
-    println!("{}", table.last_line());
-    if arguments.broken {
-        let is_caught = table.findings().lost > 0;
-        eprintln!("faults: a store that loses writes {}", if is_caught { "is caught" } else { "is NOT caught" });
-        return Ok(if is_caught { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+}
+
+/// The splits of this run; none where networks cannot be cut.
+fn splits(
+    arguments: &Arguments,
+    only: &[IslandRow],
+    has_network: bool,
+    table: &mut islands::table::Table,
+) -> Vec<IslandRow> {
+    let is_asked = |row: &IslandRow| only.is_empty() || only.contains(row);
+    let asked = IslandRow::ALL.into_iter().filter(is_asked);
+    if !has_network {
+        asked.for_each(|row| table.skip(row, NO_NETWORK));
+        return Vec::new();
     }
-    if !table.is_clean() {
-        eprintln!("faults: NOT CLEAN; repeat the choices with `--seed {seed}`");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    if arguments.broken { vec![IslandRow::Broken] } else { asked.collect() }
 }
 
 /// The rows of this run; those that were asked for and cannot be run are named in the table.
@@ -142,7 +187,7 @@ fn chosen(arguments: &Arguments, has_network: bool, table: &mut Table) -> Vec<Ro
     let mut rows = Vec::new();
     for row in Row::ALL.into_iter().filter(is_asked) {
         if row.needs_network() && !has_network {
-            table.skip(row, "it needs network namespaces (root, `ip` and `nft`)");
+            table.skip(row, NO_NETWORK);
         } else if row.least_minutes() > arguments.minutes && arguments.only.is_empty() {
             table.skip(row, &format!("it takes --minutes {} or more", row.least_minutes()));
         } else {

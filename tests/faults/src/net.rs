@@ -42,6 +42,23 @@ impl Net {
         self.filter(&rules.collect::<Vec<_>>()).await
     }
 
+    /// Nobody on one side hears anybody on another, clients of that side included.
+    ///
+    /// # Errors
+    /// With what the system said.
+    pub async fn split(&self, sides: &[&[usize]]) -> Result<(), Failure> {
+        let on = |side: usize, places: &[usize]| {
+            let hosts = places.iter().map(|place| lab::address(*place));
+            listed(hosts.chain([lab::side_address(side)]))
+        };
+        let sides: Vec<String> = sides.iter().enumerate().map(|(side, places)| on(side, places)).collect();
+        let pairs = sides.iter().enumerate().flat_map(|(at, from)| {
+            let others = sides.iter().enumerate().filter(move |(other, _)| *other != at);
+            others.map(move |(_, to)| format!("ip saddr {from} ip daddr {to} drop"))
+        });
+        self.filter(&pairs.collect::<Vec<_>>()).await
+    }
+
     /// What hosts send to each other's control ports is lost; what goes between shards is not, nor what clients ask.
     ///
     /// # Errors
@@ -121,8 +138,11 @@ fn emptied(family: &str) -> String {
 }
 
 fn set(places: &[usize]) -> String {
-    let addresses: Vec<String> = places.iter().map(|place| lab::address(*place)).collect();
-    format!("{{ {} }}", addresses.join(", "))
+    listed(places.iter().map(|place| lab::address(*place)))
+}
+
+fn listed(addresses: impl Iterator<Item = String>) -> String {
+    format!("{{ {} }}", addresses.collect::<Vec<_>>().join(", "))
 }
 
 /// Runs a command with this on its standard input.

@@ -8,7 +8,7 @@ use tokio::time;
 
 use crate::arguments::Arguments;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, NAMESPACE, WHOLE_WITHIN};
+use crate::cluster::{Cluster, NAMESPACE, Shape as ClusterShape, WHOLE_WITHIN};
 use crate::failure::Failure;
 use crate::fault::Fault;
 use crate::judge::judge;
@@ -88,14 +88,14 @@ impl Run {
             Some(cluster) if cluster.copies() == row.copies() => Ok(cluster),
             other => {
                 drop(other);
-                Cluster::start(self.net.clone(), row.copies()).await
+                Cluster::start(self.net.clone(), &ClusterShape::of_copies(row.copies())).await
             }
         }
     }
 
     async fn run_on(&mut self, cluster: &mut Cluster, row: Row) -> Result<Outcome, Failure> {
         self.runs += 1;
-        let prefixes = cluster.tags().iter().map(|tag| format!("{tag}.r{}", self.runs)).collect();
+        let prefixes = cluster.tags(NAMESPACE).iter().map(|tag| format!("{tag}.r{}", self.runs)).collect();
         let shape = Shape { prefixes, ack: self.ack, seed: self.rng.draw() };
         let starts = cluster.starts().await?;
         let load = Load::start(self.clock, &cluster.writer, &cluster.reader, NAMESPACE, &shape);

@@ -102,14 +102,7 @@ impl Table {
         ];
         let mut lines = vec![HEADING.map(str::to_owned)];
         lines.extend(self.rows.iter().map(|(row, sum)| sum.cells(*row)));
-        let widths: Vec<usize> =
-            (0..HEADING.len()).map(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0)).collect();
-        let mut text = String::new();
-        for line in lines {
-            let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-            text.push('\n');
-        }
+        let mut text = columns(&lines);
         for (row, why) in &self.skipped {
             text.push_str(&format!("{} SKIPPED: {why}\n", row.name()));
         }
@@ -185,15 +178,28 @@ impl Sum {
     }
 }
 
-fn in_millis(time: Duration) -> u64 {
+/// These lines with their cells below each other.
+pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+pub(crate) fn in_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn millis(time: Duration) -> String {
+pub(crate) fn millis(time: Duration) -> String {
     format!("{} ms", time.as_millis())
 }
 
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 

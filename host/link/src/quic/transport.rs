@@ -1,7 +1,7 @@
 //! One UDP port that serves and dials.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -120,6 +120,18 @@ impl QuicTransport {
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
         let socket = socket::open_ephemeral(config.udp_buffer).map_err(|source| refused(any, source))?;
         Self::on_socket(any, socket, identity, config, false)
+    }
+
+    /// As [`client`](Self::client), from this address of a machine that has several.
+    ///
+    /// # Errors
+    ///
+    /// A [`BindError`]; nothing is left open.
+    pub fn client_at(source: IpAddr, identity: Identity, config: LinkConfig) -> Result<Self, BindError> {
+        config.check()?;
+        let addr = SocketAddr::new(source, 0);
+        let socket = socket::open(addr, config.udp_buffer).map_err(|source| refused(addr, source))?;
+        Self::on_socket(addr, socket, identity, config, false)
     }
 
     fn on_socket(

@@ -5,9 +5,9 @@
 
 mod burst;
 mod contended;
-mod own;
+pub(crate) mod own;
 mod read_back;
-mod tally;
+pub(crate) mod tally;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,7 @@ const CONTENDED: usize = 3;
 const OWN: usize = 2;
 const TALLIES: usize = 2;
 /// Sessions outlive every row, and leave when a long run no longer needs them.
-const TTL: Ttl = Ttl::After(Duration::from_secs(20 * 60));
+pub(crate) const TTL: Ttl = Ttl::After(Duration::from_secs(20 * 60));
 
 /// How a load is made.
 #[derive(Clone, Debug)]
@@ -64,11 +64,11 @@ pub struct Load {
 
 /// What all colonies' clients share.
 #[derive(Debug)]
-struct Shared {
-    clock: Clock,
-    is_over: AtomicBool,
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) is_over: AtomicBool,
     /// Writes, and reads with the token of what was written.
-    writer: Namespace,
+    pub(crate) writer: Namespace,
     /// Reads with `confirm`. Another client, whose tokens know nothing of the writes: nothing but the read itself
     /// makes it new.
     reader: Namespace,
@@ -76,12 +76,22 @@ struct Shared {
 }
 
 impl Shared {
-    fn book(&self, bucket: usize) -> MutexGuard<'_, Book> {
+    pub(crate) fn new(clock: Clock, writer: Namespace, reader: Namespace, colonies: usize) -> Self {
+        let books = (0..colonies).map(|_| Mutex::default()).collect();
+        Self { clock, is_over: AtomicBool::new(false), writer, reader, books }
+    }
+
+    /// Everything that was written down. The books are empty afterwards.
+    pub(crate) fn take_books(&self) -> Vec<Book> {
+        (0..self.books.len()).map(|bucket| std::mem::take(&mut *self.book(bucket))).collect()
+    }
+
+    pub(crate) fn book(&self, bucket: usize) -> MutexGuard<'_, Book> {
         self.books[bucket].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a change and writes down what became of it, but not what it was.
-    async fn change(
+    pub(crate) async fn change(
         &self,
         bucket: usize,
         change: impl Future<Output = Result<Saved, CallError>>,
@@ -100,12 +110,12 @@ impl Shared {
         (invoked, at, fate)
     }
 
-    fn read_failed(&self, bucket: usize, error: &CallError) {
+    pub(crate) fn read_failed(&self, bucket: usize, error: &CallError) {
         self.book(bucket).failures.add(None, format!("a read: {error}"));
     }
 }
 
-fn fate(result: &Result<Saved, CallError>) -> Fate {
+pub(crate) fn fate(result: &Result<Saved, CallError>) -> Fate {
     match result {
         Ok(_) => Fate::Done,
         Err(error) if error.has_no_side_effects() => Fate::NotDone,
@@ -118,13 +128,9 @@ impl Load {
     #[must_use]
     pub fn start(clock: Clock, writer: &Client, reader: &Client, namespace: &str, shape: &Shape) -> Self {
         let confirm = Options { read: Read::Confirm, ..Options::default() };
-        let shared = Arc::new(Shared {
-            clock,
-            is_over: AtomicBool::new(false),
-            writer: writer.namespace(namespace).with(Options { ack: shape.ack, ..Options::default() }),
-            reader: reader.namespace(namespace).with(confirm),
-            books: shape.prefixes.iter().map(|_| Mutex::default()).collect(),
-        });
+        let writer = writer.namespace(namespace).with(Options { ack: shape.ack, ..Options::default() });
+        let reader = reader.namespace(namespace).with(confirm);
+        let shared = Arc::new(Shared::new(clock, writer, reader, shape.prefixes.len()));
         let mut colonies = JoinSet::new();
         let mut rng = Rng::new(shape.seed);
         for (bucket, prefix) in shape.prefixes.iter().enumerate() {
@@ -147,7 +153,7 @@ impl Load {
         while let Some(ended) = self.colonies.join_next().await {
             ended.expect("a client does not panic");
         }
-        (0..self.shared.books.len()).map(|bucket| std::mem::take(&mut *self.shared.book(bucket))).collect()
+        self.shared.take_books()
     }
 }
 
@@ -239,7 +245,7 @@ impl Colony {
     }
 }
 
-fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::new(name.to_owned().into_bytes()).expect("names are short")
 }
 

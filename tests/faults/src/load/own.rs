@@ -9,7 +9,7 @@ use super::{Shared, TTL, key, number, number_in};
 use crate::book::{Fate, OwnRead};
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     name: String,
     /// Sessions that were left after a write of unknown fate. The writer goes on in another.
     left: Mutex<u64>,
@@ -18,7 +18,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         Self { name, left: Mutex::new(0), turn: Turn::new(()) }
     }
 
@@ -30,7 +30,7 @@ impl Session {
     }
 
     /// Writes the next number, unless a write is under way.
-    pub(super) async fn write(&self, shared: &Shared, bucket: usize) {
+    pub(crate) async fn write(&self, shared: &Shared, bucket: usize) {
         let Ok(_turn) = self.turn.try_lock() else { return };
         let (name, key) = self.now();
         let next = {
@@ -51,7 +51,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn read(&self, shared: &Shared, bucket: usize) {
+    pub(crate) async fn read(&self, shared: &Shared, bucket: usize) {
         let (name, key) = self.now();
         let least = shared.book(bucket).own.get(&name).map_or(0, |own| own.acked);
         match shared.writer.get(&key).await {

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 
 /// Reads at once.
 const READS_MAX: usize = 64;
-/// A session that cannot be read for so long is not there any more: nothing is wrong with the cluster by now.
-const WITHIN: Duration = Duration::from_secs(30);
+/// What cannot be read for so long, of all together, is not there any more: nothing is wrong with the cluster by now.
+const WITHIN: Duration = Duration::from_secs(60);
 /// Pause before a read is tried again that failed.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -34,7 +34,7 @@ type Now = Option<Found>;
 pub async fn read_back(clock: Clock, client: &Client, namespace: &str, books: &mut [Book]) {
     let namespace = client.namespace(namespace).with(Options { read: Read::Confirm, ..Options::default() });
     let places = Arc::new(Semaphore::new(READS_MAX));
-    let mut reads = JoinSet::new();
+    let (mut reads, deadline) = (JoinSet::new(), Instant::now() + WITHIN);
     for (bucket, book) in books.iter().enumerate() {
         let contended = book.contended.keys().map(|name| (Kind::Contended, name));
         let own = book.own.keys().map(|name| (Kind::Own, name));
@@ -44,7 +44,7 @@ pub async fn read_back(clock: Clock, client: &Client, namespace: &str, books: &m
             reads.spawn(async move {
                 let _place = places.acquire().await;
                 let invoked = clock.now();
-                let now = read(&namespace, &name).await;
+                let now = read(&namespace, &name, deadline).await;
                 (bucket, kind, name, now, (invoked, clock.now()))
             });
         }
@@ -76,8 +76,8 @@ fn write_down(book: &mut Book, kind: Kind, name: &str, now: Now, (invoked, at): 
 }
 
 /// None if it could not be read.
-async fn read(namespace: &Namespace, name: &str) -> Option<Now> {
-    let (key, deadline) = (key(name), Instant::now() + WITHIN);
+async fn read(namespace: &Namespace, name: &str, deadline: Instant) -> Option<Now> {
+    let key = key(name);
     loop {
         match namespace.get(&key).await {
             Ok(now) => return Some(now),

@@ -70,12 +70,12 @@ impl Session {
         };
         let base = match base {
             Some(base) => base,
-            None => match self.read(shared, bucket, generation, &name, &key).await {
+            None => match self.read(shared, bucket, generation, (&name, &key)).await {
                 Some(base) => base,
                 None => return,
             },
         };
-        self.add(shared, bucket, (&name, &key), mark, &base).await;
+        add(shared, bucket, (&name, &key), mark, &base).await;
     }
 
     async fn begin(&self, shared: &Shared, bucket: usize, generation: u64, name: &str, key: &Key) {
@@ -83,8 +83,8 @@ impl Session {
         if self.now().generation != generation || self.now().is_begun {
             return;
         }
-        let content = Content::Attributes(BTreeMap::from([(COUNT.to_owned(), Bytes::from_static(b"0"))]));
-        let (_, _, fate) = shared.change(bucket, shared.writer.put(key, content, TTL, Precondition::Absent)).await;
+        let put = shared.writer.put(key, beginning(), TTL, Precondition::Absent);
+        let (_, _, fate) = shared.change(bucket, put).await;
         let mut now = self.now();
         match fate {
             Fate::Done => {
@@ -96,41 +96,51 @@ impl Session {
         }
     }
 
-    async fn read(&self, shared: &Shared, bucket: usize, generation: u64, name: &str, key: &Key) -> Option<Found> {
-        match shared.writer.get(key).await {
-            Ok(Some(found)) => {
-                let mut now = self.now();
-                if now.generation == generation {
-                    now.base = Some(found.clone());
-                }
-                Some(found)
-            }
-            Ok(None) => {
-                shared.book(bucket).tallies.entry(name.to_owned()).or_default().vanished += 1;
-                None
-            }
-            Err(error) => {
-                shared.read_failed(bucket, &error);
-                None
-            }
+    async fn read(&self, shared: &Shared, bucket: usize, generation: u64, (name, key): (&str, &Key)) -> Option<Found> {
+        let found = read(shared, bucket, (name, key)).await?;
+        let mut now = self.now();
+        if now.generation == generation {
+            now.base = Some(found.clone());
+        }
+        Some(found)
+    }
+}
+
+/// What a tally begins with.
+pub(crate) fn beginning() -> Content {
+    Content::Attributes(BTreeMap::from([(COUNT.to_owned(), Bytes::from_static(b"0"))]))
+}
+
+/// Reads a tally that was begun.
+pub(crate) async fn read(shared: &Shared, bucket: usize, (name, key): (&str, &Key)) -> Option<Found> {
+    match shared.writer.get(key).await {
+        Ok(Some(found)) => Some(found),
+        Ok(None) => {
+            shared.book(bucket).tallies.entry(name.to_owned()).or_default().vanished += 1;
+            None
+        }
+        Err(error) => {
+            shared.read_failed(bucket, &error);
+            None
         }
     }
+}
 
-    async fn add(&self, shared: &Shared, bucket: usize, (name, key): (&str, &Key), mark: u32, base: &Found) {
-        // Whoever reads it meanwhile may find it.
-        self.set(shared, bucket, name, mark, Fate::Unknown);
-        let count = seen(&base.content).count.saturating_add(weight(mark));
-        let changes = Changes::Attributes(vec![
-            (COUNT.to_owned(), Some(Bytes::from(count.to_string()))),
-            (format!("{MARK}{mark}"), Some(Bytes::from_static(b"1"))),
-        ]);
-        let (_, _, fate) = shared.change(bucket, shared.writer.patch(key, base, changes, None)).await;
-        self.set(shared, bucket, name, mark, fate);
-    }
+/// Counts under this mark.
+pub(crate) async fn add(shared: &Shared, bucket: usize, (name, key): (&str, &Key), mark: u32, base: &Found) {
+    // Whoever reads it meanwhile may find it.
+    set(shared, bucket, name, mark, Fate::Unknown);
+    let count = seen(&base.content).count.saturating_add(weight(mark));
+    let changes = Changes::Attributes(vec![
+        (COUNT.to_owned(), Some(Bytes::from(count.to_string()))),
+        (format!("{MARK}{mark}"), Some(Bytes::from_static(b"1"))),
+    ]);
+    let (_, _, fate) = shared.change(bucket, shared.writer.patch(key, base, changes, None)).await;
+    set(shared, bucket, name, mark, fate);
+}
 
-    fn set(&self, shared: &Shared, bucket: usize, name: &str, mark: u32, fate: Fate) {
-        shared.book(bucket).tallies.entry(name.to_owned()).or_default().marks.insert(mark, fate);
-    }
+fn set(shared: &Shared, bucket: usize, name: &str, mark: u32, fate: Fate) {
+    shared.book(bucket).tallies.entry(name.to_owned()).or_default().marks.insert(mark, fate);
 }
 
 /// What a tally holds. A number or a mark that is none is one that nobody can have made.

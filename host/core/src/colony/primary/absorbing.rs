@@ -23,7 +23,7 @@ use crate::merge::{
 };
 
 /// A merge is asked so often for one session that is changed here meanwhile; then the built-in decides at once.
-const MAX_ASKED_AGAIN: u32 = 3;
+const MAX_ASKED_AGAIN: u32 = 16;
 /// After so many merges of one colony that gave no usable answer the built-in decides the others at once.
 const MAX_FAILURES: u32 = 3;
 /// A part is worked on so far ahead of what is committed at most.
