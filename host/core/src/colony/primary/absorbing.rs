@@ -22,7 +22,8 @@ use crate::merge::{
     Conflict, Contest, DecidedBy, Join, Resolution, Settled, Sides, Ticket, built_in, by_rules, join, longer, settle,
 };
 
-/// A merge is asked so often for one session that is changed here meanwhile; then the built-in decides at once.
+/// A merge is asked so often for one session that is changed here meanwhile; then the built-in decides at once, and what it
+/// does not choose is kept for people. Far more often than a session is changed while one merge is out.
 const MAX_ASKED_AGAIN: u32 = 16;
 /// After so many merges of one colony that gave no usable answer the built-in decides the others at once.
 const MAX_FAILURES: u32 = 3;
