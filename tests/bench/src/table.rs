@@ -51,16 +51,7 @@ fn section(text: &mut String, alike: &[&Series]) {
     let _ = writeln!(
         text,
         "  {:<20} {:>5} {:>9} {:>19} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7}  Colony is",
-        "",
-        "conns",
-        "calls/s",
-        "(least-most)",
-        "p50 us",
-        "p99 us",
-        "p99.9 us",
-        "client us",
-        "server us",
-        "bytes"
+        "", "conns", "calls/s", "(least-most)", "p50 us", "p99 us", "p99.9 us", "client us", "server us", "bytes"
     );
     let ours = alike.iter().find(|series| series.who == Who::Colony);
     for series in alike {
