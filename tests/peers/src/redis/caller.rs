@@ -116,12 +116,43 @@ impl RedisCaller {
             let arrived = self.socket.arrived();
             match resp::reply(arrived).map_err(PeerError::answer)? {
                 Some((reply, length)) => {
-                    let taken = take(&reply).ok_or_else(|| PeerError::answer(&arrived[..length]))?;
+                    let taken = take(&reply).ok_or_else(|| PeerError::answer(&arrived[..length]));
+                    // Also of an answer that is refused: the next call must not hear it again.
                     arrived.advance(length);
-                    return Ok(taken);
+                    return taken;
                 }
                 None => self.socket.more().await?,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Bug: a Redis Cluster seemed never to fail over. Cause: a refusal stayed in the buffer, and every later call heard
+    /// it again. Fix: an answer is taken off the buffer whatever is made of it.
+    #[tokio::test]
+    async fn a_refusal_is_heard_once() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for answer in [&b"-MOVED 1 127.0.0.1:1\r\n"[..], b"+OK\r\n"] {
+                let _ = stream.read(&mut [0; 256]).await.unwrap();
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        let mut caller = RedisCaller::connect(address, None, 0).await.unwrap();
+        let ttl = Duration::from_secs(1);
+        assert!(matches!(caller.set(b"key", b"value", ttl).await, Err(PeerError::Answer(_))));
+        caller.set(b"key", b"value", ttl).await.unwrap();
+        server.await.unwrap();
     }
 }
