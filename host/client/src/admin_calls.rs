@@ -17,7 +17,7 @@ use crate::routes::Peer;
 
 /// What came of asking one host.
 enum Asked {
-    Answered(AdminReply),
+    Answered(Box<AdminReply>),
     /// Surely not done there: another host may be asked.
     Another {
         why: String,
@@ -48,7 +48,7 @@ impl Engine {
                         if is_change(request) {
                             self.router.ask();
                         }
-                        return Ok(reply);
+                        return Ok(*reply);
                     }
                     Asked::Another { why, sent } => {
                         reached |= sent;
@@ -84,7 +84,7 @@ impl Engine {
                 return match reply {
                     AdminReply::Refused { why, retryable: true } => Ok(Asked::Another { why, sent }),
                     AdminReply::Refused { why, retryable } => Err(CallError::Declined { why, retryable }),
-                    reply => Ok(Asked::Answered(reply)),
+                    reply => Ok(Asked::Answered(Box::new(reply))),
                 };
             }
             Ok(Err(PipeError::Encode(error))) => return Err(error.into()),

@@ -48,7 +48,7 @@ enum Event {
     Table(usize, usize),
     Tick(usize),
     Plan,
-    Request(usize, usize, Sent),
+    Request(usize, usize, Box<Sent>),
     Client(usize, u64),
 }
 
@@ -195,7 +195,7 @@ impl World {
 
     pub(super) fn request(&mut self, host: usize, group: usize, sent: Sent) {
         let delay = self.dice.between(100, 3_000);
-        self.after(delay, Event::Request(host, group, sent));
+        self.after(delay, Event::Request(host, group, Box::new(sent)));
     }
 
     fn now(&self) -> Now {
@@ -636,7 +636,7 @@ impl World {
                 }
                 Ok(())
             }
-            Event::Request(host, group, sent) => self.deliver(host, group, sent),
+            Event::Request(host, group, sent) => self.deliver(host, group, *sent),
             Event::Client(client, alarm) => {
                 if self.clients[client].alarm == alarm {
                     self.act(client);
