@@ -13,12 +13,12 @@ use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 use super::clock::{Moment, SessionTime};
 use super::doing::{Doing, Load};
 use super::follower::Follower;
-use super::handovers::Handovers;
 use super::history::History;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space, Staying};
 use super::primary::{Desk, Held, Primary};
 use super::settings::Settings;
+use super::slots::Slots;
 use super::standing::Standing;
 use super::store::Store;
 use super::transfer::Throttle;
@@ -42,6 +42,7 @@ macro_rules! desk {
             serial: &mut *$loan.serial,
             throttle: &mut *$loan.throttle,
             handovers: &mut *$loan.handovers,
+            intakes: &mut *$loan.intakes,
             now: $loan.now,
             session_time: $loan.session_time,
             out: &mut *$loan.out,
@@ -103,7 +104,8 @@ pub(super) struct Loan<'a> {
     pub(super) session_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
-    pub(super) handovers: &'a mut Handovers,
+    pub(super) handovers: &'a mut Slots,
+    pub(super) intakes: &'a mut Slots,
     pub(super) out: &'a mut Vec<Output>,
 }
 
@@ -592,6 +594,11 @@ impl Replica {
     /// Whether its reign is being handed over.
     pub(super) fn is_handing_over(&self) -> bool {
         matches!(&self.role, Role::Primary(primary) if primary.is_handing_over())
+    }
+
+    /// Whether it takes in what another side of a split did.
+    pub(super) fn is_taking_in(&self) -> bool {
+        matches!(&self.role, Role::Primary(primary) if primary.is_taking_in())
     }
 
     /// Whether time alone may give it something to do.

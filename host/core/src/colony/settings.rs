@@ -85,6 +85,9 @@ pub struct Settings {
     pub give_within: Duration,
     /// Pause before that is tried again.
     pub give_pause: Duration,
+    /// Most colonies of one shard that take in what another side did at a time: the others go on there until it is their
+    /// turn.
+    pub intake_parallel: usize,
     /// A bug put in on purpose.
     #[cfg(feature = "mutants")]
     pub mutant: Option<super::Mutant>,
@@ -123,6 +126,7 @@ impl Default for Settings {
             promotion_pad: Duration::from_secs(1),
             give_within: Duration::from_secs(2),
             give_pause: Duration::from_millis(500),
+            intake_parallel: 4,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

@@ -10,11 +10,11 @@ use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::clock::SessionClock;
-use super::handovers::Handovers;
 use super::io::{Caller, Input, Output, Space};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
 use super::sides::Sides;
+use super::slots::Slots;
 use super::transfer::Throttle;
 use crate::group::{Command, Entry, MAX_DROPPED};
 use crate::merge::Ticket;
@@ -29,6 +29,7 @@ macro_rules! loan {
             serial: &mut $shard.serial,
             throttle: &mut $shard.throttle,
             handovers: &mut $shard.handovers,
+            intakes: &mut $shard.intakes,
             out: $out,
         }
     };
@@ -65,7 +66,9 @@ pub struct Shard {
     /// How this shard has to do with other sides of a split.
     pub(super) sides: Sides,
     /// The bound of what stands still at a time.
-    handovers: Handovers,
+    handovers: Slots,
+    /// The bound of what is taken in at a time.
+    intakes: Slots,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,7 +101,8 @@ impl Shard {
             serial: 0,
             throttle: Throttle::default(),
             sides: Sides::default(),
-            handovers: Handovers::default(),
+            handovers: Slots::default(),
+            intakes: Slots::default(),
         }
     }
 
@@ -251,6 +255,9 @@ impl Shard {
         if !replica.is_handing_over() {
             self.handovers.release(colony);
         }
+        if !replica.is_taking_in() {
+            self.intakes.release(colony);
+        }
     }
 
     fn hear(&mut self, now: Now, colony: ColonyId, entry: Entry, space: Arc<Space>, out: &mut Vec<Output>) {
@@ -334,6 +341,7 @@ impl Shard {
         self.restless.remove(&colony);
         self.throttle.release(colony, |_| false);
         self.handovers.release(colony);
+        self.intakes.release(colony);
         let Some(mut replica) = self.replicas.remove(&colony) else { return };
         replica.step_down(&mut loan!(self, now, out));
         if is_kept {
@@ -410,7 +418,8 @@ impl Shard {
             self.kept.insert(colony, Kept { dead, replica });
         }
         self.throttle = Throttle::default();
-        self.handovers = Handovers::default();
+        self.handovers = Slots::default();
+        self.intakes = Slots::default();
         self.restless.clear();
         self.earlier.push(dead);
         // What no copy and no entry hangs on is forgotten.

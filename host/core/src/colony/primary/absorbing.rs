@@ -158,6 +158,9 @@ impl Primary {
         if !self.is_settled(desk.holding) || self.handover.is_some() || self.absorbed > desk.holding.committed() {
             return;
         }
+        if !desk.intakes.admit(desk.colony, desk.settings.intake_parallel) {
+            return;
+        }
         let path = desk.holding.store.history.to_path();
         if self.absorbing.as_ref().is_none_or(is_another) {
             // What the other side does is compared with what stands here, and that has what is not committed yet: some of
@@ -179,6 +182,11 @@ impl Primary {
             });
         }
         self.tell_other_side(desk, HealBody::Ready { round, path });
+    }
+
+    /// Whether another side is about to be taken in.
+    pub(in crate::colony) fn is_taking_in(&self) -> bool {
+        self.absorbing.is_some()
     }
 
     /// Goes on with what was brought.

@@ -21,6 +21,9 @@ use crate::colony::io::{Output, Staying};
 use crate::colony::session::Session;
 use crate::group::{Adoption, Command};
 
+/// A part is said again after so many times [`Settings::resend_after`](crate::colony::Settings::resend_after).
+const PART_PATIENCE: u32 = 5;
+
 /// One attempt to be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Giving {
@@ -84,7 +87,9 @@ impl Primary {
         if is_over {
             return self.go_on_apart(desk);
         }
-        let again = Self::is_over(desk.now.mono, giving.sent, desk.settings.resend_after);
+        // A part is much to send, and takes its time.
+        let patience = if matches!(giving.stage, Stage::Telling { .. }) { PART_PATIENCE } else { 1 };
+        let again = Self::is_over(desk.now.mono, giving.sent, desk.settings.resend_after * patience);
         match &giving.stage {
             Stage::Stopping { at, theirs } if desk.holding.committed() >= *at => {
                 let (at, theirs) = (*at, theirs.clone());

@@ -49,7 +49,7 @@ impl Primary {
         } else if let Some((add, remove)) = self.next_change(desk) {
             self.propose(desk, add, remove);
         } else if let Some(to) = self.successor(desk)
-            && desk.handovers.admit(desk.colony, desk.settings)
+            && desk.handovers.admit(desk.colony, desk.settings.handover_parallel)
         {
             let (begun, held) = (desk.now.mono, VecDeque::new());
             self.handover = Some(Handover { to, proposed: None, begun, held });

@@ -51,11 +51,11 @@ pub(super) use self::replicate::Held;
 use self::requests::{Deferred, Parked};
 use self::watch::Watchers;
 use super::clock::{Moment, SessionTime};
-use super::handovers::Handovers;
 use super::holding::Holding;
 use super::io::{Caller, Lane, Output, Space, Staying};
 use super::session::Session;
 use super::settings::Settings;
+use super::slots::Slots;
 use super::store;
 use super::transfer::Throttle;
 use crate::group::Entry;
@@ -79,7 +79,8 @@ pub(super) struct Desk<'a> {
     /// Source of numbers for transfers and tickets, never used twice by this process.
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
-    pub(super) handovers: &'a mut Handovers,
+    pub(super) handovers: &'a mut Slots,
+    pub(super) intakes: &'a mut Slots,
     pub(super) now: Now,
     /// What sessions live by: their deadlines, and nothing else.
     pub(super) session_time: SessionTime,
