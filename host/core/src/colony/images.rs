@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use colony_wire::heal::{Portrait, Stretch};
 use colony_wire::session::{EndKind, Key};
-use colony_wire::{Position, Seq};
+use colony_wire::{LineageId, Position, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::session::Session;
@@ -140,8 +140,8 @@ impl Images {
 /// What another side did and this one has taken in, before the paths are united.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Absorbing {
-    /// By session: where the other side stood still when what it did to it was taken in.
-    pub(super) marks: BTreeMap<Key, Position>,
+    /// By session and side: where that side stood still when what it did to it was taken in.
+    pub(super) marks: BTreeMap<(Key, LineageId), Position>,
     /// Paths that are taken in whole, by their ends.
     pub(super) paths: BTreeMap<Position, Vec<Stretch>>,
 }

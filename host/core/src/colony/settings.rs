@@ -126,7 +126,7 @@ impl Default for Settings {
             promotion_pad: Duration::from_secs(1),
             give_within: Duration::from_secs(2),
             give_pause: Duration::from_millis(500),
-            intake_parallel: 4,
+            intake_parallel: 8,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

@@ -246,7 +246,11 @@ impl Store {
                 for end in unites {
                     let covers = self.absorbing.paths.remove(end).unwrap_or_default();
                     self.history.absorb(op.position, covers);
-                    self.absorbing.marks.retain(|_, mark| mark.lineage != end.lineage);
+                    // A later round may have gone on beyond this end while it was decided: what that took in stays marked.
+                    let is_beyond =
+                        |at: &Position| at.lineage != end.lineage || (at.reign, at.seq) > (end.reign, end.seq);
+                    self.absorbing.marks.retain(|_, mark| is_beyond(mark));
+                    self.absorbing.paths.retain(|path, _| is_beyond(path));
                 }
             }
             Change::Freeze => {
@@ -255,7 +259,7 @@ impl Store {
             }
             Change::Unfreeze => self.frozen = None,
             Change::Absorb { key, mark, into, overridden } => {
-                self.absorbing.marks.insert(key.clone(), *mark);
+                self.absorbing.marks.insert((key.clone(), mark.lineage), *mark);
                 if let Some(value) = overridden {
                     let winner = match into {
                         Absorption::Keep => Winner::Staying,

@@ -7,7 +7,7 @@ use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, 
 use colony_wire::session::Content;
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
-use crate::calls::{blob, key, request};
+use crate::calls::{blob, delete, key, request};
 use crate::world::{A, B, C, COLONY, LINEAGE, World, world};
 
 /// The island and its primary.
@@ -108,4 +108,63 @@ fn overridden(w: &mut World, after: Option<Position>) -> (Vec<Overridden>, u64) 
         Some(ReplyBody::Overridden { found, more: false, dropped }) => (found.clone(), *dropped),
         other => panic!("another answer: {other:?}"),
     }
+}
+
+/// A round of an island: it asks, tells of these sessions, and stands still at this place.
+fn tell(w: &mut World, island: LineageId, round: u64, end: Position, items: Vec<Item>) {
+    let mut say = |body| {
+        let (to, to_lineage) = (w.start(A), LINEAGE);
+        let (from, from_lineage) = (StartId(90 + island.0 as u64), island);
+        w.feed(A, Input::Heal(HealMessage { colony: COLONY, from, to, from_lineage, to_lineage, body }));
+    };
+    let own = vec![(LINEAGE, Reign(1), Seq(2)), (island, Reign(2), end.seq)];
+    say(HealBody::Ask { round, path: Path { own, absorbed: Vec::new() } });
+    say(HealBody::Part { round, index: 0, at: end, items, answers: Vec::new() });
+    w.quiet();
+}
+
+/// Bug: an increment that an island told twice, in two rounds, counted twice if another island was taken in between.
+/// Cause: a session bore one mark, that of the side that was taken in last. Fix: it bears one of each side.
+#[test]
+fn what_two_sides_tell_in_turn_is_taken_in_once() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    assert_eq!((begun.version.reign, begun.version.seq), (Reign(1), Seq(2)), "what the islands have in common with it");
+    let item = |island, value, written_at| Item {
+        key: key("k"),
+        versions: vec![
+            Version { at: begun.version, value: alive(begun.version, "begun", 1) },
+            Version { at: at(island, 2, 3), value: alive(begun.version, value, written_at) },
+        ],
+    };
+    let other = LineageId(8);
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), vec![item(ISLAND, "one", 1)]);
+    w.run(3_000);
+    tell(&mut w, other, 1, at(other, 2, 4), vec![item(other, "two", 2)]);
+    w.run(3_000);
+    assert_eq!(w.joined.len(), 2);
+    tell(&mut w, ISLAND, 2, at(ISLAND, 2, 6), vec![item(ISLAND, "one", 1)]);
+    assert_eq!(w.joined.len(), 2, "it was taken in at the first telling: {:?}", w.joined);
+}
+
+/// I11.
+///
+/// Bug: a session that was logged out came back if it was used on the other side and its tombstone had gone. Cause: what
+/// nobody here remembered was taken for new. Fix: a life that both sides had, and that is not here, was ended here; what
+/// the other side made of it is kept for people.
+#[test]
+fn an_end_that_is_not_remembered_is_an_end() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    w.done(A, request(2, delete("k")));
+    w.run(5_000);
+    assert_eq!(w.replica(A).store().ends().of_life(&key("k"), begun.version), None, "every copy is past it");
+    let versions = vec![
+        Version { at: begun.version, value: alive(begun.version, "begun", 1) },
+        Version { at: at(ISLAND, 2, 3), value: alive(begun.version, "theirs", 2) },
+    ];
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), vec![Item { key: key("k"), versions }]);
+    assert_eq!(w.joined, [Joined::Overridden { why: None }]);
+    assert_eq!(w.value(A, "k"), None);
+    assert_eq!(overridden(&mut w, None).0.len(), 1);
 }

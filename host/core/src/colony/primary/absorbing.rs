@@ -184,9 +184,9 @@ impl Primary {
         self.tell_other_side(desk, HealBody::Ready { round, path });
     }
 
-    /// Whether another side is about to be taken in.
+    /// Whether another side is about to be taken in, and not only the group's word is waited for.
     pub(in crate::colony) fn is_taking_in(&self) -> bool {
-        self.absorbing.is_some()
+        self.absorbing.as_ref().is_some_and(|absorbing| absorbing.end.is_none())
     }
 
     /// Goes on with what was brought.
@@ -265,7 +265,7 @@ impl Primary {
         let Some(absorbing) = &self.absorbing else { return };
         let Some(at) = absorbing.part.as_ref().map(|part| part.at) else { return };
         let Some(now) = item.versions.last() else { return };
-        let mark = desk.holding.store.absorbing.marks.get(&item.key).filter(|mark| mark.lineage == at.lineage);
+        let mark = desk.holding.store.absorbing.marks.get(&(item.key.clone(), at.lineage));
         let mark = mark.filter(|_| !mutant!(desk.settings, IgnoreMarks));
         let since = mark.map_or_else(|| absorbing.common.clone(), |mark| absorbing.theirs.up_to(*mark));
         let current = self.current(desk, &item.key);
@@ -293,14 +293,14 @@ impl Primary {
                 let theirs = (**theirs).clone();
                 let ended_here = self.how_ended(desk, &item.key, theirs.life);
                 let Some(ours) = ours else {
-                    return match ended_here.filter(|kind| *kind != EndKind::Expiry) {
-                        // An end on purpose is final, whatever was done there since.
-                        Some(_) => {
-                            let how = Joined::Overridden { why: None };
-                            self.log_absorbed(desk, item.key, Absorption::Keep, Some(Box::new(theirs)), how);
-                        }
-                        None => self.log_taken(desk, item.key, theirs),
-                    };
+                    // An end on purpose is final, whatever was done there since; and so is one that is not remembered, of a
+                    // life that both sides had.
+                    let is_final = ended_here.map_or_else(|| since.covers(theirs.life), |kind| kind != EndKind::Expiry);
+                    if !is_final {
+                        return self.log_taken(desk, item.key, theirs);
+                    }
+                    let how = Joined::Overridden { why: None };
+                    return self.log_absorbed(desk, item.key, Absorption::Keep, Some(Box::new(theirs)), how);
                 };
                 if ours.life != theirs.life {
                     return self.choose_life(desk, item, ours, theirs, is_unchanged_here);
@@ -440,16 +440,10 @@ impl Primary {
         let Some(joined) = contest.settled(&settled.changes) else {
             return self.log_absorbed(desk, key, Absorption::End(EndKind::Logout), None, Joined::Ended);
         };
-        // Where one side was chosen over the other, that is kept.
-        let has = |content: &Content| holds(&joined.content, content);
-        let lost = match (has(&ours), has(&theirs)) {
-            (true, false) => Some((theirs, times.1)),
-            (false, true) => Some((ours, times.0)),
-            _ => None,
-        };
-        let overridden = lost.map(|(content, written_at)| {
-            Box::new(Portrait { content, written_at, expires_in: None, ttl: None, ..joined.clone() })
-        });
+        let overridden =
+            not_chosen(&joined.content, (&ours, times.0), (&theirs, times.1)).map(|(content, written_at)| {
+                Box::new(Portrait { content, written_at, expires_in: None, ttl: None, ..joined.clone() })
+            });
         let how = match (&overridden, settled.complaint) {
             (Some(_), why) => Joined::Overridden { why },
             (None, _) => Joined::Merged,
@@ -500,6 +494,31 @@ fn alive(version: &Version) -> Option<&Portrait> {
         Value::Alive(portrait) => Some(portrait),
         Value::Ended { .. } | Value::Lost => None,
     }
+}
+
+/// What of the two sides was contested and not chosen, with when the later of it was written: value by value, for one may
+/// be of this side and the next of that. Where both went into what it became, nothing was overridden.
+fn not_chosen(joined: &Content, ours: (&Content, u64), theirs: (&Content, u64)) -> Option<(Content, u64)> {
+    let ((ours, our_time), (theirs, their_time)) = (ours, theirs);
+    let (Content::Attributes(all), Content::Attributes(ours), Content::Attributes(theirs)) = (joined, ours, theirs)
+    else {
+        return match (holds(joined, ours), holds(joined, theirs)) {
+            (true, false) => Some((theirs.clone(), their_time)),
+            (false, true) => Some((ours.clone(), our_time)),
+            _ => None,
+        };
+    };
+    let mut lost = BTreeMap::new();
+    let mut written_at = 0;
+    for name in ours.keys().chain(theirs.keys()) {
+        let (is, our, their) = (all.get(name), ours.get(name), theirs.get(name));
+        let (value, time) = if is == our { (their, their_time) } else { (our.filter(|_| is == their), our_time) };
+        if let Some(value) = value.filter(|value| Some(*value) != is) {
+            lost.insert(name.clone(), value.clone());
+            written_at = written_at.max(time);
+        }
+    }
+    (!lost.is_empty()).then_some((Content::Attributes(lost), written_at))
 }
 
 /// Whether all that `part` says stands in `content`.

@@ -162,7 +162,7 @@ impl Primary {
         let Some(giving) = self.giving.as_mut().filter(|giving| giving.to == message.from) else { return };
         match &message.body {
             HealBody::Ready { round, path } if *round == giving.round && giving.stage == Stage::Asking => {
-                if !self.parked.is_empty() {
+                if !self.parked.is_empty() || self.handover.is_some() {
                     return;
                 }
                 let theirs = History::from_path(path);
