@@ -113,7 +113,7 @@ pub enum Mutant {
     RepeatElsewhere,
     /// A save based on another side's version is judged by its place, as if it were on this side's path.
     CompareForeignPlaces,
-    /// Tombstones go although a copy that went to another side does not know of them.
+    /// Tombstones go although a copy that went to another side does not know of them, and what nobody remembers is new.
     ForgetEndsEarly,
     /// A copy is given up although it holds more than the other side has.
     GiveUpMore,

@@ -295,7 +295,8 @@ impl Primary {
                 let Some(ours) = ours else {
                     // An end on purpose is final, whatever was done there since; and so is one that is not remembered, of a
                     // life that both sides had.
-                    let is_final = ended_here.map_or_else(|| since.covers(theirs.life), |kind| kind != EndKind::Expiry);
+                    let is_forgotten = since.covers(theirs.life) && !mutant!(desk.settings, ForgetEndsEarly);
+                    let is_final = ended_here.map_or(is_forgotten, |kind| kind != EndKind::Expiry);
                     if !is_final {
                         return self.log_taken(desk, item.key, theirs);
                     }
