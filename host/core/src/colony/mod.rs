@@ -31,6 +31,7 @@
 //!   holding.rs   what a peer holds: log and committed state
 //!   log.rs       ops not yet forgotten        history.rs   what a state covers
 //!   images.rs    what sessions were where another side may have begun
+//!   quarantine.rs what heals overrode         slots.rs     how many colonies do something at a time
 //!   store.rs     committed sessions           session.rs   one session and what ops do to it
 //!   ends.rs      lives that have ended        records.rs   exactly once
 //!   snapshot.rs  a state as parts             ranges.rs    how a state is divided
