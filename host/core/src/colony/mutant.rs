@@ -117,6 +117,8 @@ pub enum Mutant {
     ForgetEndsEarly,
     /// A copy is given up although it holds more than the other side has.
     GiveUpMore,
+    /// A save that waited for its merge overwrites what a heal took in meanwhile.
+    MergeBeside,
 }
 
 impl Mutant {
@@ -170,7 +172,7 @@ impl Mutant {
 
 impl Mutant {
     /// Those that show only where the network is split and heals.
-    pub const OF_ISLANDS: [Self; 8] = [
+    pub const OF_ISLANDS: [Self; 9] = [
         Self::MergeWithoutBase,
         Self::IgnoreMarks,
         Self::BeginBesideDeparted,
@@ -179,6 +181,7 @@ impl Mutant {
         Self::CompareForeignPlaces,
         Self::ForgetEndsEarly,
         Self::GiveUpMore,
+        Self::MergeBeside,
     ];
 }
 

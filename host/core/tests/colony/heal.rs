@@ -1,14 +1,16 @@
 //! The side that stays takes in what another side of a split did (`PROTOCOL.md` 9).
 
 use bytes::Bytes;
-use colony_core::colony::{Input, Joined};
+use colony_core::colony::{Input, Joined, Settings};
+use colony_core::merge::{Resolution, Ticket};
+use colony_wire::admin::{MergeBy, Policy};
 use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::session::Content;
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
-use crate::calls::{blob, delete, key, request};
-use crate::world::{A, B, C, COLONY, LINEAGE, World, world};
+use crate::calls::{attributes, blob, change, delete, key, request, save, save_with};
+use crate::world::{A, B, C, COLONY, LINEAGE, World, world, world_with};
 
 /// The island and its primary.
 const ISLAND: LineageId = LineageId(9);
@@ -167,4 +169,45 @@ fn an_end_that_is_not_remembered_is_an_end() {
     assert_eq!(w.joined, [Joined::Overridden { why: None }]);
     assert_eq!(w.value(A, "k"), None);
     assert_eq!(overridden(&mut w, None).0.len(), 1);
+}
+
+/// I12; D4: what is based on a value that a heal has changed meanwhile.
+///
+/// Bug: what an island had counted was lost, though its merge had added it up: the next count was the old one and one more.
+/// Cause: a save waited for its own merge, was merged with what the session had been, and took the place of what the heal
+/// had put there meanwhile. Fix: such a save is judged anew.
+#[test]
+fn a_save_that_waited_for_its_merge_is_judged_by_what_a_heal_took_in_meanwhile() {
+    let policy = Policy { merge: MergeBy::Plugin("cart".into()), ..Policy::default() };
+    let mut w = world_with(&[A, B], policy, Settings::default());
+    let count = |n| [change("n", n)].to_vec();
+    let begun: Done = w.done(A, request(1, attributes("k", &[("n", "0")])));
+    assert_eq!((begun.version.reign, begun.version.seq), (Reign(1), Seq(2)), "what the island has in common with it");
+    w.done(A, request(2, save("k", begun, count("1"))));
+    let waiting = w.ask(A, request(3, save_with("k", begun, count("10"), Some(count("0")))));
+    let value = |n: &str, written_at| {
+        let content = Content::Attributes([("n".to_owned(), Bytes::from(n.to_owned()))].into());
+        let Value::Alive(blob) = alive(begun.version, "", written_at) else { panic!("it is alive") };
+        Value::Alive(Box::new(Portrait { content, ..*blob }))
+    };
+    let versions = vec![
+        Version { at: begun.version, value: value("0", 1) },
+        Version { at: at(ISLAND, 2, 3), value: value("100", 2) },
+    ];
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), vec![Item { key: key("k"), versions }]);
+    let asked: Vec<Ticket> = w.merges.iter().map(|(_, ticket, _)| *ticket).collect();
+    let [of_save, of_heal] = asked[..] else { panic!("a question each: {asked:?}") };
+    let decide = |w: &mut World, ticket, n| {
+        w.feed(A, Input::Merged { ticket, answer: Ok(Resolution::Attributes(count(n))) });
+        w.quiet();
+    };
+    decide(&mut w, of_heal, "101");
+    assert_eq!(w.attribute(A, "k", "n"), Some(Bytes::from("101")));
+    decide(&mut w, of_save, "11");
+    assert_eq!(w.answer(waiting), None, "another question is out");
+    let (_, ticket, conflict) = w.merges.last().unwrap().clone();
+    assert_eq!(conflict.ours.content, Content::Attributes([("n".to_owned(), Bytes::from("101"))].into()));
+    decide(&mut w, ticket, "111");
+    assert!(matches!(w.answer(waiting), Some(ReplyBody::Done(Done { merged: true, .. }))));
+    assert_eq!(w.attribute(A, "k", "n"), Some(Bytes::from("111")));
 }

@@ -12,6 +12,8 @@ use super::world::{ROOT, World};
 
 /// Sessions of a run.
 const KEYS: u64 = 24;
+/// Of these, the ones that half of all calls are for: of them some merge is out most of the time.
+const HOT: u64 = 3;
 /// A call without an answer is made again after this, in microseconds.
 const AGAIN: u64 = 150_000;
 const PAUSE: u64 = 15_000;
@@ -125,7 +127,8 @@ impl World {
     }
 
     fn wish(&mut self, client: usize) -> Open {
-        let key = Key::new(format!("s{}", self.dice.below(KEYS))).unwrap_or_else(|_| unreachable!("a short key"));
+        let keys = self.dice.pick(&[HOT, KEYS]);
+        let key = Key::new(format!("s{}", self.dice.below(keys))).unwrap_or_else(|_| unreachable!("a short key"));
         let wish = match self.dice.below(100) {
             0..=9 => Wish::Begin,
             10..=54 => Wish::Count(1 + self.dice.below(1 << 40)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use colony_core::colony::{Input, Joined, Mutant, Output, Replica, Settings, Shard, Space};
 use colony_core::group::{Command, Member, MemberState, Move, Outcome, Settler, State};
+use colony_core::merge::{Conflict, Ticket, by_rules};
 use colony_core::{Now, Time};
 use colony_wire::admin::{AttributeNames, BuiltIn, MergeBy, MergeRule, OnConflict, Policy};
 use colony_wire::client::Reply;
@@ -24,6 +25,9 @@ pub(super) const ROOT: usize = 0;
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
 const TICK: u64 = 20_000;
 const WALL_MS: u64 = 1_700_000_000_000;
+/// Longest that a merge takes, in microseconds: of an idle host, and of one with a queue, where others change the session
+/// meanwhile.
+const MERGED_WITHIN: [u64; 2] = [2_000, 400_000];
 
 pub(super) struct Host {
     pub(super) root: Shard,
@@ -46,6 +50,7 @@ enum Event {
     Heal(usize, HealMessage),
     Commit(usize, Command),
     Table(usize, usize),
+    Merged(usize, usize, Ticket, Box<Conflict>),
     Tick(usize),
     Plan,
     Request(usize, usize, Box<Sent>),
@@ -76,17 +81,23 @@ pub(super) struct World {
     pub(super) doubled: BTreeSet<RequestId>,
 }
 
+/// How sessions are merged: `n` counts.
+fn counting() -> Vec<MergeRule> {
+    vec![MergeRule { of: AttributeNames::One("n".into()), rule: BuiltIn::Counter }]
+}
+
 impl World {
     pub(super) fn new(seed: u64, mutant: Option<Mutant>, print: bool) -> Self {
         let mut dice = Rng::new(seed).fork("islands");
         let count = usize::try_from(dice.between(2, 5)).unwrap_or(5);
-        let rules = vec![MergeRule { of: AttributeNames::One("n".into()), rule: BuiltIn::Counter }];
+        let is_by_plugin = Rng::new(seed).fork("merges").chance(500);
+        let merge = if is_by_plugin { MergeBy::Plugin("counter".into()) } else { MergeBy::Rules(counting()) };
         let policy = Policy {
             copies: u8::try_from(dice.between(1, 3)).unwrap_or(3).min(u8::try_from(count).unwrap_or(3)),
             buckets: 4,
             ttl_ms: None,
             on_conflict: OnConflict::Merge,
-            merge: MergeBy::Rules(rules),
+            merge,
             ..Policy::default()
         };
         let settings = Settings { log_kept: dice.pick(&[16, 1024]), mutant, ..Settings::default() };
@@ -473,7 +484,12 @@ impl World {
                     self.doubled.insert(request);
                 }
                 Output::TakenIn { colony } => self.feed(host, ROOT, Input::TakenIn { colony })?,
-                Output::Merge { .. } | Output::TooLarge { .. } => return Err(format!("unexpected: {output:?}")),
+                Output::Merge { ticket, conflict, .. } => {
+                    let longest = self.dice.pick(&MERGED_WITHIN);
+                    let delay = self.dice.between(100, longest);
+                    self.after(delay, Event::Merged(host, group, ticket, Box::new(conflict)));
+                }
+                Output::TooLarge { .. } => return Err(format!("unexpected: {output:?}")),
                 Output::FetchTable { .. } => {
                     let delay = self.dice.between(500, 3_000);
                     self.after(delay, Event::Table(host, group));
@@ -612,6 +628,11 @@ impl World {
                 Ok(())
             }
             Event::Table(host, group) => self.hear_table(host, group),
+            Event::Merged(host, group, ticket, conflict) => {
+                let decided = by_rules(&counting(), &conflict).ok_or("counters never reject")?;
+                self.note("asked", 1);
+                self.feed(host, group, Input::Merged { ticket, answer: Ok(decided.resolution) })
+            }
             Event::Tick(host) => {
                 self.after(TICK, Event::Tick(host));
                 self.feed(host, ROOT, Input::Tick)?;

@@ -208,11 +208,6 @@ impl Primary {
                 return;
             }
             let Some(item) = part.items.pop_front() else { break };
-            if self.parked_keys.contains_key(&item.key) {
-                // A save of it waits for a merge: its turn comes after that.
-                part.items.push_back(item);
-                return;
-            }
             self.take_in(desk, item, 0);
         }
         self.end_part(desk);

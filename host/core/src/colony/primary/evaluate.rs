@@ -25,8 +25,8 @@ pub(super) enum Verdict {
     PutOff,
     /// Answer at once; nothing changes.
     Answer(ReplyBody),
-    /// Ask the plugin of this name.
-    Merge(String, Box<Contested>),
+    /// Ask the plugin of this name. The save is to be judged anew, as it was asked for, if the session changes meanwhile.
+    Merge(String, Box<Contested>, Mutation),
     /// Log this change, to which a conflict came by what is built in; say what that could not read.
     Decided(Change, Option<String>),
 }
@@ -63,6 +63,7 @@ impl Contested {
 }
 
 /// A save as it was asked for.
+#[derive(Clone)]
 struct Save {
     key: Key,
     base: Base,
@@ -72,6 +73,12 @@ struct Save {
 }
 
 impl Save {
+    /// The mutation that asks for it.
+    fn mutation(self, base_values: Option<&[AttributeChange]>) -> Mutation {
+        let Self { key, base, changes, tags, ttl } = self;
+        Mutation::Save { key, base, changes, tags, ttl, base_values: base_values.map(<[_]>::to_vec) }
+    }
+
     /// The op it comes to if nothing is in conflict, or the save wins.
     fn change(self) -> Change {
         let Self { key, changes, tags, ttl, .. } = self;
@@ -185,11 +192,14 @@ impl Bench<'_> {
                 if base_side.is_none() && needs_base {
                     return Ok(Verdict::Answer(ReplyBody::NeedBase { attributes: in_conflict }));
                 }
-                let contested = self.contested(session, base_side, in_conflict, save);
+                let contest = |save| self.contested(session, base_side, in_conflict, save);
                 match by {
-                    MergeBy::Plugin(name) => Ok(Verdict::Merge(name.clone(), Box::new(contested))),
-                    MergeBy::LastWrite => decide(&[], session, &contested),
-                    MergeBy::Rules(rules) => decide(rules, session, &contested),
+                    MergeBy::Plugin(name) => {
+                        let contested = Box::new(contest(save.clone()));
+                        Ok(Verdict::Merge(name.clone(), contested, save.mutation(values)))
+                    }
+                    MergeBy::LastWrite => decide(&[], session, &contest(save)),
+                    MergeBy::Rules(rules) => decide(rules, session, &contest(save)),
                 }
             }
         }

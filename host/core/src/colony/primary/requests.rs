@@ -15,6 +15,7 @@ use super::{Asker, Desk, Primary};
 use crate::Time;
 use crate::colony::io::{Caller, Output};
 use crate::colony::records::Known;
+use crate::colony::session::Session;
 use crate::colony::store::answer;
 use crate::merge::{Resolution, Ticket, settle};
 
@@ -22,8 +23,8 @@ use crate::merge::{Resolution, Ticket, settle};
 /// colony (`PROTOCOL.md` 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parked {
-    asker: Asker,
-    deadline: Time,
+    /// The save as it was asked for.
+    asked: Queued,
     contested: Contested,
     queue: VecDeque<Queued>,
 }
@@ -55,8 +56,8 @@ impl Queued {
 impl Parked {
     /// Who waits here for the answer to this request.
     fn caller_of(&mut self, request: RequestId) -> Option<&mut Caller> {
-        let askers = std::iter::once(&mut self.asker).chain(self.queue.iter_mut().map(|queued| &mut queued.asker));
-        askers.into_iter().find(|asker| asker.stamp.request == request).map(|asker| &mut asker.caller)
+        let all = std::iter::once(&mut self.asked).chain(&mut self.queue);
+        all.map(|queued| &mut queued.asker).find(|asker| asker.stamp.request == request).map(|asker| &mut asker.caller)
     }
 
     /// How many changes wait behind it.
@@ -66,7 +67,12 @@ impl Parked {
 
     /// Everybody who waits here.
     pub(super) fn callers(self) -> impl Iterator<Item = Caller> {
-        std::iter::once(self.asker).chain(self.queue.into_iter().map(|queued| queued.asker)).map(|asker| asker.caller)
+        self.all().map(|queued| queued.asker.caller)
+    }
+
+    /// The save and what waits behind it, in turn.
+    fn all(self) -> impl Iterator<Item = Queued> {
+        std::iter::once(self.asked).chain(self.queue)
     }
 }
 
@@ -179,8 +185,9 @@ impl Primary {
                 let Asker { caller, stamp, .. } = asked.asker;
                 self.answer(desk, &key, Deferred { caller, request: stamp.request, body });
             }
-            Verdict::Merge(by, contested) => {
-                self.park(desk, asked.asker, asked.deadline, by, *contested);
+            Verdict::Merge(by, contested, mutation) => {
+                let Queued { asker, deadline, .. } = asked;
+                self.park(desk, Queued { asker, mutation, deadline }, by, *contested);
             }
             Verdict::Decided(change, unread) => {
                 desk.out.push(Output::Decided { colony: desk.colony, unread });
@@ -309,16 +316,16 @@ impl Primary {
         }
     }
 
-    fn park(&mut self, desk: &mut Desk<'_>, asker: Asker, deadline: Time, by: String, contested: Contested) {
+    fn park(&mut self, desk: &mut Desk<'_>, asked: Queued, by: String, contested: Contested) {
         if self.parked.len() >= desk.settings.max_parked {
-            desk.reply(asker.caller, ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
+            desk.reply(asked.caller(), ReplyBody::Refused(Refusal::Busy { what: "merges".into() }));
             return;
         }
         let ticket = Ticket(desk.next_serial());
         let (key, conflict) = (contested.key.clone(), contested.conflict.clone());
         self.parked_keys.insert(key.clone(), ticket);
         desk.out.push(Output::Merge { ticket, colony: desk.colony, key, by, conflict });
-        self.parked.insert(ticket, Parked { asker, deadline, contested, queue: VecDeque::new() });
+        self.parked.insert(ticket, Parked { asked, contested, queue: VecDeque::new() });
     }
 
     /// A merge was decided, or failed: the referee has the last word, then the save is logged.
@@ -334,6 +341,14 @@ impl Primary {
         let Some(parked) = self.parked.remove(&ticket) else { return };
         let Contested { key, life, conflict, .. } = &parked.contested;
         self.parked_keys.remove(key);
+        // What the other side of a split did may have been taken in meanwhile, and is in what this is based on.
+        let has_changed = |session: &Session| session.life == *life && session.version != conflict.ours.version;
+        if self.current(desk, key).is_some_and(has_changed) && !mutant!(desk.settings, MergeBeside) {
+            for queued in parked.all() {
+                self.mutate(desk, queued);
+            }
+            return self.settle(desk);
+        }
         let settled = settle(conflict, answer);
         let to = desk.space.policy.on_plugin_failure;
         let refused = settled.complaint.clone().filter(|_| to == OnPluginFailure::Refuse);
@@ -351,14 +366,14 @@ impl Primary {
             }
             _ => Ok(()),
         };
-        let in_time = parked.deadline > desk.now.mono;
+        let Queued { asker, deadline, .. } = parked.asked;
         match fits {
-            _ if !in_time => desk.reply(parked.asker.caller, ReplyBody::Refused(Refusal::Late)),
+            _ if deadline <= desk.now.mono => desk.reply(asker.caller, ReplyBody::Refused(Refusal::Late)),
             Ok(()) => {
-                self.append(desk, change, Some(parked.asker));
+                self.append(desk, change, Some(asker));
             }
             Err(refusal) => {
-                let (caller, request) = (parked.asker.caller, parked.asker.stamp.request);
+                let (caller, request) = (asker.caller, asker.stamp.request);
                 self.answer(desk, key, Deferred { caller, request, body: ReplyBody::Refused(refusal) });
             }
         }
@@ -377,12 +392,12 @@ impl Primary {
     /// Nobody waits for a merge, or behind one, beyond the deadline of the call.
     pub(super) fn refuse_the_late(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now.mono;
-        let is_late = |(_, parked): &(&Ticket, &Parked)| parked.deadline <= now;
+        let is_late = |(_, parked): &(&Ticket, &Parked)| parked.asked.deadline <= now;
         let given_up: Vec<Ticket> = self.parked.iter().filter(is_late).map(|(ticket, _)| *ticket).collect();
         for ticket in given_up {
             let Some(parked) = self.parked.remove(&ticket) else { continue };
             self.parked_keys.remove(&parked.contested.key);
-            desk.reply(parked.asker.caller, ReplyBody::Refused(Refusal::Late));
+            desk.reply(parked.asked.caller(), ReplyBody::Refused(Refusal::Late));
             for queued in parked.queue {
                 self.mutate(desk, queued);
             }
