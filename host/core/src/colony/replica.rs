@@ -71,7 +71,7 @@ pub struct Replica {
     is_apart: bool,
     /// The side that stays, if this one yields to it and reaches it.
     staying: Option<Arc<Staying>>,
-    /// It was primary when its side began: what its log has beyond this it told nobody.
+    /// It was primary when its side began: what its log has beyond this it told nobody. Until that side's first reign.
     led: Option<Seq>,
     holding: Holding,
     role: Role,
@@ -407,8 +407,10 @@ impl Replica {
 
     /// Becomes primary if the table says so.
     fn take_part(&mut self, loan: &mut Loan<'_>) {
+        // Whoever leads first on this side decides what its log has; one that leads later goes on from that.
+        let led = self.led.take();
         if self.entry.primary == Some(self.me) && !self.is_taken_in() {
-            if let Some(kept) = self.led.take() {
+            if let Some(kept) = led {
                 // Nobody was told of the rest, and its clients ask again (`PROTOCOL.md` 8).
                 self.holding.log.truncate_after(kept);
             }

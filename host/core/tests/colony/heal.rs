@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use colony_core::colony::{Input, Joined, Settings};
+use colony_core::group::{Command, Outcome};
 use colony_core::merge::{Resolution, Ticket};
 use colony_wire::admin::{MergeBy, Policy};
 use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
@@ -210,4 +211,50 @@ fn a_save_that_waited_for_its_merge_is_judged_by_what_a_heal_took_in_meanwhile()
     decide(&mut w, ticket, "111");
     assert!(matches!(w.answer(waiting), Some(ReplyBody::Done(Done { merged: true, .. }))));
     assert_eq!(w.attribute(A, "k", "n"), Some(Bytes::from("111")));
+}
+
+/// I1; D1.
+///
+/// Bug: a write that was acknowledged was on neither side of a split. Cause: a primary that leads its side gives up what it
+/// told nobody, and the heir of a hand-over, whose reign had not begun to commit, counted among that what the primary
+/// before it had acknowledged. Fix: what an earlier reign left is kept.
+#[test]
+fn who_leads_a_side_gives_up_nothing_that_an_earlier_reign_may_have_acknowledged() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "first")));
+    w.run(100);
+    let acknowledged = w.ask(A, request(2, blob("k", "second")));
+    w.deliver(B);
+    w.deliver(A);
+    assert!(matches!(w.answer(acknowledged), Some(ReplyBody::Done(_))), "both hold it");
+    let entry = w.entry();
+    let swap = Command::Swap { colony: COLONY, cfg: entry.cfg, from: w.start(A), to: w.start(B) };
+    assert_eq!(w.apply(&swap), Outcome::Applied);
+    w.tell(B);
+    w.lose_to(A);
+    let replica = w.replica(B);
+    assert!(replica.store().applied() < replica.prepared(), "it has not heard that the write is committed");
+    let apart = w.part(&[B], ISLAND);
+    let found = apart.replica(apart.shards[0].start()).store().get(&key("k"));
+    assert_eq!(found.map(|session| session.stored.content()), Some(Content::Blob(Bytes::from("second"))));
+}
+
+/// I1; D1.
+///
+/// Bug: a copy of an island cut away what was committed there. Cause: it had led the colony when its side began, with
+/// another one leading on that side first, and gave up what it had told nobody when it came to lead at last. Fix: only
+/// whoever leads first gives up anything.
+#[test]
+fn who_comes_to_lead_a_side_later_gives_up_nothing() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "first")));
+    w.run(100);
+    let mut apart = w.part(&[B, A], ISLAND);
+    let (first, later) = (apart.shards[0].start(), apart.shards[1].start());
+    let begun = apart.replica(first).position();
+    assert_eq!(apart.replica(later).prepared(), begun.unwrap().seq);
+    apart.lead(later);
+    let end = apart.replica(later).position();
+    assert_eq!(end.map(|end| end.seq), begun.map(|begun| Seq(begun.seq.0 + 1)), "it went on from what the first had");
+    assert_eq!(apart.replica(first).prepared(), end.unwrap().seq);
 }

@@ -1,7 +1,7 @@
 //! A small cluster in one thread: one shard a host, the group's state, and a bag of messages from which a
 //! test delivers, drops and reorders by hand. Nothing happens by itself; time is a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use colony_wire::client::{ReplyBody, Request};
 use colony_wire::control::Fate;
 use colony_wire::heal::HealMessage;
 use colony_wire::peer::{PeerBody, PeerMessage};
-use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, RequestId, StartId};
+use colony_wire::{Cfg, ClusterId, ColonyId, LineageId, NamespaceId, Position, RaftId, Reign, RequestId, StartId};
 
 /// The hosts of every story.
 pub(crate) const A: usize = 0;
@@ -89,6 +89,39 @@ impl Envelope {
 /// Three hosts; copies on those named, the primary first.
 pub(crate) fn world(holders: &[usize]) -> World {
     world_with(holders, Policy::default(), Settings::default())
+}
+
+/// Hosts that went on apart.
+pub(crate) struct Apart {
+    pub(crate) shards: Vec<Shard>,
+    entry: Entry,
+    space: Arc<Space>,
+    now: Now,
+}
+
+impl Apart {
+    /// Another of them leads from now on, and all that they tell each other arrives.
+    pub(crate) fn lead(&mut self, primary: StartId) {
+        let (cfg, reign) = (Cfg(self.entry.cfg.0 + 1), Reign(self.entry.reign.0 + 1));
+        self.entry = Entry { cfg, reign, primary: Some(primary), ..self.entry.clone() };
+        let starts: Vec<StartId> = self.shards.iter().map(Shard::start).collect();
+        let table = || Input::Table { colony: COLONY, entry: self.entry.clone(), space: Arc::clone(&self.space) };
+        let mut inputs: VecDeque<(StartId, Input)> = starts.iter().map(|start| (*start, table())).collect();
+        while let Some((to, input)) = inputs.pop_front() {
+            let Some(shard) = self.shards.iter_mut().find(|shard| shard.start() == to) else { continue };
+            let mut out = Vec::new();
+            shard.handle(self.now, input, &mut out);
+            inputs.extend(out.into_iter().filter_map(|output| match output {
+                Output::Send { to, message, .. } => Some((to, Input::Peer(message))),
+                _ => None,
+            }));
+        }
+    }
+
+    /// What one of them holds.
+    pub(crate) fn replica(&self, start: StartId) -> &Replica {
+        self.shards.iter().find(|shard| shard.start() == start).and_then(|shard| shard.replica(COLONY)).unwrap()
+    }
 }
 
 pub(crate) fn world_with(holders: &[usize], policy: Policy, settings: Settings) -> World {
@@ -190,6 +223,28 @@ impl World {
         );
     }
 
+    /// Hosts go on apart with their copies; the first leads. What they say to others goes nowhere.
+    pub(crate) fn part(&mut self, hosts: &[usize], lineage: LineageId) -> Apart {
+        let now = self.now();
+        let mut shards = Vec::new();
+        for host in hosts {
+            let mut out = Vec::new();
+            let departed = self.hosts[*host].shard.fork(now, &mut out);
+            let mut shard = Shard::apart(lineage, StartId(1 + *host as u64), self.settings.clone());
+            shard.take_over(now, departed, &mut out);
+            shards.push(shard);
+        }
+        let starts: Vec<StartId> = shards.iter().map(Shard::start).collect();
+        let entry = Entry { lineage, primary: None, want: starts.clone(), in_sync: starts.clone(), ..self.entry() };
+        let mut apart = Apart { shards, entry, space: Arc::clone(&self.space), now };
+        apart.lead(starts[0]);
+        apart
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.now, wall_ms: WALL_MS + self.now.0 / 1000 }
+    }
+
     /// The group declares a host's present start dead.
     pub(crate) fn declare_dead(&mut self, host: usize) {
         let start = self.start(host);
@@ -232,8 +287,7 @@ impl World {
         if !self.hosts[host].runs {
             return;
         }
-        let mut out = Vec::new();
-        let now = Now { mono: self.now, wall_ms: WALL_MS + self.now.0 / 1000 };
+        let (mut out, now) = (Vec::new(), self.now());
         self.hosts[host].shard.handle(now, input, &mut out);
         for output in out {
             match output {

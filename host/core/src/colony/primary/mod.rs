@@ -227,9 +227,11 @@ impl Primary {
     }
 
     /// What a primary whose reign is over knows to be worth keeping of its log: beyond what it committed it told nobody
-    /// but those who were content with its word.
+    /// but those who were content with its word. What an earlier reign left, that one may have acknowledged.
     pub(super) fn told_up_to(&self, holding: &Holding) -> Seq {
-        holding.committed().max(self.vouched)
+        let told = holding.committed().max(self.vouched);
+        let inherited = holding.log.after_place(told).take_while(|op| op.position.reign < self.reign);
+        inherited.last().map_or(told, |op| op.position.seq)
     }
 
     /// Ops that earlier reigns prepared are proposed again, under the positions they have.
