@@ -6,25 +6,33 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use colony_client::Identity;
 use colony_wire::admin::HostStatus;
+use tokio::time;
 
 use super::folder::Folder;
+use super::links::Links;
 use super::plugins::{MERGE, PluginFiles};
 use super::{DemoError, ports};
 
 /// Shards of each host: enough that there is more than one, few enough for a laptop that runs them all.
 const SHARDS: u16 = 2;
+/// Longest wait for a command that asks the cluster: two of its calls' deadlines.
+const ASK_WITHIN: Duration = Duration::from_secs(10);
+/// Ports of each host: the group's, and one for each shard.
+pub(super) const PORTS: u16 = 1 + SHARDS;
 
 /// The host processes of a demo. Dropped, it kills them all, unless they are kept.
 #[derive(Debug)]
 pub(super) struct Cluster<'a> {
     program: PathBuf,
     plugins: PluginFiles,
-    /// One for each host that will ever be.
-    addresses: Vec<SocketAddr>,
+    /// What names begin with.
+    letter: char,
+    /// One for each host that will ever be: where it listens, and where others reach it.
+    places: Vec<(SocketAddr, SocketAddr)>,
     hosts: Vec<HostProcess>,
     is_kept: bool,
     identity: Identity,
@@ -34,6 +42,7 @@ pub(super) struct Cluster<'a> {
 #[derive(Debug)]
 struct HostProcess {
     name: String,
+    /// Where others reach it.
     address: SocketAddr,
     log: PathBuf,
     child: Child,
@@ -43,13 +52,29 @@ struct HostProcess {
 impl<'a> Cluster<'a> {
     /// Room for `hosts` hosts, none running yet.
     pub(super) fn new(hosts: usize, plugins: PluginFiles, folder: &'a Folder) -> Result<Self, DemoError> {
+        let places = ports::free(hosts, PORTS)?.into_iter().map(|address| (address, address)).collect();
+        Self::at('h', places, plugins, folder)
+    }
+
+    /// The same behind links: hosts listen on the first address and are reached by the second.
+    pub(super) fn behind(links: &Links, plugins: PluginFiles, folder: &'a Folder) -> Result<Self, DemoError> {
+        Self::at('s', links.places().to_vec(), plugins, folder)
+    }
+
+    fn at(
+        letter: char,
+        places: Vec<(SocketAddr, SocketAddr)>,
+        plugins: PluginFiles,
+        folder: &'a Folder,
+    ) -> Result<Self, DemoError> {
         Ok(Self {
             program: env::current_exe().map_err(DemoError::io("find this program"))?,
             plugins,
-            addresses: ports::free(hosts, 1 + SHARDS)?,
+            letter,
+            places,
             hosts: Vec::new(),
             is_kept: false,
-            identity: folder.issue_client()?,
+            identity: folder.identity()?,
             folder,
         })
     }
@@ -57,28 +82,24 @@ impl<'a> Cluster<'a> {
     /// Starts the next host and says its name. The first one begins the cluster.
     pub(super) fn start_host(&mut self) -> Result<String, DemoError> {
         let place = self.hosts.len();
-        let name = format!("h{}", place + 1);
-        let length = 1 + SHARDS;
+        let name = format!("{}{}", self.letter, place + 1);
         let needed = place + 1;
-        let address = *self.addresses.get(place).ok_or(DemoError::Ports { needed, length })?;
+        let at = *self.places.get(place).ok_or(DemoError::Ports { needed, length: PORTS })?;
         self.folder.issue_host(&name)?;
         let log = self.folder.log(&name);
-        let child = self.command(&name, address, &log).and_then(|mut command| command.spawn());
+        let child = self.command(&name, at, &log).and_then(|mut command| command.spawn());
         let child = child.map_err(DemoError::io(format!("start host {name}")))?;
-        self.hosts.push(HostProcess { name: name.clone(), address, log, child, is_killed: false });
+        self.hosts.push(HostProcess { name: name.clone(), address: at.1, log, child, is_killed: false });
         Ok(name)
     }
 
-    fn command(&self, name: &str, address: SocketAddr, log: &PathBuf) -> io::Result<Command> {
+    fn command(&self, name: &str, (listen, reached): (SocketAddr, SocketAddr), log: &PathBuf) -> io::Result<Command> {
         let log = File::create(log)?;
-        let mut command = Command::new(&self.program);
-        // What the user set for hosts of their own is not for these.
-        for (variable, _) in env::vars_os() {
-            if variable.to_str().is_some_and(|it| it.starts_with("COLONY_") && it != "COLONY_LOG") {
-                command.env_remove(variable);
-            }
+        let mut command = self.program();
+        command.arg("host").args(["--name", name]).arg("--listen").arg(listen.to_string());
+        if reached != listen {
+            command.arg("--advertise").arg(reached.to_string());
         }
-        command.arg("host").args(["--name", name]).arg("--listen").arg(address.to_string());
         command.arg("--certs").arg(self.folder.certs()).args(["--shards", &SHARDS.to_string()]);
         command.arg("--label").arg(format!("zone={}", zone(self.hosts.len())));
         let merge = format!("{MERGE}={}", self.plugins.merge.display());
@@ -103,6 +124,37 @@ impl<'a> Cluster<'a> {
 
     fn running(&self) -> impl Iterator<Item = &HostProcess> {
         self.hosts.iter().filter(|host| !host.is_killed)
+    }
+
+    /// Names of all hosts that were started, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.hosts.iter().map(|host| &host.name)
+    }
+
+    /// What a command says to somebody who types it.
+    pub(super) async fn ask(&self, words: &[&str]) -> Result<String, DemoError> {
+        let told = format!("colony {}", words.join(" "));
+        let mut command = tokio::process::Command::from(self.program());
+        command.args(words).arg("--connect").arg(self.seeds().join(",")).arg("--certs").arg(self.folder.certs());
+        let ended = time::timeout(ASK_WITHIN, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+        let ended = ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let output = ended.map_err(DemoError::io(format!("run {told}")))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(DemoError::Command { command: told, status: output.status.to_string(), said })
+    }
+
+    /// This program, without what the user set for hosts and commands of their own.
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        for (variable, _) in env::vars_os() {
+            if variable.to_str().is_some_and(|it| it.starts_with("COLONY_") && it != "COLONY_LOG") {
+                command.env_remove(variable);
+            }
+        }
+        command
     }
 
     /// How many hosts run.

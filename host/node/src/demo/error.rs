@@ -69,6 +69,16 @@ pub enum DemoError {
         /// Why.
         source: CallError,
     },
+    /// A command of this program failed.
+    #[error("{command} failed ({status}): {said}")]
+    Command {
+        /// What was typed.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it said.
+        said: String,
+    },
     /// Somebody asked it to stop.
     #[error("interrupted")]
     Interrupted,

@@ -34,7 +34,9 @@ impl Folder {
             // The first error is the one to report.
             let _ = fs::remove_dir_all(&path);
         })?;
-        Ok(Self { doomed: Some(path.clone()), path, authority })
+        let folder = Self { doomed: Some(path.clone()), path, authority };
+        folder.authority.issue_client(CLIENT, Rights::ALL, Validity::days(VALID_DAYS))?;
+        Ok(folder)
     }
 
     /// Where the certificates are.
@@ -53,8 +55,7 @@ impl Folder {
     }
 
     /// A certificate with every right, under which the demo speaks to the cluster.
-    pub(super) fn issue_client(&self) -> Result<Identity, DemoError> {
-        self.authority.issue_client(CLIENT, Rights::ALL, Validity::days(VALID_DAYS))?;
+    pub(super) fn identity(&self) -> Result<Identity, DemoError> {
         Ok(Identity::from_dir(self.certs())?)
     }
 
@@ -98,7 +99,7 @@ mod tests {
     fn a_folder_goes_with_its_demo() {
         let folder = Folder::create().unwrap();
         folder.issue_host("h1").unwrap();
-        assert_eq!(folder.issue_client().unwrap().peer_identity().name, CLIENT);
+        assert_eq!(folder.identity().unwrap().peer_identity().name, CLIENT);
         let path = folder.path.clone();
         assert!(path.join("certs/h1.key").is_file());
         drop(folder);

@@ -1,12 +1,13 @@
 //! `colony demo`: the whole story in under a minute, on real processes.
 //!
 //! It starts hosts of this very program on loopback, with certificates of their own authority, and tells what
-//! becomes of sessions when a host is killed, when two saves meet, and when a host joins. What it tells it has
-//! read back from the cluster, through the client that applications use; each claim is checked, and a false one
-//! ends the demo with an error that names it.
+//! becomes of sessions when a host is killed, when two saves meet, when a host joins, and when the network is cut in two
+//! and mended. What it tells it has read back from the cluster, through the client that applications use; each claim is
+//! checked, and a false one ends the demo with an error that names it.
 //!
-//! Reading order: `story` (what happens), one file for each of its chapters (`placement`, `failover`, `merge`,
-//! `join`), `writers` and `ledger` (what was acknowledged must be there), `cluster` (processes and their end).
+//! Reading order: `story` (what happens), one file for each of its chapters (`placement`, `failover`, `merge`, `join`,
+//! `split` with its `side`s and `links`), `writers` and `ledger` (what was acknowledged must be there), `cluster`
+//! (processes and their end).
 
 mod cluster;
 mod error;
@@ -14,12 +15,15 @@ mod failover;
 mod folder;
 mod join;
 mod ledger;
+mod links;
 mod merge;
 mod observer;
 mod placement;
 mod plugins;
 mod ports;
+mod side;
 mod signals;
+mod split;
 mod story;
 mod teller;
 mod writers;
@@ -59,7 +63,12 @@ pub async fn run(options: DemoOptions, json: bool) -> Result<(), DemoError> {
     match &outcome {
         Ok(()) if options.keep => folder.keep(),
         // Of a host that did not do what it should, the log may tell why.
-        Err(error @ (DemoError::Claim { .. } | DemoError::Call { .. } | DemoError::HostEnded { .. })) => {
+        Err(
+            error @ (DemoError::Claim { .. }
+            | DemoError::Call { .. }
+            | DemoError::Command { .. }
+            | DemoError::HostEnded { .. }),
+        ) => {
             teller.failed(error, Some(&folder.keep_logs()));
         }
         Err(error) => teller.failed(error, None),

@@ -15,7 +15,7 @@ use super::ledger::{ATTRIBUTE, Audit, Ledger};
 use super::observer::{LOOK_EVERY, NAMESPACE, colonies, eventually, foreign_answer, status, unsettled};
 use super::plugins::{MERGE, PluginFiles};
 use super::teller::Teller;
-use super::{DemoError, DemoOptions, failover, join, merge, placement};
+use super::{DemoError, DemoOptions, failover, join, merge, placement, split};
 
 /// Copies of each colony.
 pub(super) const COPIES: u8 = 2;
@@ -64,17 +64,33 @@ pub(super) async fn tell(options: &DemoOptions, folder: &Folder, teller: &Teller
     let plugins = PluginFiles::find(options.plugins.as_deref())?;
     let hosts = usize::from(options.hosts);
     // One more joins at the end.
-    let mut stage = begin(Cluster::new(hosts + 1, plugins, folder)?, hosts, teller).await?;
+    let mut stage = begin(Cluster::new(hosts + 1, plugins.clone(), folder)?, hosts, teller).await?;
     write_sessions(&mut stage).await?;
     placement::tell(&stage).await?;
     failover::tell(&mut stage).await?;
     merge::tell(&mut stage).await?;
     join::tell(&mut stage).await?;
-    end(stage, options.keep).await
+    let Stage { cluster, client, mut figures, .. } = stage;
+    client.close().await;
+    // Ends here unless it is kept: the next one has the machine for itself.
+    let kept = options.keep.then_some(cluster);
+    figures.insert("split".to_owned(), split::tell(plugins, folder, teller).await?);
+    if let Some(cluster) = kept {
+        leave(cluster, teller);
+    }
+    let seconds = teller.elapsed_ms() / 1000;
+    figures.insert("ok".to_owned(), json!(true));
+    figures.insert("elapsed_ms".to_owned(), json!(teller.elapsed_ms()));
+    teller.tell("done", Value::Object(figures), &format!("done in {seconds} s, every claim checked"));
+    Ok(())
 }
 
 /// Starts the hosts and makes the namespace.
-async fn begin<'a>(mut cluster: Cluster<'a>, hosts: usize, teller: &'a Teller) -> Result<Stage<'a>, DemoError> {
+pub(super) async fn begin<'a>(
+    mut cluster: Cluster<'a>,
+    hosts: usize,
+    teller: &'a Teller,
+) -> Result<Stage<'a>, DemoError> {
     for _ in 0..hosts {
         cluster.start_host()?;
     }
@@ -158,26 +174,15 @@ async fn write_sessions(stage: &mut Stage<'_>) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Says the numbers, and leaves or ends the cluster.
-async fn end(stage: Stage<'_>, keep: bool) -> Result<(), DemoError> {
-    let Stage { teller, cluster, client, mut figures, .. } = stage;
-    client.close().await;
-    if keep {
-        let kept = cluster.keep();
-        let (connect, certs) = (&kept.connect, kept.certs.display());
-        let processes: Vec<_> = kept.processes.iter().map(u32::to_string).collect();
-        let fields = json!({ "connect": connect, "certs": kept.certs, "processes": kept.processes });
-        teller.tell("kept", fields, &format!("the cluster keeps running; end it with: kill {}", processes.join(" ")));
-        teller.detail(&format!("colony status --connect {connect} --certs {certs}"));
-        if let Some(folder) = kept.certs.parent() {
-            teller.detail(&format!("its certificates and logs stay in {}", folder.display()));
-        }
-    } else {
-        drop(cluster);
+/// Leaves the cluster running, and says how to speak to it.
+fn leave(cluster: Cluster<'_>, teller: &Teller) {
+    let kept = cluster.keep();
+    let (connect, certs) = (&kept.connect, kept.certs.display());
+    let processes: Vec<_> = kept.processes.iter().map(u32::to_string).collect();
+    let fields = json!({ "connect": connect, "certs": kept.certs, "processes": kept.processes });
+    teller.tell("kept", fields, &format!("the cluster keeps running; end it with: kill {}", processes.join(" ")));
+    teller.detail(&format!("colony status --connect {connect} --certs {certs}"));
+    if let Some(folder) = kept.certs.parent() {
+        teller.detail(&format!("its certificates and logs stay in {}", folder.display()));
     }
-    let seconds = teller.elapsed_ms() / 1000;
-    figures.insert("ok".to_owned(), json!(true));
-    figures.insert("elapsed_ms".to_owned(), json!(teller.elapsed_ms()));
-    teller.tell("done", Value::Object(figures), &format!("done in {seconds} s, every claim checked"));
-    Ok(())
 }
