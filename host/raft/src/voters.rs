@@ -78,6 +78,13 @@ pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
     let living: BTreeMap<RaftId, &Member> = state.up().map(|member| (member.raft, member)).collect();
     let staying: BTreeMap<RaftId, &Member> = state.staying().map(|member| (member.raft, member)).collect();
     let wanted = wanted(&living, &staying, now, voters, most);
+    // Its successor must vote already. It goes first: what a leader that leaves has under way when it hands over would
+    // wait for its outcome.
+    let heir = wanted.intersection(voters).find(|raft| now.caught_up.contains(raft));
+    let leaves = voters.contains(&now.leader) && !wanted.contains(&now.leader);
+    if let Some(heir) = heir.filter(|_| leaves) {
+        return Next::Step(Step::HandOver(*heir));
+    }
     let added: Vec<RaftId> = wanted.difference(voters).copied().collect();
     for raft in &added {
         if !now.nodes.contains_key(raft)
@@ -90,15 +97,7 @@ pub(crate) fn next_step(state: &State, now: &Electorate, most: usize) -> Next {
         if !added.iter().all(|raft| now.caught_up.contains(raft)) {
             return Next::Wait;
         }
-        if wanted.contains(&now.leader) || !voters.contains(&now.leader) {
-            return Next::Step(Step::Elect(wanted));
-        }
-        // Its successor must vote already.
-        let heir = wanted.intersection(voters).find(|raft| now.caught_up.contains(raft));
-        return Next::Step(match heir {
-            Some(heir) => Step::HandOver(*heir),
-            None => Step::Elect(voters.union(&wanted).copied().collect()),
-        });
+        return Next::Step(Step::Elect(if leaves { voters.union(&wanted).copied().collect() } else { wanted }));
     }
     // One that does not know yet that it votes no more would wait for a log that nobody sends it; one that is about to
     // leave is sent the log until it is gone.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use colony_core::group::{Command, Member, Outcome};
-use colony_raft::ProposeError;
+use colony_raft::{Leadership, ProposeError};
 use colony_wire::control::{ControlReply, ControlRequest};
 use colony_wire::limits::MAX_RELAYS;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{self, Instant};
 
 use super::{Control, lock};
 
@@ -20,6 +21,9 @@ pub(super) const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 const PASSED_ON_BY: usize = 3;
 /// How often the leader is looked for in one proposal: the one that is known, the one it names, one more.
 const HOPS: usize = 3;
+/// Longest wait for another leader than the one that did not take a command. An election takes some round trips; the core
+/// proposes again after as long.
+const ELECTED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why a command has no outcome. It may be committed yet.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +62,28 @@ impl Control {
         self.propose(command).await
     }
 
-    /// Has the command committed, wherever the leader is.
+    /// Has the command committed, wherever the leader is. It may be proposed twice, to a leader and to its successor: it
+    /// must be of those that the group carries out once.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, NotProposed> {
         let mut last = NotProposed::NoLeader;
-        for _ in 0..HOPS {
+        let mut leadership = self.group.leadership();
+        let until = Instant::now() + ELECTED_WITHIN;
+        let mut asked = None;
+        for hop in 0..HOPS {
+            // Who did not take it does not take it now.
+            if hop > 0 && self.leader_address().is_none_or(|leader| asked == Some(leader)) {
+                let leads = |now: &Leadership| now.leader.as_ref().map(|leader| leader.address);
+                let another = leadership.wait_for(|now| leads(now).is_some_and(|leader| asked != Some(leader)));
+                if time::timeout_at(until, another).await.is_err() {
+                    break;
+                }
+            }
             if self.group.is_leader() {
+                asked = Some(lock(&self.own).address);
                 match self.group.propose(command, COMMIT_WITHIN).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(ProposeError::NotLeader { leader }) => self.note_leader(leader.map(|peer| peer.address)),
+                    Err(error @ ProposeError::Unavailable) => last = NotProposed::Failed(error.to_string()),
                     Err(error) => return Err(NotProposed::Failed(error.to_string())),
                 }
                 continue;
@@ -86,6 +104,7 @@ impl Control {
                     _ => Err(NotProposed::Failed(format!("the leader at {leader} is reached through nobody"))),
                 };
             }
+            asked = Some(leader);
             let request = ControlRequest::Propose { command: command.encode() };
             match self.calls.call(leader, &request, COMMIT_WITHIN + COMMIT_WITHIN / 2).await {
                 Ok(ControlReply::Proposed { outcome }) => {
@@ -94,6 +113,7 @@ impl Control {
                 Ok(ControlReply::NotLeader { leader }) => {
                     self.note_leader(leader.and_then(|address| address.parse().ok()));
                 }
+                Ok(ControlReply::Refused { why, retryable: true }) => last = NotProposed::Failed(why),
                 Ok(ControlReply::Refused { why, .. }) => return Err(NotProposed::Failed(why)),
                 Ok(_) => return Err(NotProposed::Failed("an answer to another question".into())),
                 Err(error) => {
