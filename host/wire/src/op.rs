@@ -133,6 +133,14 @@ pub enum Absorption {
     Become(Box<Portrait>),
     /// Its life is over.
     End(EndKind),
+    /// It stays as it is, and an earlier life, which is not here any more, is known to have ended so: nobody brings that
+    /// back.
+    Over {
+        /// Position of the create that began the life.
+        life: Position,
+        /// How it ended.
+        kind: EndKind,
+    },
 }
 
 impl Change {
@@ -178,7 +186,7 @@ impl Change {
             Self::Absorb { into, overridden, .. } => {
                 let after = match into {
                     Absorption::Become(portrait) => portrait.size(),
-                    Absorption::Keep | Absorption::End(_) => 0,
+                    Absorption::Keep | Absorption::End(_) | Absorption::Over { .. } => 0,
                 };
                 after + overridden.as_ref().map_or(0, |portrait| portrait.size())
             }

@@ -9,7 +9,7 @@ use super::clock::Moment;
 use super::doing::Load;
 use super::ends::MAX_TOMBSTONES;
 use super::history::MAX_ENTRIES;
-use super::images::MAX_IMAGES;
+use super::images::{MAX_IMAGES, MAX_SESSIONS, MAX_TOUCHED};
 use super::log::Log;
 use super::records::MAX_CLIENTS;
 use super::settings::Settings;
@@ -42,7 +42,7 @@ impl Holding {
     }
 
     /// How full what it keeps is, in `reign`.
-    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 7] {
+    pub(super) fn loads(&self, settings: &Settings, reign: Reign) -> [Load; 9] {
         let count = |to: u64, from: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         // Merges come to their ops although there is no room left, and every reign adds its barrier.
         let reigns = count(reign.0, self.store.applied_reign().0);
@@ -61,6 +61,8 @@ impl Holding {
             Load::new("reigns of the history", self.store.history.entries().len(), MAX_ENTRIES),
             Load::new("tombstones", self.store.ends().tombstones().count(), MAX_TOMBSTONES),
             Load::new("images of sessions", self.store.images.len(), MAX_IMAGES),
+            Load::new("sessions with images", self.store.images.sessions(), MAX_SESSIONS),
+            Load::new("sessions touched since a pin", self.store.images.touched(), MAX_TOUCHED),
             Load::new("clients with answers", clients, MAX_CLIENTS),
             Load::new("answers kept for one client", answers, most_answers),
         ]

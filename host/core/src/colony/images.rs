@@ -16,6 +16,16 @@ use super::session::Session;
 /// Most values kept for one colony. What has to be given up beyond it leaves a mark: the merge of that session has no
 /// base then.
 pub(super) const MAX_IMAGES: usize = 65_536;
+/// Most sessions of which something is kept: more than there are values, for an end and a mark of what was given up are
+/// none, and an end must be told at a heal. Beyond it a session that is changed leaves nothing, and its merge has no base, as
+/// with a mark; one that ends takes the place of one that lives. Where all of those near it ended, one of those ends is not
+/// told.
+pub(super) const MAX_SESSIONS: usize = 4 * MAX_IMAGES;
+/// Among so many one that lives is looked for: each end looks anew.
+const MAX_LOOKED_AT: usize = 64;
+/// Most sessions that are remembered one by one for a time to live that began anew. Beyond it every session counts as
+/// touched: a heal tells more than it must, and nothing is missed.
+pub(super) const MAX_TOUCHED: usize = 65_536;
 /// Most values kept of one session, the oldest go first: fewer than a heal may carry of it.
 const MAX_OF_ONE: usize = colony_wire::limits::MAX_VERSIONS - 1;
 
@@ -39,6 +49,13 @@ pub(super) enum Was {
     Lost,
 }
 
+impl Image {
+    /// How many values it is.
+    fn counts(&self) -> usize {
+        usize::from(matches!(self.was, Was::Alive(_)))
+    }
+}
+
 /// The images of one colony, and the end of the paths that it is taking in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Images {
@@ -47,7 +64,9 @@ pub(super) struct Images {
     kept: BTreeMap<Key, Vec<Image>>,
     /// Sessions whose time to live began anew since: another side that lets them expire is told. Copies need not agree.
     touched: BTreeSet<Key>,
-    /// How many values, without marks of what was given up.
+    /// There were more of them than are remembered.
+    all_touched: bool,
+    /// How many values, without ends and marks of what was given up.
     values: usize,
 }
 
@@ -74,14 +93,29 @@ impl Images {
 
     /// A session's time to live began anew.
     pub(super) fn touch(&mut self, key: &Key) {
-        if self.is_pinned() {
-            self.touched.insert(key.clone());
+        if !self.is_pinned() || self.all_touched {
+            return;
+        }
+        self.touched.insert(key.clone());
+        if self.touched.len() > MAX_TOUCHED {
+            self.touched = BTreeSet::new();
+            self.all_touched = true;
         }
     }
 
     /// Whether it did since the pin.
     pub(super) fn is_touched(&self, key: &Key) -> bool {
-        self.touched.contains(key)
+        self.all_touched || self.touched.contains(key)
+    }
+
+    /// Of how many sessions something is kept.
+    pub(super) fn sessions(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// How many sessions are remembered for a time to live that began anew.
+    pub(super) fn touched(&self) -> usize {
+        self.touched.len()
     }
 
     /// Sessions of which something is kept.
@@ -105,14 +139,30 @@ impl Images {
         ahead: Option<Seq>,
     ) {
         let Some(pin) = self.pin.max(ahead) else { return };
-        if let Some(before) = before.filter(|before| before.version.seq <= pin) {
+        let is_full = self.kept.len() >= MAX_SESSIONS && !self.kept.contains_key(key);
+        if let Some(before) = before.filter(|before| before.version.seq <= pin && !is_full) {
             self.keep(key, Image { at: before.version, was: Was::Alive(Box::new(before.portrait(None))) });
         }
+        let (Some(before), Some(kind)) = (before, ended) else { return };
         // A later create must not look as if the session had been there all the time.
-        if let (Some(before), Some(kind)) = (before, ended)
-            && self.kept.contains_key(key)
-        {
+        let was_there = is_full && before.life.seq <= pin;
+        if was_there {
+            self.make_room_beside(key);
+        }
+        if was_there || self.kept.contains_key(key) {
             self.keep(key, Image { at: by, was: Was::Ended { life: before.life, kind } });
+        }
+    }
+
+    /// The end of this session must be kept: another one that lives goes for it, if one is near.
+    fn make_room_beside(&mut self, key: &Key) {
+        let near = self.kept.range(key..).chain(self.kept.range(..key)).take(MAX_LOOKED_AT);
+        let lives = |images: &[Image]| !matches!(images.last(), Some(Image { was: Was::Ended { .. }, .. }));
+        let mut nearest = near.map(|(key, images)| (key.clone(), lives(images))).collect::<Vec<_>>().into_iter();
+        let first = nearest.next();
+        let gone = first.iter().cloned().chain(nearest).find(|(_, lives)| *lives).or(first);
+        if let Some(images) = gone.and_then(|(gone, _)| self.kept.remove(&gone)) {
+            self.values -= images.iter().map(Image::counts).sum::<usize>();
         }
     }
 
@@ -123,14 +173,14 @@ impl Images {
         if images.last().is_some_and(|last| last.at == image.at) {
             return;
         }
-        self.values += usize::from(image.was != Was::Lost);
+        self.values += image.counts();
         images.push(image);
         if images.len() > MAX_OF_ONE {
             let gone = images.remove(0);
-            self.values -= usize::from(gone.was != Was::Lost);
+            self.values -= gone.counts();
             // What it was before is not known any more.
             if let Some(oldest) = images.first_mut() {
-                self.values -= usize::from(oldest.was != Was::Lost);
+                self.values -= oldest.counts();
                 oldest.was = Was::Lost;
             }
         }
@@ -219,6 +269,31 @@ mod tests {
         let other = Key::new("born later").unwrap();
         images.overwrite(&other, Some(&Session { version: at(7), ..session(7) }), at(8), Some(EndKind::Logout), None);
         assert!(images.of(&other).is_empty());
+    }
+
+    /// Bug: an island of days grew without bound: every session that was touched, and every one that ended or whose value had
+    /// been given up, stayed in memory until the heal. Cause: only values were counted. Fix: sessions are counted as well; of
+    /// touches beyond the bound all sessions are told, and an end takes the place of a session that lives.
+    #[test]
+    fn what_is_kept_for_a_heal_has_a_bound_in_sessions_and_ends_stay_in_it() {
+        let mut images = Images::default();
+        images.pin(Seq(5));
+        let name = |n: usize| Key::new(format!("k{n:07}")).unwrap();
+        for n in 0..MAX_SESSIONS {
+            images.overwrite(&name(n), Some(&session(3)), at(6), None, None);
+        }
+        images.overwrite(&name(MAX_SESSIONS), Some(&session(3)), at(7), None, None);
+        assert_eq!(images.sessions(), MAX_SESSIONS);
+        assert!(images.of(&name(MAX_SESSIONS)).is_empty(), "its merge has no base");
+        images.overwrite(&name(MAX_SESSIONS + 1), Some(&session(3)), at(8), Some(EndKind::Logout), None);
+        let end = images.of(&name(MAX_SESSIONS + 1)).last().map(|image| image.was.clone());
+        assert_eq!(end, Some(Was::Ended { life: at(1), kind: EndKind::Logout }));
+        assert_eq!(images.sessions(), MAX_SESSIONS);
+        for n in 0..=MAX_TOUCHED {
+            images.touch(&name(n));
+        }
+        assert!(images.touched() <= MAX_TOUCHED);
+        assert!(images.is_touched(&name(0)) && images.is_touched(&key()), "all are told");
     }
 
     #[test]

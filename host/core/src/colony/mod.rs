@@ -94,5 +94,6 @@ pub use replica::{Part, Replica};
 pub use session::{Session, Stored};
 pub use settings::Settings;
 pub use shard::Shard;
+pub use sides::Left;
 pub use standing::{Lag, Standing};
 pub use store::Store;

@@ -328,6 +328,12 @@ impl Replica {
         self.early.clear();
     }
 
+    /// The same, for a side that is not the one that stays: the next entry it hears counts on from what it has heard.
+    pub(super) fn depart_apart(&mut self, loan: &mut Loan<'_>) {
+        self.staying = None;
+        self.depart(loan);
+    }
+
     /// It is a copy of that group from now on, under this start. The first entry it hears there says what part it plays.
     pub(super) fn arrive(&mut self, me: StartId, lineage: LineageId, is_apart: bool) {
         self.me = me;

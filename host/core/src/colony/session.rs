@@ -87,7 +87,7 @@ impl Session {
                 | Change::Unfreeze
                 | Change::Absorbed { .. }
                 | Change::Recall { .. }
-                | Change::Absorb { into: Absorption::Keep, .. },
+                | Change::Absorb { into: Absorption::Keep | Absorption::Over { .. }, .. },
                 current,
             ) => current.cloned(),
             (Change::End { .. } | Change::Absorb { into: Absorption::End(_), .. }, _) => None,

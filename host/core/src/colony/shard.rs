@@ -10,7 +10,7 @@ use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::clock::SessionClock;
-use super::io::{Caller, Input, Output, Space};
+use super::io::{Caller, Input, Output, Space, Staying};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
 use super::sides::Sides;
@@ -150,6 +150,37 @@ impl Shard {
         let (entry, _) = self.table.get(&colony)?;
         let held = self.earlier.iter().copied().find(|start| entry.is_in_sync(*start));
         held.filter(|_| !entry.is_in_sync(self.start))
+    }
+
+    /// The copy that is kept of a colony until the group has said what becomes of it.
+    pub(super) fn kept_of(&self, colony: ColonyId) -> Option<&Replica> {
+        self.kept.get(&colony).map(|kept| &kept.replica)
+    }
+
+    /// A kept copy hears how its colony stands on the side that stays.
+    pub(super) fn tell_kept(
+        &mut self,
+        now: Now,
+        colony: ColonyId,
+        staying: Option<Arc<Staying>>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(kept) = self.kept.get_mut(&colony) {
+            kept.replica.staying(staying, &mut loan!(self, now, out));
+        }
+    }
+
+    /// A kept copy goes to another side, or nowhere: what the group says of it counts no more.
+    pub(super) fn hand_out_kept(
+        &mut self,
+        now: Now,
+        colony: ColonyId,
+        out: &mut Vec<Output>,
+        depart: impl FnOnce(&mut Replica, &mut Loan<'_>),
+    ) -> Option<Replica> {
+        let Kept { mut replica, .. } = self.kept.remove(&colony)?;
+        depart(&mut replica, &mut loan!(self, now, out));
+        Some(replica)
     }
 
     /// A copy is kept as that of a lost start, until the group has said what becomes of it.
@@ -303,7 +334,14 @@ impl Shard {
             && !mutant!(self.settings, BeginBesideDeparted)
         {
             // This process holds it on another side, and what that did is not here yet. An empty copy must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
+        } else if entry.is_in_sync(self.start)
+            && self.sides.is_missed(colony)
+            && !mutant!(self.settings, BeginBesideDeparted)
+        {
+            // The copy that is in sync by this entry went over to another side and is not back. It is on its way, or the
+            // entry is older than that: either way another one is heard, and what is begun empty holds nothing of it.
         } else {
+            self.sides.is_begun(colony);
             let is_apart = self.sides.is_apart();
             let mut loan = loan!(self, now, out);
             let settings = Arc::clone(&self.settings);

@@ -14,7 +14,7 @@ use colony_wire::island::CopyEnd;
 use colony_wire::{ColonyId, LineageId, StartId};
 
 use super::io::{Output, Staying};
-use super::replica::Replica;
+use super::replica::{Part, Replica};
 use super::settings::Settings;
 use super::shard::Shard;
 use crate::{Now, Time};
@@ -29,12 +29,23 @@ pub(super) struct Sides {
     /// Colonies that are another side's to hold here, whether their copies went over or were begun there: until the root
     /// has what that side did, this process holds none of them under the root.
     left: BTreeSet<ColonyId>,
+    /// Colonies whose copy went over from here and is not back, until another one is begun.
+    missed: BTreeSet<ColonyId>,
     /// How colonies stand on the side that stays.
     staying: BTreeMap<ColonyId, Arc<Staying>>,
     /// Copies that are the other side's from now on.
     returning: Vec<Replica>,
     /// Colonies of which the other side has everything that was here.
     taken_in: BTreeSet<ColonyId>,
+}
+
+/// How many copies are left of a side that goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Those that hold what the root may not have.
+    pub open: usize,
+    /// Those of which the root has everything, but not in as many copies as it should.
+    pub taken_in: usize,
 }
 
 impl Sides {
@@ -51,6 +62,17 @@ impl Sides {
     /// Whether another side has everything that was here of a colony: no copy of it is begun here any more.
     pub(super) fn is_over(&self, colony: ColonyId) -> bool {
         self.taken_in.contains(&colony)
+    }
+
+    /// Whether the copy that was held here went over to another side and is not back: none that is begun empty may pass
+    /// for it.
+    pub(super) fn is_missed(&self, colony: ColonyId) -> bool {
+        self.missed.contains(&colony)
+    }
+
+    /// A copy is begun here, to catch up: what it is called later is true of it.
+    pub(super) fn is_begun(&mut self, colony: ColonyId) {
+        self.missed.remove(&colony);
     }
 
     /// Whether any is.
@@ -71,24 +93,33 @@ impl Shard {
     /// How far the copies of colonies that may fork go. To be asked while it is fenced: else it is old when it is read.
     #[must_use]
     pub fn ends(&self) -> Vec<CopyEnd> {
-        let may_fork = |replica: &&Replica| replica.may_fork();
-        self.replicas().filter(may_fork).map(Replica::copy_end).collect()
+        let goes = |replica: &&Replica| replica.may_fork() && !replica.is_taken_in();
+        let kept = self.kept().map(|(_, replica)| replica).filter(|_| self.sides.apart);
+        self.replicas().chain(kept).filter(goes).map(Replica::copy_end).collect()
     }
 
     /// Hands out the copies of all colonies that may fork. They are no copies of this side any more, and no others of
-    /// them are begun in their place.
+    /// them are begun in their place. Of an island that one host goes on from alone these are all that it holds but what the
+    /// root has taken in, and those as well whose start the island's group held for dead.
     pub fn fork(&mut self, now: Now, out: &mut Vec<Output>) -> Vec<Replica> {
         self.sides.fenced = None;
         let all: Vec<ColonyId> = self.colonies().filter(|colony| self.may_fork(*colony)).collect();
         if !mutant!(self.settings(), BeginBesideIsland) {
             self.sides.left.extend(all);
         }
-        let colonies: Vec<ColonyId> = self.replicas().filter(|it| it.may_fork()).map(Replica::colony).collect();
-        let mut departed = Vec::with_capacity(colonies.len());
+        let goes = |it: &&Replica| it.may_fork() && !it.is_taken_in();
+        let colonies: Vec<ColonyId> = self.replicas().filter(goes).map(Replica::colony).collect();
+        let kept = self.kept().map(|(_, replica)| replica).filter(|it| self.sides.apart && goes(it));
+        let kept: Vec<ColonyId> = kept.map(Replica::colony).collect();
+        let mut departed = Vec::with_capacity(colonies.len() + kept.len());
+        for colony in kept {
+            departed.extend(self.hand_out_kept(now, colony, out, Replica::depart_apart));
+        }
         for colony in colonies {
-            self.with(now, colony, out, |replica, loan| replica.depart(loan));
+            self.with(now, colony, out, Replica::depart_apart);
             if let Some(replica) = self.hand_out(colony) {
                 self.sides.left.insert(colony);
+                self.sides.missed.insert(colony);
                 departed.push(replica);
             }
         }
@@ -101,6 +132,7 @@ impl Shard {
             let colony = replica.colony();
             replica.arrive(self.start(), self.lineage(), self.sides.apart);
             self.sides.left.remove(&colony);
+            self.sides.missed.remove(&colony);
             match self.held_before(colony) {
                 // It was to come back under a start that this process has lost meanwhile.
                 Some(dead) => self.keep(dead, replica),
@@ -117,13 +149,24 @@ impl Shard {
         std::mem::take(&mut self.sides.returning)
     }
 
-    /// Whether nothing is left to do on this side: no copy is here, and every colony that has copies on it was taken in.
+    /// Whether nothing is left to do on this side: no copy is here, not even one that is kept. Of a colony of which nothing
+    /// is here others bring what they have, and nobody is waited for who may be gone for good.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let is_over = |(colony, lineage): (ColonyId, LineageId)| {
-            self.sides.staying.get(&colony).is_some_and(|staying| staying.entry.absorbed_of(lineage).is_some())
-        };
-        self.replicas().next().is_none() && self.sides.returning.is_empty() && self.served_here().all(is_over)
+        self.left() == Left::default()
+    }
+
+    /// What is left here of this side. A copy that is not in sync, of a colony that nobody on this side serves any more, is
+    /// nothing: all that was acknowledged is with those who were in sync, and nobody brings this copy the rest.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        // One that has not heard yet what it is on this side may be the best there is.
+        let has_heard = |it: &Replica| it.entry().lineage == self.lineage();
+        let is_idle = |it: &&Replica| has_heard(it) && it.part() == Part::CatchingUp && it.entry().primary.is_none();
+        let used = self.replicas().filter(|it| !is_idle(it) || it.is_taken_in());
+        let copies = used.chain(self.kept().map(|(_, replica)| replica));
+        let (taken_in, open): (Vec<&Replica>, Vec<&Replica>) = copies.partition(|it| it.is_taken_in());
+        Left { open: open.len() + self.sides.returning.len(), taken_in: taken_in.len() }
     }
 
     pub(super) fn staying(&mut self, now: Now, colony: ColonyId, staying: Option<Arc<Staying>>, out: &mut Vec<Output>) {
@@ -131,16 +174,18 @@ impl Shard {
         if let Some(staying) = &staying {
             self.sides.staying.insert(colony, Arc::clone(staying));
         }
+        self.tell_kept(now, colony, staying.clone(), out);
         self.with(now, colony, out, |replica, loan| replica.staying(staying, loan));
         self.give_up_what_is_taken_in(now, colony, out);
     }
 
     /// Nobody discards first: a copy stays until its colony has its full count on the other side, or this very process
-    /// holds one there.
+    /// holds one there. That it is kept, for this side's group holds its start for dead, makes it no worse: what it may
+    /// have that the other side lacks is this side's group to judge, and until then the colony is not over here.
     fn give_up_what_is_taken_in(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) {
         let Some(staying) = self.sides.staying.get(&colony) else { return };
         let entry = &staying.entry;
-        let Some(replica) = self.replica(colony) else {
+        let Some(replica) = self.replica(colony).or_else(|| self.kept_of(colony)) else {
             // The copy that came here was of no use, or has moved on: that side hears of it when it has the colony.
             let is_here = self.served_here().find(|(served, _)| *served == colony);
             let is_over = is_here.is_none_or(|(_, lineage)| entry.absorbed_of(lineage).is_some());
@@ -157,8 +202,7 @@ impl Shard {
         // Once another copy may have been begun there, this one is none of that side's any more.
         let is_awaited = is_back && staying.held_as.is_some() && !self.sides.taken_in.contains(&colony);
         if is_awaited {
-            self.with(now, colony, out, Replica::depart);
-            let replica = self.hand_out(colony);
+            let replica = self.let_go(now, colony, out);
             self.sides.returning.extend(replica);
             self.sides.taken_in.insert(colony);
         } else if !is_back || entry.primary.is_some() {
@@ -167,10 +211,18 @@ impl Shard {
                 out.push(Output::TakenIn { colony });
             }
             if is_enough {
-                self.with(now, colony, out, Replica::depart);
-                drop(self.hand_out(colony));
+                drop(self.let_go(now, colony, out));
             }
         }
+    }
+
+    /// The copy of this colony, in use or kept, is none of this side's any more.
+    fn let_go(&mut self, now: Now, colony: ColonyId, out: &mut Vec<Output>) -> Option<Replica> {
+        if self.replica(colony).is_none() {
+            return self.hand_out_kept(now, colony, out, Replica::depart);
+        }
+        self.with(now, colony, out, Replica::depart);
+        self.hand_out(colony)
     }
 
     pub(super) fn heal(&mut self, now: Now, message: HealMessage, out: &mut Vec<Output>) {

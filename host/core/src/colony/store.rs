@@ -209,12 +209,17 @@ impl Store {
                 let (key, life, ended) = (KeyHash::of(key), session.life, op.position);
                 self.ends.bury(Tombstone { key, life, ended, kind });
             }
+            if let Change::Absorb { into: Absorption::Over { life, kind }, .. } = op.change {
+                self.ends.bury(Tombstone { key: KeyHash::of(key), life, ended: op.position, kind });
+            }
             if let Change::Touch { .. } = &op.change {
                 self.images.touch(key);
             }
             // A touch changes no value.
-            let changes_nothing =
-                matches!(&op.change, Change::Touch { .. } | Change::Absorb { into: Absorption::Keep, .. });
+            let changes_nothing = matches!(
+                &op.change,
+                Change::Touch { .. } | Change::Absorb { into: Absorption::Keep | Absorption::Over { .. }, .. }
+            );
             if !changes_nothing {
                 self.images.overwrite(key, before, op.position, ended, pinned);
             }
@@ -249,7 +254,9 @@ impl Store {
                     // A later round may have gone on beyond this end while it was decided: what that took in stays marked.
                     let is_beyond =
                         |at: &Position| at.lineage != end.lineage || (at.reign, at.seq) > (end.reign, end.seq);
-                    self.absorbing.marks.retain(|_, mark| is_beyond(mark));
+                    // One that went on alone from the side of a mark has brought what was marked.
+                    let history = &self.history;
+                    self.absorbing.marks.retain(|_, mark| is_beyond(mark) && !history.covers(*mark));
                     self.absorbing.paths.retain(|path, _| is_beyond(path));
                 }
             }
@@ -262,7 +269,7 @@ impl Store {
                 self.absorbing.marks.insert((key.clone(), mark.lineage), *mark);
                 if let Some(value) = overridden {
                     let winner = match into {
-                        Absorption::Keep => Winner::Staying,
+                        Absorption::Keep | Absorption::Over { .. } => Winner::Staying,
                         Absorption::Become(_) => Winner::Joined,
                         Absorption::End(kind) => Winner::End(*kind),
                     };

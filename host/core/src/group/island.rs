@@ -9,7 +9,7 @@ use colony_wire::{Cfg, ColonyId, LineageId, Reign, Revision, StartId, View};
 use serde::{Deserialize, Serialize};
 
 use super::state::check_member;
-use super::{Entry, Member, MemberState, Refusal, State, Unaccounted};
+use super::{Command, Entry, Member, MemberState, Outcome, Refusal, State, Unaccounted};
 
 /// The line of state that an island parted from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -96,6 +96,31 @@ impl State {
             canary: None,
             ..self.clone()
         }
+    }
+
+    /// What a host of this island begins with that goes on from it alone, for no majority of its group is left
+    /// (`PROTOCOL.md` 9). `me` is its record here, and `next` the one it has from now on. None if it may not.
+    ///
+    /// Nobody decides here any more, and nothing is decided for others: it is this host that leaves, as it would in another
+    /// split, and whoever is left does the same. If this group held it for dead and could not let it in again, it lets
+    /// itself in, and takes back those of its copies that are in sync still, as the group would have done.
+    #[must_use]
+    pub fn alone(&self, lineage: LineageId, me: &Member, next: Member, copies: Vec<CopyEnd>) -> Option<Self> {
+        let mut last = self.clone();
+        if !last.is_up(me.start) {
+            // It ran them when it was a member, and decides for nobody else.
+            let plugins = last.needed_plugins().map(|(_, _, version)| version.content).collect();
+            let join = Command::Join { member: me.clone(), deviations: Vec::new(), plugins };
+            if last.apply(&join) != Outcome::Applied {
+                return None;
+            }
+        }
+        for CopyEnd { colony, .. } in &copies {
+            if let Some(restore) = last.restoration(*colony, &me.earlier, me.start) {
+                last.apply(&restore);
+            }
+        }
+        Some(last.island(lineage, &[Settler { root: me.start, member: next, copies }]))
     }
 
     /// The island begins: all of it at once.

@@ -155,6 +155,7 @@ impl State {
             return Err(Refusal::NotAtBeginning);
         }
         check_member(member)?;
+        let member = &self.as_settled(member);
         match self.members.get(&member.start) {
             Some(known) if known.state == MemberState::Dead => return Err(Refusal::Dead(member.start)),
             // It lives here under a start of its own, or not at all.
@@ -183,6 +184,22 @@ impl State {
         self.members.retain(|_, old| old.state != MemberState::Away || !is_gone(old));
         self.admit(member);
         Ok(())
+    }
+
+    /// In an island a process keeps the starts under which it went apart, however often it was held for dead here: by them the
+    /// side that stays knows whose copies its own went over to.
+    fn as_settled(&self, member: &Member) -> Member {
+        let mut member = member.clone();
+        if self.is_island() {
+            let own = self.members.values().filter(|old| member.earlier.contains(&old.start));
+            let before: Vec<StartId> = own.flat_map(|old| old.earlier.iter().copied()).collect();
+            for start in before {
+                if !member.earlier.contains(&start) {
+                    member.earlier.push(start);
+                }
+            }
+        }
+        member
     }
 
     /// Whether a colony's set may not lose another start.

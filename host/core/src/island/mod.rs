@@ -23,6 +23,6 @@ mod what_if;
 pub use attachment::Attachment;
 pub use config::Config;
 pub use opening::{Opening, Output, Refusal};
-pub use parting::{Parting, SILENT_FOR};
+pub use parting::{LEFT_FOR, Parting, SILENT_FOR};
 pub use sight::Sight;
 pub use what_if::{Outlook, Service, what_if};

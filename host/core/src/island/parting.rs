@@ -11,6 +11,10 @@ use crate::Time;
 /// in which the group of an island finds out that one is dead.
 pub const SILENT_FOR: Duration = Duration::from_secs(10);
 
+/// Who says that something is left there is waited for so long: far above what a heal under load takes. It does not hang on
+/// who waits: a host that finds nobody who decides goes on alone, and this one is missed in the next split.
+pub const LEFT_FOR: Duration = Duration::from_secs(120);
+
 /// A host of which nothing is left in an island, while others may be on their way yet.
 ///
 /// It stays in the island's group for as long as they are: a colony there that heard late that it was taken in has gone
@@ -20,6 +24,8 @@ pub struct Parting {
     done: BTreeSet<StartId>,
     /// When each of the others was heard last, or asked first.
     heard: BTreeMap<StartId, Time>,
+    /// When each of them was asked first.
+    asked: BTreeMap<StartId, Time>,
 }
 
 impl Parting {
@@ -28,7 +34,8 @@ impl Parting {
     pub fn waits_for(&mut self, now: Time, others: impl IntoIterator<Item = StartId>) -> Vec<StartId> {
         let is_awaited = |start: &StartId| {
             let heard = *self.heard.entry(*start).or_insert(now);
-            !self.done.contains(start) && now.since(heard) < SILENT_FOR
+            let asked = *self.asked.entry(*start).or_insert(now);
+            !self.done.contains(start) && now.since(heard) < SILENT_FOR && now.since(asked) < LEFT_FOR
         };
         others.into_iter().filter(is_awaited).collect()
     }
@@ -68,6 +75,19 @@ mod tests {
         assert_eq!(parting.waits_for(at(18_900), [A, B]), [B], "it was heard since");
         parting.heard(at(19_000), B, true);
         assert_eq!(parting.waits_for(at(19_000), [A, B]), []);
+    }
+
+    /// Bug: a host on which nothing was left of an island could not leave it, and not open another one, for as long as some
+    /// other host of it had something left that the root could not take in. Cause: it was waited for without a bound, for it
+    /// might need a majority. Fix: a host that has none goes on alone, and is waited for as long as a heal may take.
+    #[test]
+    fn who_is_never_done_is_not_waited_for_without_end() {
+        let mut parting = Parting::default();
+        for second in 0..120 {
+            assert_eq!(parting.waits_for(at(second * 1000), [A]), [A]);
+            parting.heard(at(second * 1000), A, false);
+        }
+        assert_eq!(parting.waits_for(at(120_000), [A]), []);
     }
 
     #[test]

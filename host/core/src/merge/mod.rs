@@ -7,6 +7,7 @@
 //! [`Breaker`].
 
 mod breaker;
+mod fit;
 mod join;
 mod rules;
 mod settle;
@@ -16,6 +17,7 @@ use colony_wire::Position;
 use colony_wire::session::{AttributeChange, Content};
 
 pub use breaker::{Breaker, Patience, Permit, Switch, Turn};
+pub use fit::{Fitted, fit};
 pub use join::{Contest, Join, Sides, join, longer};
 pub use rules::{Decided, by_rules, need_base};
 pub use settle::{DecidedBy, Settled, Settlement, built_in, check, settle};

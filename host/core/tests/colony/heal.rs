@@ -7,10 +7,10 @@ use colony_core::merge::{Resolution, Ticket};
 use colony_wire::admin::{MergeBy, Policy};
 use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
-use colony_wire::session::Content;
+use colony_wire::session::{Content, EndKind};
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
-use crate::calls::{attributes, blob, change, delete, key, request, save, save_with};
+use crate::calls::{attributes, blob, change, delete, delete_as, key, request, save, save_with};
 use crate::world::{A, B, C, COLONY, LINEAGE, World, world, world_with};
 
 /// The island and its primary.
@@ -257,4 +257,104 @@ fn who_comes_to_lead_a_side_later_gives_up_nothing() {
     let end = apart.replica(later).position();
     assert_eq!(end.map(|end| end.seq), begun.map(|begun| Seq(begun.seq.0 + 1)), "it went on from what the first had");
     assert_eq!(apart.replica(first).prepared(), end.unwrap().seq);
+}
+
+/// Bug: an increment that an island had told, and that was taken in, counted twice. Cause: the host that told it went on alone,
+/// for nobody decided in the island any more, and told it once more in its own name, and marks were looked for by that. Fix: by
+/// the path.
+#[test]
+fn what_a_side_told_is_not_taken_in_again_from_one_that_went_on_alone_from_it() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    let versions = vec![
+        Version { at: begun.version, value: alive(begun.version, "begun", 1) },
+        Version { at: at(ISLAND, 2, 3), value: alive(begun.version, "theirs", 2) },
+    ];
+    let items = vec![Item { key: key("k"), versions }];
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), items.clone());
+    assert_eq!(w.joined, [Joined::Taken]);
+    w.run(3_000);
+    let (from, alone, end) = (StartId(95), LineageId(10), at(LineageId(10), 3, 6));
+    let own = vec![(LINEAGE, Reign(1), Seq(2)), (ISLAND, Reign(2), Seq(4)), (alone, Reign(3), end.seq)];
+    for body in [
+        HealBody::Ask { round: 1, path: Path { own, absorbed: Vec::new() } },
+        HealBody::Part { round: 1, index: 0, at: end, items, answers: Vec::new() },
+    ] {
+        let (to, to_lineage) = (w.start(A), LINEAGE);
+        w.feed(A, Input::Heal(HealMessage { colony: COLONY, from, to, from_lineage: alone, to_lineage, body }));
+    }
+    w.quiet();
+    assert_eq!(w.joined, [Joined::Taken]);
+}
+
+fn attributes_of(life: Position, names: impl Iterator<Item = String>, tags: &[&str], written_at: u64) -> Portrait {
+    let content = Content::Attributes(names.map(|name| (name, Bytes::from("1"))).collect());
+    let tags = tags.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+    Portrait { life, content, tags, ttl: None, expires_in: None, written_at }
+}
+
+/// I10.
+///
+/// Bug: a session to which two sides had each added attributes was larger than a save may make one, and no frame could carry it:
+/// its colony was never taken in from a further island. Cause: what is joined was not held to the limits of a session. Fix: it
+/// is, and what has no room is kept for people.
+#[test]
+fn two_sides_together_make_no_session_larger_than_one_may_be() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, attributes("k", &[("both", "1")])));
+    let life = begun.version;
+    let both = || std::iter::once("both".to_owned());
+    let side = |prefix: &'static str| (0..200).map(move |number| format!("{prefix}{number:03}"));
+    let item = |island, prefix, tags: &[&str]| Item {
+        key: key("k"),
+        versions: vec![
+            Version { at: life, value: Value::Alive(Box::new(attributes_of(life, both(), &[], 1))) },
+            Version {
+                at: at(island, 2, 3),
+                value: Value::Alive(Box::new(attributes_of(life, both().chain(side(prefix)), tags, 2))),
+            },
+        ],
+    };
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), vec![item(ISLAND, "a", &["t1", "t2", "t3", "t4", "t5"])]);
+    w.run(3_000);
+    let other = LineageId(8);
+    tell(&mut w, other, 1, at(other, 2, 4), vec![item(other, "b", &["u1", "u2", "u3", "u4", "u5"])]);
+    w.run(100);
+    assert_eq!(w.joined, [Joined::Taken, Joined::Overridden { why: None }]);
+    let session = w.replica(A).store().get(&key("k")).unwrap().clone();
+    assert!(session.stored.content().check().is_ok() && session.tags.len() <= 8);
+    let Content::Attributes(held) = session.stored.content() else { panic!("attributes stay attributes") };
+    let (found, _) = overridden(&mut w, None);
+    let Content::Attributes(kept) = &found[0].value.content else { panic!("attributes stay attributes") };
+    assert!(found[0].check().is_ok());
+    assert_eq!((held.len(), kept.len(), session.tags.len() + found[0].value.tags.len()), (256, 145, 10));
+    assert!(side("a").chain(side("b")).chain(both()).all(|name| held.contains_key(&name) || kept.contains_key(&name)));
+    assert_eq!(w.replica(A).store().quarantine(), w.replica(B).store().quarantine());
+}
+
+/// I11: a logout is final.
+///
+/// Bug: a session that had expired here and was logged out on a second side came back if a third one, where it was used, was
+/// taken in last. Cause: an end elsewhere of what was not here any more left nothing behind, and an expiry is no evidence. Fix:
+/// the end is noted.
+#[test]
+fn a_logout_on_one_side_ends_what_expired_here_for_a_third_side_too() {
+    let mut w = world(&[A, B]);
+    let begun: Done = w.done(A, request(1, blob("k", "begun")));
+    w.done(A, request(2, delete_as("k", EndKind::Expiry)));
+    let life = begun.version;
+    let ended = Value::Ended { life: Some(life), kind: Some(EndKind::Logout) };
+    let of = |island, value| {
+        let versions =
+            vec![Version { at: life, value: alive(life, "begun", 1) }, Version { at: at(island, 2, 3), value }];
+        vec![Item { key: key("k"), versions }]
+    };
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), of(ISLAND, ended));
+    assert_eq!(w.replica(A).store().ends().of_life(&key("k"), life), Some(EndKind::Logout));
+    let other = LineageId(8);
+    w.pass(2_100);
+    tell(&mut w, other, 1, at(other, 2, 4), of(other, alive(life, "used", 2)));
+    assert_eq!(w.joined, [Joined::Ended, Joined::Overridden { why: None }]);
+    assert_eq!(w.value(A, "k"), None);
+    assert_eq!(w.replica(A).store().ends(), w.replica(B).store().ends());
 }

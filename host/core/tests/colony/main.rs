@@ -5,6 +5,7 @@ mod calls;
 mod oracle;
 mod world;
 
+mod apart;
 mod catch_up;
 mod copies;
 mod ends;

@@ -1,12 +1,12 @@
 //! What readers and refused writers are told: committed state only (`PROTOCOL.md` 4).
 
 use bytes::Bytes;
-use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::client::{Read, Refusal, ReplyBody, Request, RequestBody};
 use colony_wire::session::{EndKind, Mutation, Precondition};
-use colony_wire::{Position, Reign, Seq};
+use colony_wire::{LineageId, Position, Reign, Seq};
 
 use crate::calls::{blob, delete, key, request, request_of};
-use crate::world::{A, B, C, world};
+use crate::world::{A, B, C, COLONY, world};
 
 /// `PROTOCOL.md` 4: what is prepared is not read.
 #[test]
@@ -98,4 +98,38 @@ fn an_answer_judged_by_a_lost_change_is_never_given() {
     assert!(matches!(w.refusal(second), Some(Refusal::NotPrimary { .. })));
     w.run(400);
     assert_eq!(w.value(B, "k"), None);
+}
+
+/// Bug: a client that had seen what was lost with an island read `Behind` until it connected anew. Cause: a position of another
+/// side was taken for one that is to be taken in yet, whether or not anybody was left who could bring it. Fix: where every process
+/// that ever had the colony in sync is here, nobody is, and it is said that the lineage is lost. Whether they are here is asked.
+#[test]
+fn what_was_seen_on_a_side_of_which_nobody_is_left_is_lost() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "v")));
+    let seen = Position { lineage: LineageId(9), reign: Reign(2), seq: Seq(9) };
+    let read = || {
+        let body = RequestBody::Get { key: key("k"), read: Read::Token };
+        Request { colony: COLONY, deadline_ms: 5_000, token: seen.into(), body, attempt: None }
+    };
+    let caller = w.ask(A, read());
+    assert_eq!(w.answer(caller), None, "B may have gone on in that island");
+    w.quiet();
+    assert_eq!(w.refusal(caller), Some(&Refusal::LineageLost));
+    w.kill(B);
+    w.declare_dead(B);
+    w.tell(A);
+    w.run(100);
+    let caller = w.ask(A, read());
+    assert_eq!(w.refusal(caller), Some(&Refusal::Behind), "B may bring it");
+    w.restart(B);
+    w.tell(A);
+    let caller = w.ask(A, read());
+    w.quiet();
+    let nonce = w.group_reads.pop().map(|(_, nonce)| nonce);
+    if let Some(nonce) = nonce {
+        w.hear_group_read(A, nonce);
+    }
+    w.quiet();
+    assert_eq!(w.refusal(caller), Some(&Refusal::LineageLost), "what B had is gone with its process");
 }

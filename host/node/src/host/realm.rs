@@ -28,7 +28,8 @@ impl Realm {
 pub(in crate::host) fn is_served_apart(island: &State, root: &State, is_attached: bool, colony: ColonyId) -> bool {
     let Some(entry) = island.table.get(&colony) else { return false };
     let is_taken_in = root.table.get(&colony).is_some_and(|staying| staying.absorbed_of(entry.lineage).is_some());
-    // Of what nobody brought along there is nothing here.
-    let is_elsewhere = entry.in_sync.is_empty() && is_attached;
+    // Of what nobody brought along there is nothing here, nor of what was lost here: the root has what it has, and whoever
+    // comes back with the rest is taken in then.
+    let is_elsewhere = is_attached && !entry.in_sync.iter().any(|start| island.is_up(*start));
     !is_taken_in && !is_elsewhere
 }

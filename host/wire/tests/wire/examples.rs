@@ -373,6 +373,7 @@ fn peers() -> Vec<Example> {
         op(23, None, absorb(Absorption::End(EndKind::Logout))),
         op(24, None, Change::Absorbed { end: at(3, 4), covers: path().own }),
         op(25, None, Change::Recall { answers: answers() }),
+        op(26, None, absorb(Absorption::Over { life: at(1, 2), kind: EndKind::Logout })),
     ];
     vec![
         (
@@ -814,7 +815,7 @@ every_variant! {
     Refusal: NotPrimary Deposed NotReady Offline TooFewCopies LineageLost NotDurable Behind Exists Changed Gone NotFound Late Busy TooLarge
         WrongContent Unknown NoColony Forbidden Malformed NotMerged OtherLineage;
     Change: Barrier Put Update Touch End Forget Revoked Open Freeze Unfreeze Absorb Absorbed Recall;
-    Absorption: Keep Become End;
+    Absorption: Keep Become End Over;
     HealBody: Ask Ready Part Taken End;
     Value: Alive Ended Lost;
     EndKind: Logout Revoke Expiry;

@@ -34,10 +34,13 @@ pub struct Healed {
 }
 
 /// What a batch of runs must have seen, or it shows nothing.
-pub const MUST_SEE: [&str; 11] = [
+pub const MUST_SEE: [&str; 14] = [
     "absorbed",
     "adopted",
+    "colonies lost in an island",
     "ended at heal",
+    "gone on alone",
+    "held for dead in an island",
     "islands",
     "logout against change",
     "merged",
@@ -95,6 +98,10 @@ fn split(world: &mut World, dice: &mut Rng) -> Result<(), String> {
         }
     }
     world.run_for(dice.between(500, 4_000))?;
+    if dice.chance(200) {
+        world.kill_in_island(dice.index(hosts))?;
+        world.run_for(dice.between(100, 3_000))?;
+    }
     // A heal that is cut short, and begins anew.
     if dice.chance(300) {
         world.mend();
@@ -103,6 +110,10 @@ fn split(world: &mut World, dice: &mut Rng) -> Result<(), String> {
         world.run_for(dice.between(200, 3_000))?;
     }
     world.mend();
+    if dice.chance(300) {
+        world.run_for(dice.between(5, 400))?;
+        world.misjudge(dice.index(hosts));
+    }
     if dice.chance(700) {
         world.run_until_one()?;
     }

@@ -23,6 +23,9 @@ use crate::rng::Rng;
 pub(super) const ROOT: usize = 0;
 /// Longest that a run goes on after its last split, in virtual time.
 const QUIET_WITHIN: Duration = Duration::from_secs(120);
+/// A host of an island in which nobody decides goes on alone after this: less than real ones wait, for elections take no time
+/// here.
+const LEADERLESS_FOR: Duration = Duration::from_secs(2);
 const TICK: u64 = 20_000;
 const WALL_MS: u64 = 1_700_000_000_000;
 /// Longest that a merge takes, in microseconds: of an idle host, and of one with a queue, where others change the session
@@ -43,6 +46,8 @@ pub(super) struct Group {
     pub(super) state: State,
     /// Who lives in it; everybody in the root.
     hosts: BTreeSet<usize>,
+    /// Since when nobody decides there any more, for whoever would is gone.
+    leaderless: Option<Time>,
 }
 
 enum Event {
@@ -79,6 +84,8 @@ pub(super) struct World {
     pub(super) calls_open: bool,
     /// Changes that were done on two sides, as was said.
     pub(super) doubled: BTreeSet<RequestId>,
+    /// Colonies whose every copy in sync was lost on some side: nobody can have all of what was acknowledged there.
+    pub(super) lost: BTreeSet<ColonyId>,
 }
 
 /// How sessions are merged: `n` counts.
@@ -107,7 +114,7 @@ impl World {
             now: Time(1_000_000),
             print,
             hosts: Vec::new(),
-            groups: vec![Group { state: State::default(), hosts: (0..count).collect() }],
+            groups: vec![Group { state: State::default(), hosts: (0..count).collect(), leaderless: None }],
             clients: (0..4).map(|number| Client::new(number, number % count)).collect(),
             seen: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -121,6 +128,7 @@ impl World {
             settings: settings.clone(),
             calls_open: true,
             doubled: BTreeSet::new(),
+            lost: BTreeSet::new(),
         };
         for host in 0..count {
             let start = world.fresh_start(host);
@@ -224,6 +232,9 @@ impl World {
         if group == ROOT {
             return !self.is_cut || (self.hosts[host].side == 0 && !self.is_rootless);
         }
+        if self.groups[group].leaderless.is_some() {
+            return false;
+        }
         let founder = self.groups[group].hosts.first();
         founder.is_some_and(|founder| self.reaches(host, *founder))
     }
@@ -299,7 +310,7 @@ impl World {
         }
         let hosts =
             founders.into_iter().filter(|host| self.hosts[*host].island.as_ref().is_some_and(|it| it.0 == group));
-        self.groups.push(Group { state: begun, hosts: hosts.collect() });
+        self.groups.push(Group { state: begun, hosts: hosts.collect(), leaderless: None });
         self.push_tables(group);
         Ok(())
     }
@@ -371,23 +382,142 @@ impl World {
             let (entry, space) = (entry.clone(), Arc::clone(&self.space));
             self.feed(host, group, Input::Table { colony: *colony, entry, space })?;
         }
-        if group != ROOT {
-            return Ok(());
+        if group == ROOT {
+            self.hosts[host].known = state.clone();
         }
-        self.hosts[host].known = state.clone();
-        let me = self.hosts[host].root.start();
+        let Some(me) = self.shard_of(host, group).map(Shard::start) else { return Ok(()) };
         if state.is_up(me) {
-            self.show_staying(host, &state)?;
-            return self.ask_fates(host, &state);
+            if group == ROOT {
+                self.show_staying(host, &state)?;
+            }
+            return self.ask_fates(host, group, &state);
         }
         if state.members.contains_key(&me) || state.is_over(me) {
             let start = self.fresh_start(host);
-            self.feed(host, ROOT, Input::Reborn { start })?;
+            self.feed(host, group, Input::Reborn { start })?;
         }
-        let start = self.hosts[host].root.start();
-        let member = self.member(host, start);
-        self.propose(host, ROOT, Command::Join { member, deviations: Vec::new(), plugins: Vec::new() });
+        let Some(shard) = self.shard_of(host, group) else { return Ok(()) };
+        let member = Member { earlier: shard.earlier().to_vec(), ..self.member(host, shard.start()) };
+        self.propose(host, group, Command::Join { member, deviations: Vec::new(), plugins: Vec::new() });
         Ok(())
+    }
+
+    /// The host's shard in this group, if it lives there.
+    fn shard_of(&self, host: usize, group: usize) -> Option<&Shard> {
+        let it = &self.hosts[host];
+        if group == ROOT {
+            return Some(&it.root);
+        }
+        it.island.as_ref().filter(|(own, _)| *own == group).map(|(_, shard)| shard)
+    }
+
+    // Deaths.
+
+    /// A host that lives in an island dies there with all it holds, and begins anew. If nobody else could say that it was so,
+    /// nobody decides in that island from then on. Not one without whose copies a colony would be lost on the side that stays.
+    pub(super) fn kill_in_island(&mut self, pick: usize) -> Result<(), String> {
+        let in_islands: Vec<usize> = (0..self.hosts()).filter(|host| self.hosts[*host].island.is_some()).collect();
+        let Some(host) = in_islands.get(pick % in_islands.len().max(1)).copied() else { return Ok(()) };
+        let Some(group) = self.hosts[host].island.as_ref().map(|(group, _)| *group) else { return Ok(()) };
+        let is_of_it = |start: &StartId| self.starts.get(start) == Some(&host);
+        let runs = |start: &StartId| {
+            let of = self.starts.get(start).map(|of| &self.hosts[*of].root);
+            of.is_some_and(|shard| shard.start() == *start || shard.earlier().contains(start))
+        };
+        let root = &self.groups[ROOT].state.table;
+        if root.values().any(|entry| !entry.in_sync.iter().any(|start| !is_of_it(start) && runs(start))) {
+            return Ok(());
+        }
+        let lost: Vec<ColonyId> = self.groups[group]
+            .state
+            .table
+            .iter()
+            .filter(|(_, entry)| !entry.in_sync.is_empty() && entry.in_sync.iter().all(is_of_it))
+            .map(|(colony, _)| *colony)
+            .collect();
+        // A process that the root has in sync and whose copy is gone has no way to say so.
+        let is_served = |colony: &ColonyId| {
+            let primary = root.get(colony).and_then(|entry| self.starts.get(entry.primary.as_ref()?));
+            primary.is_some_and(|primary| self.hosts[*primary].island.is_none())
+        };
+        if !lost.iter().all(is_served) {
+            return Ok(());
+        }
+        self.say(|| format!("h{host} dies in group {group}: {lost:?} are lost there"));
+        self.note("died in an island", 1);
+        self.note("colonies lost in an island", lost.len() as u64);
+        self.lost.extend(lost);
+        let dead = self.shard_of(host, group).map(Shard::start);
+        let is_founder = self.groups[group].hosts.first() == Some(&host);
+        let start = self.fresh_start(host);
+        self.hosts[host].root = Shard::new(self.groups[ROOT].state.lineage, start, self.settings.clone());
+        self.hosts[host].island = None;
+        self.hosts[host].known = State::default();
+        self.groups[group].hosts.remove(&host);
+        if is_founder {
+            self.groups[group].leaderless = Some(self.now);
+        } else if let Some(start) = dead {
+            self.commit(group, &Command::Dead { start, deviations: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// An island's group holds a host of it for dead that lives, and that gets its copies back: the root may have it in sync
+    /// of others, and a process whose copy is gone has no way to say so.
+    pub(super) fn misjudge(&mut self, pick: usize) {
+        let is_one_of_many = |host: &usize| {
+            self.hosts[*host].island.as_ref().is_some_and(|(group, _)| {
+                let group = &self.groups[*group];
+                let is_its = |start: &StartId| self.starts.get(start) == Some(host);
+                let is_alone = |set: &[StartId]| !set.iter().any(is_its) || set.iter().all(is_its);
+                let mut sets = group.state.table.values().map(|entry| entry.in_sync.as_slice());
+                group.hosts.len() > 1 && group.leaderless.is_none() && sets.all(is_alone)
+            })
+        };
+        let judged: Vec<usize> = (0..self.hosts()).filter(is_one_of_many).collect();
+        let Some(host) = judged.get(pick % judged.len().max(1)).copied() else { return };
+        let Some((group, start)) = self.hosts[host].island.as_ref().map(|(group, shard)| (*group, shard.start()))
+        else {
+            return;
+        };
+        self.note("held for dead in an island", 1);
+        self.commit(group, &Command::Dead { start, deviations: Vec::new() });
+    }
+
+    /// The island that this host lives in decides nothing any more: it goes on alone, if the root is in reach.
+    fn go_on_alone(&mut self, host: usize) -> Result<(), String> {
+        let Some((group, shard)) = &self.hosts[host].island else { return Ok(()) };
+        let (group, left, start) = (*group, shard.left(), shard.start());
+        let is_due = self.groups[group].leaderless.is_some_and(|since| self.now >= since + LEADERLESS_FOR);
+        if !is_due || !self.hears(host, ROOT) || left.open == 0 || left.taken_in > 0 {
+            return Ok(());
+        }
+        let (copies, earlier) = (shard.ends(), shard.earlier().to_vec());
+        let me = Member { earlier, ..self.member(host, start) };
+        let next = self.fresh_start(host);
+        let number = self.groups.len();
+        let lineage = LineageId(100 + number as u128);
+        let alone = self.groups[group].state.alone(lineage, &me, self.member(host, next), copies);
+        let Some(alone) = alone.filter(|alone| alone.is_up(next)) else {
+            return Err(format!("h{host} cannot go on alone: {}", self.standing()));
+        };
+        let mut begun = State::default();
+        if begun.apply(&Command::Island { state: Box::new(alone) }) != Outcome::Applied {
+            return Err(format!("nothing begins with what h{host} has"));
+        }
+        self.say(|| format!("h{host} goes on alone from group {group} in group {number}"));
+        self.note("gone on alone", 1);
+        let (now, mut out, mut there) = (self.now(), Vec::new(), Vec::new());
+        let Some((_, mut shard)) = self.hosts[host].island.take() else { return Ok(()) };
+        let copies = shard.fork(now, &mut out);
+        let mut shard = Shard::apart(lineage, next, self.settings.clone());
+        shard.take_over(now, copies, &mut there);
+        self.hosts[host].island = Some((number, shard));
+        self.groups[group].hosts.remove(&host);
+        self.groups.push(Group { state: begun, hosts: BTreeSet::from([host]), leaderless: None });
+        self.push_tables(number);
+        self.carry_out(host, group, out)?;
+        self.carry_out(host, number, there)
     }
 
     /// The island's shard hears how colonies stand on the side that stays.
@@ -402,17 +532,17 @@ impl World {
         Ok(())
     }
 
-    fn ask_fates(&mut self, host: usize, state: &State) -> Result<(), String> {
-        let (earlier, now) = (self.hosts[host].root.earlier().to_vec(), self.hosts[host].root.start());
-        let kept: Vec<(StartId, ColonyId)> =
-            self.hosts[host].root.kept().map(|(dead, replica)| (dead, replica.colony())).collect();
+    fn ask_fates(&mut self, host: usize, group: usize, state: &State) -> Result<(), String> {
+        let Some(shard) = self.shard_of(host, group) else { return Ok(()) };
+        let (earlier, now) = (shard.earlier().to_vec(), shard.start());
+        let kept: Vec<(StartId, ColonyId)> = shard.kept().map(|(dead, replica)| (dead, replica.colony())).collect();
         for (dead, colony) in kept {
             if let Some(restore) = state.restoration(colony, &earlier, now) {
-                self.propose(host, ROOT, restore);
+                self.propose(host, group, restore);
                 continue;
             }
             let fate = state.fate(colony, &earlier, now);
-            self.feed(host, ROOT, Input::Fate { colony, dead, fate })?;
+            self.feed(host, group, Input::Fate { colony, dead, fate })?;
         }
         Ok(())
     }
@@ -637,7 +767,9 @@ impl World {
                 self.after(TICK, Event::Tick(host));
                 self.feed(host, ROOT, Input::Tick)?;
                 self.feed_island(host, Input::Tick)?;
-                if self.hosts[host].island.as_ref().is_some_and(|(_, shard)| shard.is_done()) {
+                self.go_on_alone(host)?;
+                let is_done = self.hosts[host].island.as_ref().is_some_and(|(_, shard)| shard.is_done());
+                if is_done && self.hears(host, ROOT) {
                     self.say(|| format!("h{host} is back"));
                     self.hosts[host].island = None;
                     self.feed(host, ROOT, Input::Back)?;

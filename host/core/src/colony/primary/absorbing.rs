@@ -19,7 +19,8 @@ use crate::colony::history::History;
 use crate::colony::io::{Joined, Output};
 use crate::group::Command;
 use crate::merge::{
-    Conflict, Contest, DecidedBy, Join, Resolution, Settled, Sides, Ticket, built_in, by_rules, join, longer, settle,
+    Conflict, Contest, DecidedBy, Fitted, Join, Resolution, Settled, Sides, Ticket, built_in, by_rules, fit, join,
+    longer, settle,
 };
 
 /// A merge is asked so often for one session that is changed here meanwhile; then the built-in decides at once, and what it
@@ -260,8 +261,14 @@ impl Primary {
         let Some(absorbing) = &self.absorbing else { return };
         let Some(at) = absorbing.part.as_ref().map(|part| part.at) else { return };
         let Some(now) = item.versions.last() else { return };
-        let mark = desk.holding.store.absorbing.marks.get(&(item.key.clone(), at.lineage));
-        let mark = mark.filter(|_| !mutant!(desk.settings, IgnoreMarks));
+        // Who brings it may have gone on alone from the side that told of it before: its path says so.
+        let marks = &desk.holding.store.absorbing.marks;
+        let all = (item.key.clone(), LineageId(0))..=(item.key.clone(), LineageId(u128::MAX));
+        let on_path = marks
+            .range(all)
+            .map(|(_, mark)| mark)
+            .filter(|mark| mark.lineage == at.lineage || absorbing.theirs.is_on_path(**mark));
+        let mark = on_path.max_by_key(|mark| mark.seq).filter(|_| !mutant!(desk.settings, IgnoreMarks));
         let since = mark.map_or_else(|| absorbing.common.clone(), |mark| absorbing.theirs.up_to(*mark));
         let current = self.current(desk, &item.key);
         let ours = current.map(|session| session.portrait(Some(desk.session_time)));
@@ -280,8 +287,9 @@ impl Primary {
                         let how = if overridden.is_some() { Joined::Overridden { why: None } } else { Joined::Ended };
                         self.log_absorbed(desk, item.key, Absorption::End(kind), overridden, how);
                     }
+                    (None, Some(kind)) => self.note_end(desk, item.key, *life, kind),
                     // That it expired there is no evidence: here it lives as long as it lives.
-                    _ => self.log_absorbed(desk, item.key, Absorption::Keep, None, Joined::Same),
+                    (_, None) => self.log_absorbed(desk, item.key, Absorption::Keep, None, Joined::Same),
                 }
             }
             Value::Alive(theirs) => {
@@ -309,6 +317,16 @@ impl Primary {
                 let base = base.and_then(alive).filter(|_| !mutant!(desk.settings, MergeWithoutBase)).cloned();
                 self.join_sides(desk, item, base.as_ref(), &ours, &theirs, times);
             }
+        }
+    }
+
+    /// A life that is over here was ended on purpose on the other side. If it only expired here, that is noted: a third
+    /// side where it was used must not bring it back.
+    fn note_end(&mut self, desk: &mut Desk<'_>, key: Key, life: Option<Position>, kind: EndKind) {
+        let is_final = |life: &Position| self.how_ended(desk, &key, *life).is_some_and(|kind| kind != EndKind::Expiry);
+        match life.filter(|life| !is_final(life)) {
+            Some(life) => self.log_absorbed(desk, key, Absorption::Over { life, kind }, None, Joined::Ended),
+            None => self.log_absorbed(desk, key, Absorption::Keep, None, Joined::Same),
         }
     }
 
@@ -364,7 +382,7 @@ impl Primary {
                 return if is_same && joined.expires_in == ours.expires_in {
                     self.log_absorbed(desk, item.key, Absorption::Keep, None, Joined::Same);
                 } else {
-                    self.log_absorbed(desk, item.key, Absorption::Become(joined), None, Joined::Merged);
+                    self.log_fitted(desk, item.key, fit(*joined, &[], None, ours, theirs), None);
                 };
             }
             Join::Contested(contest) => *contest,
@@ -383,11 +401,11 @@ impl Primary {
             }
             MergeBy::Plugin(_) => {
                 let settled = by_built_in(&contest.conflict, "merges of this colony failed too often".to_owned());
-                self.log_settled(desk, item.key, contest, settled);
+                self.log_settled(desk, item.key, contest, settled, (ours, theirs));
             }
             MergeBy::LastWrite => {
                 let settled = settle(&contest.conflict, Ok(built_in(&contest.conflict)));
-                self.log_settled(desk, item.key, contest, settled);
+                self.log_settled(desk, item.key, contest, settled, (ours, theirs));
             }
             MergeBy::Rules(rules) => {
                 let settled = match by_rules(rules, &contest.conflict).filter(|_| !contest.is_of_two_kinds()) {
@@ -398,7 +416,7 @@ impl Primary {
                     // Nobody is there who could be refused.
                     None => by_built_in(&contest.conflict, "a rule refuses to decide".to_owned()),
                 };
-                self.log_settled(desk, item.key, contest, settled);
+                self.log_settled(desk, item.key, contest, settled, (ours, theirs));
             }
         }
     }
@@ -413,15 +431,17 @@ impl Primary {
         let Some(absorbing) = &mut self.absorbing else { return false };
         let Some(asked) = absorbing.part.as_mut().and_then(|part| part.asked.remove(&ticket)) else { return false };
         let Asked { item, contest, version, times } = asked;
-        let is_as_asked = self.current(desk, &item.key).is_some_and(|session| session.version == version);
-        if is_as_asked {
+        let as_asked = self.current(desk, &item.key).filter(|session| session.version == version);
+        let ours = as_asked.map(|session| session.portrait(Some(desk.session_time)));
+        let theirs = item.versions.last().and_then(alive).cloned();
+        if let (Some(ours), Some(theirs)) = (ours, theirs) {
             let settled = settle(&contest.conflict, answer.clone());
             if settled.by == DecidedBy::BuiltIn
                 && let Some(absorbing) = &mut self.absorbing
             {
                 absorbing.failures += 1;
             }
-            self.log_settled(desk, item.key, contest, settled);
+            self.log_settled(desk, item.key, contest, settled, (&ours, &theirs));
         } else {
             self.take_in(desk, item, times + 1);
         }
@@ -430,21 +450,29 @@ impl Primary {
         true
     }
 
-    fn log_settled(&mut self, desk: &mut Desk<'_>, key: Key, contest: Contest, settled: Settled) {
+    fn log_settled(
+        &mut self,
+        desk: &mut Desk<'_>,
+        key: Key,
+        contest: Contest,
+        settled: Settled,
+        whole: (&Portrait, &Portrait),
+    ) {
         let (ours, theirs) = (contest.conflict.ours.content.clone(), contest.conflict.theirs.content.clone());
+        let decided = contest.conflict.attributes.clone();
         let times = (contest.conflict.ours.written_at, contest.conflict.theirs.written_at);
         let Some(joined) = contest.settled(&settled.changes) else {
             return self.log_absorbed(desk, key, Absorption::End(EndKind::Logout), None, Joined::Ended);
         };
-        let overridden =
-            not_chosen(&joined.content, (&ours, times.0), (&theirs, times.1)).map(|(content, written_at)| {
-                Box::new(Portrait { content, written_at, expires_in: None, ttl: None, ..joined.clone() })
-            });
-        let how = match (&overridden, settled.complaint) {
-            (Some(_), why) => Joined::Overridden { why },
-            (None, _) => Joined::Merged,
-        };
-        self.log_absorbed(desk, key, Absorption::Become(Box::new(joined)), overridden, how);
+        let not_chosen = not_chosen(&joined.content, (&ours, times.0), (&theirs, times.1));
+        self.log_fitted(desk, key, fit(joined, &decided, not_chosen, whole.0, whole.1), settled.complaint);
+    }
+
+    /// Both sides are in it, or what is not is kept for people. `why` is a complaint of whoever was asked.
+    fn log_fitted(&mut self, desk: &mut Desk<'_>, key: Key, fitted: Fitted, why: Option<String>) {
+        let Fitted { joined, overridden } = fitted;
+        let how = if overridden.is_some() { Joined::Overridden { why } } else { Joined::Merged };
+        self.log_absorbed(desk, key, Absorption::Become(Box::new(joined)), overridden.map(Box::new), how);
     }
 
     fn log_taken(&mut self, desk: &mut Desk<'_>, key: Key, theirs: Portrait) {

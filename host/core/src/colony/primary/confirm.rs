@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use colony_wire::StartId;
-use colony_wire::client::{Refusal, ReplyBody};
+use colony_wire::client::{Refusal, ReplyBody, Token};
 use colony_wire::peer::PeerBody;
 use colony_wire::session::Key;
 
@@ -23,6 +23,8 @@ struct Reader {
     caller: Caller,
     key: Key,
     deadline: Time,
+    /// What its client has seen and is not held here: whether it is lost is known once all have answered.
+    missing: Option<Token>,
 }
 
 /// What is asked to confirm the reign, and who waits for it.
@@ -74,12 +76,19 @@ impl Confirms {
 
 impl Primary {
     /// Answers once the reign is confirmed by a question that is asked after this.
-    pub(super) fn read_confirmed(&mut self, desk: &mut Desk<'_>, caller: Caller, key: Key, deadline: Time) {
+    pub(super) fn read_confirmed(
+        &mut self,
+        desk: &mut Desk<'_>,
+        caller: Caller,
+        key: Key,
+        deadline: Time,
+        missing: Option<Token>,
+    ) {
         if self.confirms.len() >= desk.settings.max_confirms {
             let busy = Refusal::Busy { what: "reads to be confirmed".into() };
             return desk.reply(caller, ReplyBody::Refused(busy));
         }
-        self.confirms.next.push_back(Reader { caller, key, deadline });
+        self.confirms.next.push_back(Reader { caller, key, deadline, missing });
         self.confirm(desk);
     }
 
@@ -128,7 +137,13 @@ impl Primary {
             let Some(round) = self.confirms.round.take() else { return };
             self.confirms.doubtful = false;
             for reader in round.readers {
-                let body = self.found(desk, &reader.key);
+                let body =
+                    match reader.missing.as_ref().and_then(|token| self.refuse_read(desk, token).zip(Some(token))) {
+                        // Everybody in sync was here just now, and on no other side.
+                        Some((_, token)) if self.may_be_lost(desk, token) => ReplyBody::Refused(Refusal::LineageLost),
+                        Some((refusal, _)) => ReplyBody::Refused(refusal),
+                        None => self.found(desk, &reader.key),
+                    };
                 desk.reply(reader.caller, body);
             }
         }

@@ -251,6 +251,7 @@ impl Primary {
                 (Change::End { kind, .. } | Change::Absorb { into: Absorption::End(kind), .. }, Some(session)) => {
                     Some((session.life, *kind))
                 }
+                (Change::Absorb { into: Absorption::Over { life, kind }, .. }, _) => Some((*life, *kind)),
                 _ => None,
             };
             let session = Session::after(before, op, desk.session_time);

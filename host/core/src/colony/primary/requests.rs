@@ -106,12 +106,16 @@ impl Primary {
     /// Committed state only, and only if it holds what the client asks for.
     fn read(&mut self, desk: &mut Desk<'_>, from: Caller, token: &Token, key: Key, read: Read, deadline: Time) {
         let any = Token::default();
-        let body = match self.refuse_read(desk, if read == Read::Any { &any } else { token }) {
+        let token = if read == Read::Any { &any } else { token };
+        let body = match self.refuse_read(desk, token) {
+            Some(Refusal::Behind) if self.may_be_lost(desk, token) && self.shortage(desk).is_none() => {
+                return self.read_confirmed(desk, from, key, deadline, Some(token.clone()));
+            }
             Some(refusal) => ReplyBody::Refused(refusal),
             // Nobody who is missing can confirm: whoever asks is told so at once.
             None if read == Read::Confirm => match self.shortage(desk) {
                 Some(shortage) => ReplyBody::Refused(shortage),
-                None => return self.read_confirmed(desk, from, key, deadline),
+                None => return self.read_confirmed(desk, from, key, deadline, None),
             },
             None => self.found(desk, &key),
         };
@@ -137,6 +141,16 @@ impl Primary {
         let mut missing = token.positions().filter(is_behind).peekable();
         missing.peek()?;
         Some(if missing.all(is_given_up) { Refusal::LineageLost } else { Refusal::Behind })
+    }
+
+    /// Whether what a client has seen and is not held here was seen on other sides of a split, and nobody is left who could
+    /// bring it: every process that ever had an acknowledged write of the colony is in sync now, or has none any more. That
+    /// those who are in sync are here, and their copies on no other side, is for [`Primary::read_confirmed`] to ask.
+    pub(super) fn may_be_lost(&self, desk: &Desk<'_>, token: &Token) -> bool {
+        let history = &desk.holding.store.history;
+        let mut missing = token.positions().filter(|seen| !history.covers(*seen));
+        let is_whole = desk.entry.unaccounted.is_empty() && desk.entry.dead.is_empty() && self.absorbing.is_none();
+        is_whole && !desk.is_apart && missing.all(|seen| seen.lineage != desk.entry.lineage)
     }
 
     /// The session as committed here.
@@ -385,7 +399,8 @@ impl Primary {
 
     /// How a life ended, if that is still known.
     pub(super) fn how_ended(&self, desk: &Desk<'_>, key: &Key, life: Position) -> Option<EndKind> {
-        let ending = self.tips.get(key).and_then(|tip| tip.ended.iter().find(|(ended, _)| *ended == life));
+        // Of a life that expired here and was ended on purpose on another side the later word counts.
+        let ending = self.tips.get(key).and_then(|tip| tip.ended.iter().rfind(|(ended, _)| *ended == life));
         ending.map(|(_, kind)| *kind).or_else(|| desk.holding.store.ends().of_life(key, life))
     }
 

@@ -196,7 +196,7 @@ fn event_of(op: &Op) -> Option<WatchEvent> {
         | Change::Open { .. }
         | Change::Freeze
         | Change::Unfreeze
-        | Change::Absorb { into: Absorption::Keep, .. }
+        | Change::Absorb { into: Absorption::Keep | Absorption::Over { .. }, .. }
         | Change::Absorbed { .. }
         | Change::Recall { .. } => None,
     }

@@ -398,20 +398,20 @@ impl Actor {
                 let _ = answer.send(actor.borrow().in_shard(realm, counts));
             }
             Order::Fate { colony, dead, fate } => Self::handle(actor, realm, Input::Fate { colony, dead, fate }),
-            Order::Fence { until } => Self::handle(actor, Realm::Root, Input::Fence { until }),
+            Order::Fence { until } => Self::handle(actor, realm, Input::Fence { until }),
             Order::Hold { fenced, until, answer } => {
                 let _ = answer.send(Self::hold(actor, fenced, until));
             }
             Order::Ends(answer) => {
-                let _ = answer.send(actor.borrow().in_shard(Realm::Root, Shard::ends));
+                let _ = answer.send(actor.borrow().in_shard(realm, Shard::ends));
             }
             Order::Enter { start, ties, done } => {
                 Self::enter(actor, realm, start, ties);
                 let _ = done.send(());
             }
             Order::Attached(is_attached) => Self::attached(actor, is_attached),
-            Order::IsDone(answer) => {
-                let _ = answer.send(actor.borrow().line(realm).and_then(Line::shard).is_none_or(Shard::is_done));
+            Order::Left(answer) => {
+                let _ = answer.send(actor.borrow().in_shard(realm, Shard::left));
             }
             Order::Leave => Self::leave(actor, realm),
         }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use colony_core::Time;
+use colony_core::colony::Left;
 use colony_core::group::Entry;
 use colony_wire::control::{Fate, HeldCopy};
 use colony_wire::island::CopyEnd;
@@ -71,8 +72,8 @@ pub(super) enum Order {
     Enter { start: StartId, ties: Ties, done: oneshot::Sender<()> },
     /// Whether the root's group decides for this process now.
     Attached(bool),
-    /// Whether nothing is left to do in this island.
-    IsDone(oneshot::Sender<bool>),
+    /// How many copies are left here of this island.
+    Left(oneshot::Sender<Left>),
     /// The process lives in this island no more.
     Leave,
     /// What all copies hold and have done.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use colony_core::Time;
+use colony_core::colony::Left;
 use colony_core::group::{Entry, State};
 use colony_core::island::Parting;
 use colony_raft::{Group, Timing};
@@ -24,11 +26,17 @@ use crate::host::{PROPOSALS, QUESTIONS};
 /// Longest wait for a host's answer whether it is done.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
 
+/// An island in which nobody has decided for so long has no majority any more, or is taken for one that has none: far above
+/// the time that a new leader takes. To be wrong costs little: it is one more side that is taken in.
+const LEADERLESS_FOR: Duration = Duration::from_secs(10);
+
 /// A life in an island.
 pub(super) struct Life {
     pub(super) control: Arc<Control>,
     /// What its shards are told that the root's group decides for this process; none before the first time.
     attached: Option<bool>,
+    /// When somebody decided for the island last.
+    led: Time,
     tasks: JoinSet<()>,
     /// Who of the island is waited for, once nothing is left here.
     parting: Parting,
@@ -52,6 +60,7 @@ impl Life {
         let group = Group::start(own.storage, dialer, Timing::default()).await?;
         let control = Control::new(root.host.clone(), own.member, calls, group, view);
         Ok(Self {
+            led: control.host.clock.now().mono,
             control,
             attached: None,
             tasks: JoinSet::new(),
@@ -89,8 +98,12 @@ impl Life {
         tracing::warn!(lineage = %state.lineage, hosts = %hosts.join(", "), "living in an island");
     }
 
-    /// Goes on for another moment; whether the root has all that the island had, and nothing is left of it on any host.
-    pub(super) async fn go_on(&mut self, root: &Control) -> bool {
+    /// Goes on for another moment; says what is to come next.
+    pub(super) async fn go_on(&mut self, root: &Control) -> Next {
+        let now = self.control.host.clock.now().mono;
+        if self.control.is_attached() {
+            self.led = now;
+        }
         let is_attached = root.is_attached();
         if self.attached != Some(is_attached) {
             tracing::info!(is_attached, "whether the root can be reached, seen from the island");
@@ -99,27 +112,30 @@ impl Life {
                 self.control.tell(shard, Order::Attached(is_attached)).await;
             }
         }
-        if !self.control.is_over.load(Ordering::Relaxed) {
-            if !is_attached || !self.is_done(root).await {
-                return false;
-            }
-            tracing::info!("nothing is left here of the island: waiting for the others of it");
-            self.control.is_over.store(true, Ordering::Relaxed);
+        if !is_attached {
+            return Next::Stay;
         }
-        self.is_alone()
+        let Some(left) = self.left().await else { return Next::Stay };
+        let is_over = left == Left::default();
+        if self.control.is_over.swap(is_over, Ordering::Relaxed) != is_over && is_over {
+            tracing::info!("nothing is left here of the island: waiting for the others of it");
+        }
+        if is_over {
+            return if self.is_alone() { Next::Return } else { Next::Stay };
+        }
+        // What was taken in stays until it has its full count, and who has brought all the rest is not held up by a group.
+        let is_leaderless = now.since(self.led) >= LEADERLESS_FOR;
+        if is_leaderless && left.taken_in == 0 && left.open > 0 { Next::GoOnAlone } else { Next::Stay }
     }
 
-    /// Whether nothing is left here. It stays so: no copy is begun where one was given up.
-    async fn is_done(&self, root: &Control) -> bool {
-        if not_taken_in(&root.state(), &self.control.state()).next().is_some() {
-            return false;
-        }
+    /// What is left here of the island; none if a shard does not say.
+    async fn left(&self) -> Option<Left> {
+        let mut all = Left::default();
         for shard in self.control.shards() {
-            if !self.control.ask(shard, Order::IsDone).await.unwrap_or(false) {
-                return false;
-            }
+            let left = self.control.ask(shard, Order::Left).await?;
+            all = Left { open: all.open + left.open, taken_in: all.taken_in + left.taken_in };
         }
-        true
+        Some(all)
     }
 
     /// Whether no other host has anything left of the island, as far as they answer. Asks them, and hears them later.
@@ -153,15 +169,31 @@ impl Life {
         }
     }
 
+    /// The process goes on from there in another island: its copies go over when that begins.
+    pub(super) async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.control.group.shutdown().await;
+    }
+
     /// The process lives there no more.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(self) {
         tracing::warn!(lineage = %self.control.state().lineage, "the island is over here: the root has all that it had");
         for shard in self.control.shards() {
             self.control.tell(shard, Order::Leave).await;
         }
-        self.tasks.shutdown().await;
-        self.control.group.shutdown().await;
+        self.stop().await;
     }
+}
+
+/// What a host that lives in an island does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It lives there.
+    Stay,
+    /// The root has all that the island had, and nothing is left of it on any host.
+    Return,
+    /// It has something left that the root does not have, and nobody decides there any more.
+    GoOnAlone,
 }
 
 /// The colonies that have copies in the island and that the root has not taken in.
