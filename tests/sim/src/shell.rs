@@ -73,7 +73,13 @@ impl World {
             What::Call { from, frame } => {
                 let request: Request = decode(frame.clone())?;
                 let colony = request.colony;
-                self.handle_of(host, colony, Input::Request { from, request }, Some(&frame))
+                self.handle_of(host, colony, Input::Request { from, request }, Some(&frame))?;
+                // If not now, then with a later call, or at the next tick.
+                if self.mix.settings.gather && self.dice.calls.chance(700) {
+                    let shard = usize::from(colony.shard(self.hosts[host].shards));
+                    return self.handle(host, shard, Input::Flush, None, None);
+                }
+                Ok(())
             }
             What::Feed(revision) => self.take_feed(host, running, revision),
             What::Merged { shard, ticket, answer } => {

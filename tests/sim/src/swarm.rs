@@ -175,7 +175,10 @@ impl Mix {
             zones: root.fork("zones").pick(&[0, 2, 3]),
             shards: (0..hosts).map(|_| rng.pick(&[1, 1, 2])).collect(),
             policy: policy(rng, &mut root.fork("minimum"), hosts),
-            settings: transfers(&mut root.fork("transfers"), settings(rng, mutant)),
+            settings: Settings {
+                gather: root.fork("gather").chance(500),
+                ..transfers(&mut root.fork("transfers"), settings(rng, mutant))
+            },
             faulty_for: rng.between(15, 60) * SECOND,
             load: load(rng),
             net: wire(rng),

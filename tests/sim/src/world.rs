@@ -86,6 +86,7 @@ pub(crate) struct Dice {
     pub(crate) clients: Rng,
     pub(crate) plugin: Rng,
     pub(crate) shell: Rng,
+    pub(crate) calls: Rng,
 }
 
 impl World {
@@ -126,6 +127,7 @@ impl World {
                 clients: root.fork("clients"),
                 plugin: root.fork("plugin"),
                 shell: root.fork("shell"),
+                calls: root.fork("calls"),
             },
             fastest: clock_of((0, mix.clocks.iter().map(|(_, rate)| *rate).max().unwrap_or(1000))),
             ambushes: BTreeMap::new(),

@@ -40,13 +40,16 @@ pub enum Input {
         /// Its namespace.
         space: Arc<Space>,
     },
-    /// A client calls.
+    /// A client calls. With [`Settings::gather`](super::Settings::gather) what it changes waits for [`Input::Flush`], or for
+    /// the next tick.
     Request {
         /// Who is to get the reply.
         from: Caller,
         /// The call.
         request: Request,
     },
+    /// No other call waits to be handed in: what was gathered goes to the copies.
+    Flush,
     /// Another copy speaks.
     Peer(PeerMessage),
     /// A merge was decided, or failed for the reason given.

@@ -98,6 +98,7 @@ impl Log {
 
     /// The held ops after this place, oldest first.
     pub(super) fn after_place(&self, seq: Seq) -> impl Iterator<Item = &Op> {
-        self.ops.iter().filter(move |op| op.position.seq > seq)
+        let skipped = usize::try_from(seq.0.saturating_sub(self.base.1.0)).unwrap_or(usize::MAX);
+        self.ops.range(skipped.min(self.ops.len())..)
     }
 }

@@ -105,7 +105,9 @@ impl Records {
         client.kept.insert(stamp.request.number, (done, now));
         if stamp.lowest_unanswered > client.answered {
             client.answered = stamp.lowest_unanswered;
-            client.kept = client.kept.split_off(&client.answered);
+            while client.kept.first_key_value().is_some_and(|(number, _)| *number < client.answered) {
+                client.kept.pop_first();
+            }
         }
         self.marks += usize::from(client.is_mark());
     }

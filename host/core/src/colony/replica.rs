@@ -557,6 +557,11 @@ impl Replica {
         }
     }
 
+    /// What was gathered goes to the copies.
+    pub(super) fn flush(&mut self, loan: &mut Loan<'_>) {
+        self.as_primary(loan, Primary::settle);
+    }
+
     /// A merge was decided.
     pub(super) fn merged(&mut self, ticket: Ticket, answer: Result<Resolution, String>, loan: &mut Loan<'_>) {
         self.as_primary(loan, |primary, desk| primary.merged(desk, ticket, answer));

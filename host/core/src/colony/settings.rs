@@ -88,6 +88,9 @@ pub struct Settings {
     /// Most colonies of one shard that take in what another side did at a time: the others go on there until it is their
     /// turn.
     pub intake_parallel: usize,
+    /// Changes that come one after the other are gathered until [`Input::Flush`](super::Input::Flush), and go to the
+    /// copies together. Without it each goes at once.
+    pub gather: bool,
     /// A bug put in on purpose.
     #[cfg(feature = "mutants")]
     pub mutant: Option<super::Mutant>,
@@ -127,6 +130,7 @@ impl Default for Settings {
             give_within: Duration::from_secs(2),
             give_pause: Duration::from_millis(500),
             intake_parallel: 8,
+            gather: false,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

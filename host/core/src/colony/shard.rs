@@ -49,6 +49,8 @@ pub struct Shard {
     kept: BTreeMap<ColonyId, Kept>,
     /// Peers that time alone may give something to do.
     restless: BTreeSet<ColonyId>,
+    /// Colonies that gathered changes. No more of them than replicas.
+    gathered: BTreeSet<ColonyId>,
     /// Where the round of slow work goes on.
     swept: Option<ColonyId>,
     /// Ticks until the table is looked through again.
@@ -92,6 +94,7 @@ impl Shard {
             replicas: BTreeMap::new(),
             kept: BTreeMap::new(),
             restless: BTreeSet::new(),
+            gathered: BTreeSet::new(),
             swept: None,
             ticks_to_look: SWEEP_TICKS,
             clock: SessionClock::default(),
@@ -228,6 +231,11 @@ impl Shard {
         match input {
             Input::Table { colony, entry, space } => self.hear(now, colony, entry, space, out),
             Input::Request { from, request } => self.request(now, from, request, out),
+            Input::Flush => {
+                for colony in std::mem::take(&mut self.gathered) {
+                    self.with(now, colony, out, Replica::flush);
+                }
+            }
             Input::Peer(message) => self.peer(now, message, out),
             Input::Merged { ticket, answer } => {
                 if let Some(colony) = self.tickets.remove(&ticket) {
@@ -414,6 +422,9 @@ impl Shard {
             return out.push(Output::Reply { to: from, reply: Reply { served_by: self.start, seen: None, body } });
         }
         if self.replicas.contains_key(&colony) {
+            if self.settings.gather && request.body.stamp().is_some() {
+                self.gathered.insert(colony);
+            }
             return self.with(now, colony, out, |replica, loan| replica.request(from, request, loan));
         }
         let refusal = match self.table.get(&colony) {

@@ -1,13 +1,15 @@
 //! The normal write, and what fences it.
 
 use bytes::Bytes;
+use colony_core::colony::{Input, Settings};
 use colony_core::group::{Command, Outcome};
 use colony_wire::Seq;
+use colony_wire::admin::Policy;
 use colony_wire::client::Refusal;
 use colony_wire::peer::PeerBody;
 
 use crate::calls::{blob, request};
-use crate::world::{A, B, C, COLONY, world};
+use crate::world::{A, B, C, COLONY, world, world_with};
 
 /// `PROTOCOL.md` 3.5, 3.6; C28: the reply waits for every in-sync copy and says how many there are.
 #[test]
@@ -101,4 +103,37 @@ fn a_single_copy_commits_at_once() {
     let caller = w.ask(A, request(1, blob("k", "v")));
     assert!(w.is_done(caller));
     assert_eq!(w.replica(A).committed(), Seq(2), "the barrier and the write");
+}
+
+/// What is asked one after the other goes to a copy at once, and is acknowledged at once.
+#[test]
+fn changes_that_are_gathered_go_together() {
+    let mut w = world_with(&[A, B], Policy::default(), Settings { gather: true, ..Settings::default() });
+    w.run(100);
+    let callers = [1, 2, 3].map(|number| w.ask(A, request(number, blob("k", "v"))));
+    assert!(w.bag.is_empty(), "more may come");
+    w.feed(A, Input::Flush);
+    let sent: Vec<usize> = w.bag.iter().filter_map(|e| appended(e.body())).collect();
+    assert_eq!(sent, [3]);
+    w.deliver(B);
+    assert_eq!(w.bag.len(), 1, "one acknowledgement");
+    w.deliver(A);
+    assert!(callers.into_iter().all(|caller| w.is_done(caller)));
+}
+
+/// Who hands in no more and does not say so has its change done all the same.
+#[test]
+fn what_is_gathered_waits_for_no_longer_than_a_tick() {
+    let mut w = world_with(&[A, B], Policy::default(), Settings { gather: true, ..Settings::default() });
+    w.run(100);
+    let caller = w.ask(A, request(1, blob("k", "v")));
+    w.run(20);
+    assert!(w.is_done(caller));
+}
+
+fn appended(body: &PeerBody) -> Option<usize> {
+    match body {
+        PeerBody::Append(append) => Some(append.ops.len()),
+        _ => None,
+    }
 }

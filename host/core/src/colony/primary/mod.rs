@@ -315,7 +315,7 @@ impl Primary {
     }
 
     /// After anything that may let things go on: commit, send, propose.
-    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) {
+    pub(in crate::colony) fn settle(&mut self, desk: &mut Desk<'_>) {
         self.commit(desk);
         self.send_what_is_due(desk);
         self.look_after_the_set(desk);

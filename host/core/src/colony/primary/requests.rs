@@ -84,7 +84,9 @@ impl Primary {
             RequestBody::Mutate { stamp, mutation, ack } => {
                 let asker = Asker { caller: from, stamp, ack, attempt: request.attempt };
                 self.mutate(desk, Queued { asker, mutation, deadline });
-                self.settle(desk);
+                if !desk.settings.gather {
+                    self.settle(desk);
+                }
             }
             RequestBody::Tagged { tag, after, limit } => {
                 let body = self.tagged(desk, &request.token, &tag, after.as_ref(), limit);

@@ -298,6 +298,13 @@ impl Actor {
         Self::handle(actor, realm, Input::Request { from: caller, request });
     }
 
+    /// The calls that were handed on go to the copies together.
+    pub(super) fn flush(actor: &Shared) {
+        for realm in Self::realms(actor) {
+            Self::handle(actor, realm, Input::Flush);
+        }
+    }
+
     /// Answers a call that the core has not seen.
     pub(super) fn refuse(actor: &Shared, stream: &FrameSender, number: u64, refusal: Refusal) {
         let this = actor.borrow();

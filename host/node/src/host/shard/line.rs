@@ -45,7 +45,8 @@ impl Line {
 
     /// Begins its part of the core.
     pub(super) fn begin(&mut self, lineage: LineageId) {
-        let settings = Settings::default();
+        // The calls that wait are handed in one after the other, and flushed.
+        let settings = Settings { gather: true, ..Settings::default() };
         let shard = match self.realm {
             Realm::Root => Shard::new(lineage, self.start, settings),
             Realm::Island(_) => Shard::apart(lineage, self.start, settings),

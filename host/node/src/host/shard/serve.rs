@@ -135,6 +135,9 @@ pub(super) async fn calls(actor: Shared) {
                 }
             }
         }
+        if served > 0 {
+            Actor::flush(&actor);
+        }
         if actor.borrow().admission.has_next() {
             tokio::task::yield_now().await;
         } else {

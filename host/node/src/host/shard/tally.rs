@@ -76,7 +76,7 @@ impl Tally {
             | Input::Staying { colony, .. }
             | Input::TakenIn { colony } => plain(Some(*colony)),
             Input::Heal(message) => plain(Some(message.colony)),
-            Input::Reborn { .. } | Input::Back | Input::Fence { .. } | Input::Tick => plain(None),
+            Input::Reborn { .. } | Input::Back | Input::Fence { .. } | Input::Flush | Input::Tick => plain(None),
         }
     }
 
