@@ -82,11 +82,10 @@ impl Apart {
 
     fn ask(&mut self, w: &World, call: u64, request: Request) -> Option<ReplyBody> {
         self.feed(w, Input::Request { from: Caller(call), request });
-        let answer = self.told.iter().rev().find_map(|output| match output {
+        self.told.iter().rev().find_map(|output| match output {
             Output::Reply { to: Caller(to), reply } if *to == call => Some(reply.body.clone()),
             _ => None,
-        });
-        answer
+        })
     }
 
     fn adoption(&self) -> Option<Command> {

@@ -43,10 +43,9 @@ pub(super) fn duration(millis: u64) -> String {
 
 /// An attribute, `NAME=VALUE`; the value may be empty.
 pub(super) fn attribute(text: &str) -> Result<(String, String), ValueError> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-        // The text may be a session's state: it is not repeated.
-        ValueError::Pair { value: "this".to_owned(), form: "NAME=VALUE" }
-    })?;
+    // The text may be a session's state: it is not repeated.
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = parts.ok_or(ValueError::Unquoted { form: "NAME=VALUE" })?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

@@ -135,6 +135,12 @@ pub enum ValueError {
         /// The value.
         value: String,
     },
+    /// Not of the form `key=value`, and not to be repeated: it may be a secret.
+    #[error("it is not of the form {form}")]
+    Unquoted {
+        /// The form.
+        form: &'static str,
+    },
     /// Not of the form `key=value`.
     #[error("`{value}` is not of the form {form}")]
     Pair {

@@ -84,15 +84,18 @@ pub(super) fn run(world: World, dir: &Path, sdk: Option<&str>, output: Output) -
     ] {
         write(&dir.join(file), text)?;
     }
-    let component = dir.join(BUILT).join(format!("{}.wasm", name.replace('-', "_")));
+    let built = Path::new(BUILT).join(format!("{}.wasm", name.replace('-', "_")));
+    let component = dir.join(&built);
     output.answer(
         || json!({ "name": name, "world": word, "dir": dir, "component": component }),
         || {
             format!(
-                "wrote a {word} plugin to {0}; next:\n  cd {0}\n  cargo test\n  \
-                 cargo build --release --target wasm32-unknown-unknown\nThe component is then {1}\n",
+                "wrote a {word} plugin to {0}; next:\n  cd {0}\n  rustup target add wasm32-unknown-unknown\n  \
+                 cargo test\n  cargo build --release --target wasm32-unknown-unknown\n  \
+                 colony plugin check {1}\n  colony plugin install {2} {1}\n",
                 printable(&dir.display().to_string()),
-                printable(&component.display().to_string()),
+                printable(&built.display().to_string()),
+                printable(&name),
             )
         },
     )
