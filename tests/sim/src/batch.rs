@@ -93,13 +93,13 @@ pub fn record_all(from: u64, operations: u64, jobs: usize) -> Vec<(u64, Recorded
     share_out(from, operations, OPERATIONS_OF_A_RUN, jobs, |seed, due| record(seed, due, false))
 }
 
-/// Splits and heals so many clusters, one for each seed; by seed.
+/// Splits and heals so many clusters, one for each seed, with [`deaths`](islands::run) in islands or without; by seed.
 ///
 /// # Panics
 /// As [`run_all`].
 #[must_use]
-pub fn heal_all(from: u64, seeds: u64, jobs: usize, mutant: Option<Mutant>) -> Vec<Healed> {
-    share_out(from, seeds, 1, jobs, |seed, _| islands::run(seed, mutant, false))
+pub fn heal_all(from: u64, seeds: u64, jobs: usize, mutant: Option<Mutant>, deaths: bool) -> Vec<Healed> {
+    share_out(from, seeds, 1, jobs, |seed, _| islands::run(seed, mutant, deaths, false))
         .into_iter()
         .map(|(_, healed)| healed)
         .collect()

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! colony-sim --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
+//! colony-sim --islands [--deaths] --seeds N [--from S] [--jobs J] [--trace] [--mutant NAME]
 //! colony-sim --mutants [--seeds N] [--from S] [--jobs J]
 //! colony-sim --counters N [--from S] [--jobs J] [--trace]
-//! colony-sim --islands --seeds N [--from S] [--jobs J] [--trace]
 //! colony-sim --history N [--into FILE] [--from S] [--jobs J]
 //! ```
 
@@ -33,7 +33,7 @@ const SEEDS_THAT_MEET_ALL: u64 = 500;
 const SEEDS_FOR_A_MUTANT: u64 = 1000;
 /// Seeds of islands that are run before it is looked whether one caught a mutant.
 const SEEDS_AT_A_TIME: usize = 20;
-const USAGE: &str = "usage: colony-sim ([--islands] --seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
+const USAGE: &str = "usage: colony-sim ([--islands [--deaths]] --seeds N | --mutants [--seeds N] | --counters N | --history N [--into FILE]) \
                      [--from S] [--jobs J] [--trace] [--mutant NAME]";
 
 /// What is asked for.
@@ -42,7 +42,7 @@ enum Mode {
     /// So many seeds of whole clusters under faults, held to the rules.
     Seeds(u64),
     /// So many seeds of splits and heals.
-    Islands(u64),
+    Islands { seeds: u64, deaths: bool },
     /// Every mutant, with so many seeds each.
     Mutants,
     /// So many increments under kills.
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     };
     let passed = match arguments.mode {
         Mode::Seeds(seeds) => run_seeds(&arguments, seeds),
-        Mode::Islands(seeds) => run_islands(&arguments, seeds),
+        Mode::Islands { seeds, deaths } => run_islands(&arguments, seeds, deaths),
         Mode::Mutants => hunt_mutants(&arguments),
         Mode::Counters(increments) => count_up(&arguments, increments),
         Mode::History(operations) => make_history(&arguments, operations),
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut modes = Vec::new();
-    let (mut seeds, mut is_islands) = (None, false);
+    let (mut seeds, mut is_islands, mut deaths) = (None, false, false);
     let (mut from, mut jobs, mut print, mut into, mut mutant) = (0, 2, false, None, None);
     while let Some(word) = words.next() {
         let mut number = || {
@@ -93,6 +93,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         match word.as_str() {
             "--seeds" => seeds = Some(number()?),
             "--islands" => is_islands = true,
+            "--deaths" => deaths = true,
             "--mutants" => modes.push(Mode::Mutants),
             "--counters" => modes.push(Mode::Counters(number()?)),
             "--history" => modes.push(Mode::History(number()?)),
@@ -111,7 +112,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     }
     let mode = match (modes.as_slice(), seeds) {
         ([mode @ Mode::Mutants], _) | ([mode], None) => *mode,
-        ([], Some(seeds)) if is_islands => Mode::Islands(seeds),
+        ([], Some(seeds)) if is_islands => Mode::Islands { seeds, deaths },
+        _ if deaths => return Err("--deaths goes with --islands --seeds N".into()),
         ([], Some(seeds)) => Mode::Seeds(seeds),
         ([], None) => return Err("nothing is asked for".into()),
         _ => return Err("one thing at a time".into()),
@@ -155,28 +157,35 @@ fn run_seeds(arguments: &Arguments, seeds: u64) -> bool {
 }
 
 /// Splits and heals; true if nothing was violated and, in a large batch, everything was seen.
-fn run_islands(arguments: &Arguments, seeds: u64) -> bool {
+fn run_islands(arguments: &Arguments, seeds: u64, deaths: bool) -> bool {
     let runs = if arguments.print {
-        (arguments.from..arguments.from + seeds).map(|seed| islands::run(seed, arguments.mutant, true)).collect()
+        (arguments.from..arguments.from + seeds)
+            .map(|seed| islands::run(seed, arguments.mutant, deaths, true))
+            .collect()
     } else {
-        heal_all(arguments.from, seeds, arguments.jobs, arguments.mutant)
+        heal_all(arguments.from, seeds, arguments.jobs, arguments.mutant, deaths)
     };
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut violations, mut lasted) = (0, 0);
+    let with = if deaths { " --deaths" } else { "" };
     for Healed { seed, violation, lasted: span, seen: of_run } in &runs {
         lasted += span;
         of_run.iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
         if let Some(violation) = violation {
             violations += 1;
-            println!("seed {seed} {violation}\n  again: cargo xtask sim --islands --seeds 1 --from {seed} --trace");
+            println!(
+                "seed {seed} {violation}\n  again: cargo xtask sim --islands{with} --seeds 1 --from {seed} --trace"
+            );
         }
     }
     for (what, times) in &seen {
         println!("{times:>10} {what}");
     }
     let is_large = seeds >= SEEDS_THAT_SEE_ALL;
+    let of_deaths = islands::MUST_SEE_OF_DEATHS.into_iter().filter(|_| deaths);
     let blind: Vec<&str> = islands::MUST_SEE
         .into_iter()
+        .chain(of_deaths)
         .filter(|what| is_large && seen.get(what).is_none_or(|times| *times == 0))
         .collect();
     blind.iter().for_each(|what| println!("never seen: {what}"));
@@ -315,7 +324,7 @@ fn hunt_mutants(arguments: &Arguments) -> bool {
     }
     for mutant in Mutant::OF_ISLANDS {
         let found = (arguments.from..arguments.from + seeds).step_by(SEEDS_AT_A_TIME).find_map(|from| {
-            let runs = heal_all(from, SEEDS_AT_A_TIME as u64, arguments.jobs, Some(mutant));
+            let runs = heal_all(from, SEEDS_AT_A_TIME as u64, arguments.jobs, Some(mutant), false);
             runs.into_iter().find_map(|run| Some((run.seed, run.violation?)))
         });
         match found {

@@ -339,6 +339,8 @@ impl Replica {
         self.me = me;
         self.lineage = lineage;
         self.is_apart = is_apart;
+        // Reigns that were heard of and that nobody brought along are of the other group.
+        self.heard = self.entry.reign;
         self.entry.primary = None;
         if let Some(before) = self.begun.0.checked_sub(1) {
             // That group's entries count by themselves, and the first that holds here is the one that took it back.

@@ -358,3 +358,26 @@ fn a_logout_on_one_side_ends_what_expired_here_for_a_third_side_too() {
     assert_eq!(w.value(A, "k"), None);
     assert_eq!(w.replica(A).store().ends(), w.replica(B).store().ends());
 }
+
+/// I11.
+///
+/// Bug: a session that was logged out was readable again. Cause: it was born on another side, taken in, logged out, and its
+/// key taken by another session; told once more, with a later write, it was one of two lives that know nothing of each
+/// other. Fix: one that ended here on purpose is over.
+#[test]
+fn a_life_that_was_logged_out_here_takes_no_other_ones_place() {
+    let mut w = world(&[A, B]);
+    let life = at(ISLAND, 2, 3);
+    let item = |place, value, written_at| {
+        let version = Version { at: at(ISLAND, 2, place), value: alive(life, value, written_at) };
+        vec![Item { key: key("k"), versions: vec![version] }]
+    };
+    w.done(A, request(1, blob("other", "makes a place that both have")));
+    tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), item(3, "theirs", 1));
+    w.run(3_000);
+    w.done(A, request(2, delete("k")));
+    w.done(A, request(3, blob("k", "another")));
+    tell(&mut w, ISLAND, 2, at(ISLAND, 2, 6), item(5, "theirs, later", u64::MAX));
+    assert_eq!(w.joined.last(), Some(&Joined::Overridden { why: None }));
+    assert_eq!(w.value(A, "k"), Some(Bytes::from("another")));
+}

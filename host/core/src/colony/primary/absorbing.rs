@@ -353,8 +353,9 @@ impl Primary {
     fn choose_life(&mut self, desk: &mut Desk<'_>, item: Item, ours: Portrait, theirs: Portrait, is_unchanged: bool) {
         let Some(absorbing) = &self.absorbing else { return };
         let is_ours_over = absorbing.theirs.covers(ours.life);
-        let is_theirs_over = desk.holding.store.history.covers(theirs.life);
-        let takes_theirs = is_ours_over || (!is_theirs_over && theirs.written_at > ours.written_at);
+        let is_ended = self.how_ended(desk, &item.key, theirs.life).is_some_and(|kind| kind != EndKind::Expiry);
+        let is_theirs_over = is_ended || desk.holding.store.history.covers(theirs.life);
+        let takes_theirs = !is_ended && (is_ours_over || (!is_theirs_over && theirs.written_at > ours.written_at));
         if takes_theirs {
             let overridden = (!is_ours_over || !is_unchanged).then(|| Box::new(ours));
             let how = if overridden.is_some() { Joined::Overridden { why: None } } else { Joined::Taken };

@@ -70,8 +70,9 @@ impl Control {
         let until = Instant::now() + ELECTED_WITHIN;
         let mut asked = None;
         for hop in 0..HOPS {
-            // Who did not take it does not take it now.
-            if hop > 0 && self.leader_address().is_none_or(|leader| asked == Some(leader)) {
+            // Who did not take it does not take it now. Who has no vote hears of another leader by asking.
+            let votes = self.group.voters().contains(&self.group.id());
+            if hop > 0 && votes && self.leader_address().is_none_or(|leader| asked == Some(leader)) {
                 let leads = |now: &Leadership| now.leader.as_ref().map(|leader| leader.address);
                 let another = leadership.wait_for(|now| leads(now).is_some_and(|leader| asked != Some(leader)));
                 if time::timeout_at(until, another).await.is_err() {

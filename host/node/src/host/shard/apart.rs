@@ -33,8 +33,7 @@ type Told = (StartId, [(View, Cfg); 2]);
 type News = (ColonyId, Option<Arc<Staying>>);
 
 impl Actor {
-    /// The process lives in an island: the copies of colonies that may fork go over to it, from the root or, if it goes on
-    /// alone from another island, from that.
+    /// The process lives in an island: the copies of colonies that may fork go over to it.
     pub(super) fn enter(actor: &Shared, realm: Realm, start: StartId, ties: Ties) {
         let Some(lineage) = realm.island() else { return };
         let view = ties.view.clone();
@@ -46,10 +45,8 @@ impl Actor {
             line.begin(lineage);
             let now = this.seat.clock.now();
             let (mut here, mut there) = (Vec::new(), Vec::new());
-            let from = this.island.as_mut().map_or(&mut this.root, |island| &mut island.line);
-            let left = from.realm;
-            let copies = from.shard_mut().map(|shard| shard.fork(now, &mut here)).unwrap_or_default();
-            this.carry_out_all(actor, left, here);
+            let copies = this.root.shard_mut().map(|shard| shard.fork(now, &mut here)).unwrap_or_default();
+            this.carry_out_all(actor, Realm::Root, here);
             this.island = Some(Apart { line, is_attached: false, told: BTreeMap::new() });
             if let Some(island) = this.line_mut(realm).and_then(Line::shard_mut) {
                 island.take_over(now, copies, &mut there);

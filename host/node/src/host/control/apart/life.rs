@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use colony_core::Time;
 use colony_core::colony::Left;
 use colony_core::group::{Entry, State};
 use colony_core::island::Parting;
@@ -26,17 +25,11 @@ use crate::host::{PROPOSALS, QUESTIONS};
 /// Longest wait for a host's answer whether it is done.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
 
-/// An island in which nobody has decided for so long has no majority any more, or is taken for one that has none: far above
-/// the time that a new leader takes. To be wrong costs little: it is one more side that is taken in.
-const LEADERLESS_FOR: Duration = Duration::from_secs(10);
-
 /// A life in an island.
 pub(super) struct Life {
     pub(super) control: Arc<Control>,
     /// What its shards are told that the root's group decides for this process; none before the first time.
     attached: Option<bool>,
-    /// When somebody decided for the island last.
-    led: Time,
     tasks: JoinSet<()>,
     /// Who of the island is waited for, once nothing is left here.
     parting: Parting,
@@ -60,7 +53,6 @@ impl Life {
         let group = Group::start(own.storage, dialer, Timing::default()).await?;
         let control = Control::new(root.host.clone(), own.member, calls, group, view);
         Ok(Self {
-            led: control.host.clock.now().mono,
             control,
             attached: None,
             tasks: JoinSet::new(),
@@ -98,12 +90,8 @@ impl Life {
         tracing::warn!(lineage = %state.lineage, hosts = %hosts.join(", "), "living in an island");
     }
 
-    /// Goes on for another moment; says what is to come next.
-    pub(super) async fn go_on(&mut self, root: &Control) -> Next {
-        let now = self.control.host.clock.now().mono;
-        if self.control.is_attached() {
-            self.led = now;
-        }
+    /// Goes on for another moment; whether the root has all that the island had, and nothing is left of it on any host.
+    pub(super) async fn go_on(&mut self, root: &Control) -> bool {
         let is_attached = root.is_attached();
         if self.attached != Some(is_attached) {
             tracing::info!(is_attached, "whether the root can be reached, seen from the island");
@@ -113,19 +101,13 @@ impl Life {
             }
         }
         if !is_attached {
-            return Next::Stay;
+            return false;
         }
-        let Some(left) = self.left().await else { return Next::Stay };
-        let is_over = left == Left::default();
+        let is_over = self.left().await == Some(Left::default());
         if self.control.is_over.swap(is_over, Ordering::Relaxed) != is_over && is_over {
             tracing::info!("nothing is left here of the island: waiting for the others of it");
         }
-        if is_over {
-            return if self.is_alone() { Next::Return } else { Next::Stay };
-        }
-        // What was taken in stays until it has its full count, and who has brought all the rest is not held up by a group.
-        let is_leaderless = now.since(self.led) >= LEADERLESS_FOR;
-        if is_leaderless && left.taken_in == 0 && left.open > 0 { Next::GoOnAlone } else { Next::Stay }
+        is_over && self.is_alone()
     }
 
     /// What is left here of the island; none if a shard does not say.
@@ -169,31 +151,15 @@ impl Life {
         }
     }
 
-    /// The process goes on from there in another island: its copies go over when that begins.
-    pub(super) async fn stop(mut self) {
-        self.tasks.shutdown().await;
-        self.control.group.shutdown().await;
-    }
-
     /// The process lives there no more.
-    pub(super) async fn end(self) {
+    pub(super) async fn end(mut self) {
         tracing::warn!(lineage = %self.control.state().lineage, "the island is over here: the root has all that it had");
         for shard in self.control.shards() {
             self.control.tell(shard, Order::Leave).await;
         }
-        self.stop().await;
+        self.tasks.shutdown().await;
+        self.control.group.shutdown().await;
     }
-}
-
-/// What a host that lives in an island does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It lives there.
-    Stay,
-    /// The root has all that the island had, and nothing is left of it on any host.
-    Return,
-    /// It has something left that the root does not have, and nobody decides there any more.
-    GoOnAlone,
 }
 
 /// The colonies that have copies in the island and that the root has not taken in.

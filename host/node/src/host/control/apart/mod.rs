@@ -31,8 +31,8 @@ use colony_wire::{LineageId, StartId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use self::life::Life;
 pub(super) use self::life::not_taken_in;
-use self::life::{Life, Next};
 use self::settler::Own;
 use super::calls::CallFailed;
 use super::{Control, Realms};
@@ -135,10 +135,8 @@ impl Apart {
     /// A beacon interval has passed.
     async fn look(&mut self) -> Result<(), HostError> {
         if let Some(life) = &mut self.life {
-            match life.go_on(&self.realms.root).await {
-                Next::Stay => {}
-                Next::Return => self.go_back().await,
-                Next::GoOnAlone => self.go_on_alone().await?,
+            if life.go_on(&self.realms.root).await {
+                self.go_back().await;
             }
             return Ok(());
         }
@@ -161,45 +159,6 @@ impl Apart {
             life.end().await;
         }
         self.opening.left(self.root().host.clock.now());
-    }
-
-    /// Nobody decides any more in the island that this host lives in, and the root is in reach: it leaves the others, as it
-    /// would in another split, and opens an island of its own from what it has. That one's group is this host, so what it
-    /// brings hangs on nobody (`PROTOCOL.md` 9).
-    async fn go_on_alone(&mut self) -> Result<(), HostError> {
-        let Some(life) = self.life.take() else { return Ok(()) };
-        let until = self.root().host.clock.now().mono + HELD;
-        fence(&life.control, Some(until)).await;
-        match self.prepare_alone(&life.control).await? {
-            Some(next) => {
-                tracing::warn!(left = %life.control.state().lineage, "nobody decides in this island any more: this host goes on alone");
-                life.stop().await;
-                self.settle(next).await;
-            }
-            None => {
-                fence(&life.control, None).await;
-                self.life = Some(life);
-            }
-        }
-        Ok(())
-    }
-
-    /// An island of this host alone, made from what it has of the one it lives in.
-    async fn prepare_alone(&self, island: &Control) -> Result<Option<Life>, HostError> {
-        let own = Own::draw(island, 0).await?;
-        let lineage = LineageId(self.root().host.surroundings.random_u128()?);
-        let (member, copies) = (own.member.clone(), own.copies.clone());
-        let (start, address) = (member.start, member.address);
-        let begins = island.state().alone(lineage, &island.own(), member, copies);
-        let Some(begins) = begins.filter(|begins| begins.is_up(start)) else { return Ok(None) };
-        let next = Life::prepare(self.root(), lineage, own, Arc::default()).await?;
-        let first = Command::Island { state: Box::new(begins) };
-        if let Err(error) = next.control.group.found(&first, address, Config::default().fence).await {
-            tracing::warn!(%error, "this host cannot go on alone");
-            next.stop().await;
-            return Ok(None);
-        }
-        Ok(Some(next))
     }
 
     async fn take(&mut self, event: Event) -> Result<(), HostError> {
@@ -254,7 +213,9 @@ impl Apart {
 
     async fn fence(&mut self, until: Option<Time>) {
         self.fenced = until;
-        fence(self.root(), until).await;
+        for shard in self.root().shards() {
+            self.root().tell(shard, Order::Fence { until }).await;
+        }
     }
 
     /// Whether the fence has stood without a gap until now; it stands for long enough from here on.
@@ -428,13 +389,6 @@ impl Apart {
         self.fenced = None;
         self.realms.live_in(Some(life.control.clone()));
         self.life = Some(life);
-    }
-}
-
-/// Copies that may fork acknowledge nothing in this lineage until then; none lifts it.
-async fn fence(control: &Control, until: Option<Time>) {
-    for shard in control.shards() {
-        control.tell(shard, Order::Fence { until }).await;
     }
 }
 
