@@ -99,7 +99,8 @@ impl State {
     }
 
     /// What a host of this island would begin with that goes on from it alone, for no majority of its group is left
-    /// (`PROTOCOL.md` 9). Simulated; hosts do not do it yet. `me` is its record here, and `next` the one it has from now on. None if it may not.
+    /// (`PROTOCOL.md` 9). Simulated; hosts do not do it yet. `me` is its record here, and `next` the one it has from now on.
+    /// None if it may not.
     ///
     /// Nobody decides here any more, and nothing is decided for others: it is this host that leaves, as it would in another
     /// split, and whoever is left does the same. If this group held it for dead and could not let it in again, it lets
