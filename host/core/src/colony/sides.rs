@@ -93,9 +93,15 @@ impl Shard {
     /// How far the copies of colonies that may fork go. To be asked while it is fenced: else it is old when it is read.
     #[must_use]
     pub fn ends(&self) -> Vec<CopyEnd> {
+        let (used, kept) = self.going();
+        used.chain(kept).map(Replica::copy_end).collect()
+    }
+
+    /// The copies that go to another side: those in use, and of an island those that are kept.
+    fn going(&self) -> (impl Iterator<Item = &Replica>, impl Iterator<Item = &Replica>) {
         let goes = |replica: &&Replica| replica.may_fork() && !replica.is_taken_in();
         let kept = self.kept().map(|(_, replica)| replica).filter(|_| self.sides.apart);
-        self.replicas().chain(kept).filter(goes).map(Replica::copy_end).collect()
+        (self.replicas().filter(goes), kept.filter(goes))
     }
 
     /// Hands out the copies of all colonies that may fork. They are no copies of this side any more, and no others of
@@ -107,10 +113,9 @@ impl Shard {
         if !mutant!(self.settings(), BeginBesideIsland) {
             self.sides.left.extend(all);
         }
-        let goes = |it: &&Replica| it.may_fork() && !it.is_taken_in();
-        let colonies: Vec<ColonyId> = self.replicas().filter(goes).map(Replica::colony).collect();
-        let kept = self.kept().map(|(_, replica)| replica).filter(|it| self.sides.apart && goes(it));
-        let kept: Vec<ColonyId> = kept.map(Replica::colony).collect();
+        let (used, kept) = self.going();
+        let (colonies, kept): (Vec<ColonyId>, Vec<ColonyId>) =
+            (used.map(Replica::colony).collect(), kept.map(Replica::colony).collect());
         let mut departed = Vec::with_capacity(colonies.len() + kept.len());
         for colony in kept {
             departed.extend(self.hand_out_kept(now, colony, out, Replica::depart_apart));
