@@ -15,8 +15,7 @@ use crate::Time;
 /// runs, far less than any time to live that a stopped one might use up.
 const MAX_STEP: Duration = Duration::from_secs(1);
 
-/// A moment of the clock that the sessions of one shard live by, in microseconds since the shard began. Of no
-/// meaning to any other shard.
+/// A moment of the clock that the sessions of one copy live by, in microseconds. Of no meaning to any other copy.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionTime(pub u64);
 
@@ -64,7 +63,32 @@ impl SessionClock {
     }
 }
 
-/// The time of one input, by both clocks of its shard.
+/// How one copy reads the clock of its shard. A copy that goes over to another shard takes its time along: the shards
+/// began at different moments, and what it keeps of deadlines is read as it was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct CopyClock {
+    /// What this copy is ahead of its shard, by wrapping: it may be behind as well.
+    ahead: u64,
+}
+
+impl CopyClock {
+    /// What it shows when the shard's clock shows this.
+    pub(super) fn shows(self, shard: SessionTime) -> SessionTime {
+        SessionTime(shard.0.wrapping_add(self.ahead))
+    }
+
+    /// The same, for one that stands still between two shards.
+    pub(super) fn stop(self, shard: SessionTime) -> Self {
+        Self { ahead: self.shows(shard).0 }
+    }
+
+    /// A clock that stood still goes on with that shard's.
+    pub(super) fn go_on(self, shard: SessionTime) -> Self {
+        Self { ahead: self.ahead.wrapping_sub(shard.0) }
+    }
+}
+
+/// The time of one input, by both clocks of a copy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// For everything but the deadlines of sessions.
@@ -88,6 +112,17 @@ mod tests {
             clock.follow(at(millis));
         }
         assert_eq!(clock.shows(), SessionTime(900_000));
+    }
+
+    #[test]
+    fn a_copy_takes_its_time_along() {
+        let shown = |clock: CopyClock, secs: u64| clock.shows(SessionTime(0) + Duration::from_secs(secs)).0 / 1_000_000;
+        let at = |secs: u64| SessionTime(0) + Duration::from_secs(secs);
+        let here = CopyClock::default();
+        let there = here.stop(at(20)).go_on(at(0));
+        assert_eq!((shown(here, 20), shown(there, 0), shown(there, 12)), (20, 20, 32));
+        let back = there.stop(at(12)).go_on(at(33));
+        assert_eq!((shown(back, 33), shown(back, 40)), (32, 39), "a clock may be behind its shard's");
     }
 
     #[test]

@@ -119,6 +119,8 @@ pub enum Mutant {
     GiveUpMore,
     /// A save that waited for its merge overwrites what a heal took in meanwhile.
     MergeBeside,
+    /// A copy that goes over to another shard reads its deadlines by the clock of that one.
+    ForgetOwnTime,
 }
 
 impl Mutant {
@@ -172,7 +174,7 @@ impl Mutant {
 
 impl Mutant {
     /// Those that show only where the network is split and heals.
-    pub const OF_ISLANDS: [Self; 9] = [
+    pub const OF_ISLANDS: [Self; 10] = [
         Self::MergeWithoutBase,
         Self::IgnoreMarks,
         Self::BeginBesideDeparted,
@@ -182,6 +184,7 @@ impl Mutant {
         Self::ForgetEndsEarly,
         Self::GiveUpMore,
         Self::MergeBeside,
+        Self::ForgetOwnTime,
     ];
 }
 

@@ -10,7 +10,7 @@ use colony_wire::peer::{PeerBody, PeerMessage};
 use colony_wire::session::Key;
 use colony_wire::{Cfg, ColonyId, LineageId, Position, Reign, Seq, StartId};
 
-use super::clock::{Moment, SessionTime};
+use super::clock::{CopyClock, Moment, SessionTime};
 use super::doing::{Doing, Load};
 use super::follower::Follower;
 use super::history::History;
@@ -44,7 +44,7 @@ macro_rules! desk {
             handovers: &mut *$loan.handovers,
             intakes: &mut *$loan.intakes,
             now: $loan.now,
-            session_time: $loan.session_time,
+            session_time: $replica.clock.shows($loan.shard_time),
             out: &mut *$loan.out,
         }
     };
@@ -73,6 +73,7 @@ pub struct Replica {
     staying: Option<Arc<Staying>>,
     /// It was primary when its side began: what its log has beyond this it told nobody. Until that side's first reign.
     led: Option<Seq>,
+    clock: CopyClock,
     holding: Holding,
     role: Role,
 }
@@ -101,18 +102,13 @@ pub enum Part {
 /// What the shard lends to its peers for one input.
 pub(super) struct Loan<'a> {
     pub(super) now: Now,
-    pub(super) session_time: SessionTime,
+    /// What the clock shows that the sessions of the shard live by.
+    pub(super) shard_time: SessionTime,
     pub(super) serial: &'a mut u64,
     pub(super) throttle: &'a mut Throttle,
     pub(super) handovers: &'a mut Slots,
     pub(super) intakes: &'a mut Slots,
     pub(super) out: &'a mut Vec<Output>,
-}
-
-impl Loan<'_> {
-    fn moment(&self) -> Moment {
-        Moment { mono: self.now.mono, sessions: self.session_time }
-    }
 }
 
 impl Replica {
@@ -144,6 +140,7 @@ impl Replica {
             is_apart,
             staying: None,
             led: None,
+            clock: CopyClock::default(),
             holding,
             role,
         };
@@ -324,6 +321,7 @@ impl Replica {
             _ => None,
         };
         self.step_down(loan);
+        self.clock = self.clock.stop(loan.shard_time);
         self.begun = self.staying.take().map_or(Cfg(0), |staying| staying.entry.cfg);
         self.early.clear();
     }
@@ -335,7 +333,10 @@ impl Replica {
     }
 
     /// It is a copy of that group from now on, under this start. The first entry it hears there says what part it plays.
-    pub(super) fn arrive(&mut self, me: StartId, lineage: LineageId, is_apart: bool) {
+    /// `shard_time` is what the clock of its new shard shows.
+    pub(super) fn arrive(&mut self, me: StartId, lineage: LineageId, is_apart: bool, shard_time: SessionTime) {
+        let clock = self.clock.go_on(shard_time);
+        self.clock = if mutant!(self.settings, ForgetOwnTime) { CopyClock::default() } else { clock };
         self.me = me;
         self.lineage = lineage;
         self.is_apart = is_apart;
@@ -463,9 +464,13 @@ impl Replica {
         desk!(self, loan).reply(from, ReplyBody::Refused(refusal));
     }
 
+    fn moment(&self, loan: &Loan<'_>) -> Moment {
+        Moment { mono: loan.now.mono, sessions: self.clock.shows(loan.shard_time) }
+    }
+
     /// Another peer speaks.
     pub(super) fn peer(&mut self, message: PeerMessage, loan: &mut Loan<'_>) {
-        let from = message.from;
+        let (from, now) = (message.from, self.moment(loan));
         if let PeerBody::Append(append) = &message.body
             && append.reign > self.entry.reign
             && self.early.len() < MAX_EARLY
@@ -477,7 +482,7 @@ impl Replica {
             PeerBody::Append(append) => {
                 if self.follows(from, append.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, loan.moment())
+                    && let Some(body) = follower.append(&mut self.holding, &self.settings, append, now)
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -485,7 +490,7 @@ impl Replica {
             PeerBody::Offer(offer) => {
                 if self.follows(from, offer.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.offer(&mut self.holding, &self.settings, offer, loan.moment())
+                    && let Some(body) = follower.offer(&mut self.holding, &self.settings, offer, now)
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -493,7 +498,7 @@ impl Replica {
             PeerBody::Chunk(chunk) => {
                 if self.follows(from, chunk.reign, loan)
                     && let Role::Follower(follower) = &mut self.role
-                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, loan.moment())
+                    && let Some(body) = follower.chunk(&mut self.holding, &self.settings, &chunk, now)
                 {
                     desk!(self, loan).send(from, Lane::Replication, body);
                 }
@@ -591,7 +596,8 @@ impl Replica {
             self.holding.store.records.age(loan.now.mono, ttl);
             #[cfg(feature = "mutants")]
             if mutant!(self.settings, FollowersExpire) {
-                self.holding.store.end_overdue(loan.moment());
+                let now = self.moment(loan);
+                self.holding.store.end_overdue(now);
             }
         }
         self.as_primary(loan, |primary, desk| primary.sweep(desk));

@@ -9,7 +9,7 @@ use colony_wire::control::Fate;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
-use super::clock::SessionClock;
+use super::clock::{SessionClock, SessionTime};
 use super::io::{Caller, Input, Output, Space, Staying};
 use super::replica::{Loan, Replica};
 use super::settings::Settings;
@@ -25,7 +25,7 @@ macro_rules! loan {
     ($shard:expr, $now:expr, $out:expr) => {
         Loan {
             now: $now,
-            session_time: $shard.clock.shows(),
+            shard_time: $shard.clock.shows(),
             serial: &mut $shard.serial,
             throttle: &mut $shard.throttle,
             handovers: &mut $shard.handovers,
@@ -113,6 +113,11 @@ impl Shard {
     #[must_use]
     pub fn start(&self) -> StartId {
         self.start
+    }
+
+    /// What the clock shows that its sessions live by.
+    pub(super) fn session_time(&self) -> SessionTime {
+        self.clock.shows()
     }
 
     /// What it goes by.

@@ -135,7 +135,7 @@ impl Shard {
     pub fn take_over(&mut self, now: Now, replicas: Vec<Replica>, out: &mut Vec<Output>) {
         for mut replica in replicas {
             let colony = replica.colony();
-            replica.arrive(self.start(), self.lineage(), self.sides.apart);
+            replica.arrive(self.start(), self.lineage(), self.sides.apart, self.session_time());
             self.sides.left.remove(&colony);
             self.sides.missed.remove(&colony);
             match self.held_before(colony) {

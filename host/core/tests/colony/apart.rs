@@ -7,6 +7,7 @@ use colony_core::colony::{Caller, Input, Output, Part, Settings, Shard, Space};
 use colony_core::group::{Command, Entry, Member, Outcome, Settler, State};
 use colony_wire::admin::Policy;
 use colony_wire::client::{ReplyBody, Request};
+use colony_wire::session::{Mutation, Precondition};
 use colony_wire::{LineageId, RaftId, StartId};
 
 use crate::calls::{blob, key, request};
@@ -137,6 +138,48 @@ fn a_copy_that_is_kept_when_the_root_adopts_it_is_the_one_that_goes_back() {
     w.hosts[A].shard.take_over(time, returning, &mut Vec::new());
     w.run(100);
     assert_eq!(w.value(A, "k"), Some("apart".into()));
+}
+
+/// D5: a deadline is of the clock by which it was set.
+///
+/// Bug: sessions that were in use on an island of one host expired in the moment in which the root took that island's copies
+/// over, and on islands nothing expired for as long as the host had run before. Cause: each shard counts the time of its
+/// sessions from its own beginning, and a copy that went from one to another had its deadlines read by the other's clock. Fix:
+/// a copy takes its time along.
+#[test]
+fn a_copy_that_goes_over_to_another_shard_takes_its_time_along() {
+    let mut w = world(&[A]);
+    w.run(30_000);
+    let living = |number, name: &'static str| {
+        let content = colony_wire::session::Content::Blob(bytes::Bytes::from_static(b"v"));
+        let (ttl, precondition) = (Some(5_000), Precondition::None);
+        request(number, Mutation::Put { key: key(name), content, tags: Vec::new(), ttl, precondition })
+    };
+    w.done(A, living(1, "used"));
+    w.done(A, living(2, "left alone"));
+    let (mut root, island) = (w.hosts[A].shard.clone(), opens(&w, &[A]));
+    let mut apart = go_over(&w, &mut root, ISLAND, settled(&w, A, 0).start, &island);
+    w.hosts[A].shard = root;
+    let has = |shard: &Shard, name: &'static str| shard.replica(COLONY).unwrap().store().get(&key(name)).is_some();
+    for second in 0..8 {
+        apart.run(&mut w, 1_000);
+        w.tick(A);
+        let touch = Mutation::Touch { key: key("used"), ttl: Some(5_000) };
+        let done = apart.ask(&w, 10 + second, request(10 + second, touch));
+        assert!(matches!(done, Some(ReplyBody::Done(_))), "{done:?}");
+    }
+    assert!(has(&apart.shard, "used") && !has(&apart.shard, "left alone"), "a tenth and a second beyond five");
+    apart.hear_root(&w, &island, w.start(A));
+    apart.run(&mut w, 1_000);
+    assert_eq!(w.apply(&apart.adoption().expect("nobody serves it in the root")), Outcome::Applied);
+    apart.hear_root(&w, &island, w.start(A));
+    let (time, returning) = (now(&w), apart.shard.returning());
+    w.tell(A);
+    w.hosts[A].shard.take_over(time, returning, &mut Vec::new());
+    w.run(2_000);
+    assert!(has(&w.hosts[A].shard, "used"));
+    w.run(6_000);
+    assert!(!has(&w.hosts[A].shard, "used"), "nobody uses it any more");
 }
 
 /// D1: nothing passes for a copy that is on its way.

@@ -113,11 +113,11 @@ impl Client {
     }
 }
 
-fn colony_of(key: &Key, buckets: u32) -> ColonyId {
-    ColonyId::of(NamespaceId(1), key.as_bytes(), buckets)
-}
-
 impl World {
+    pub(super) fn colony_of(&self, key: &Key) -> ColonyId {
+        ColonyId::of(NamespaceId(1), key.as_bytes(), self.space.policy.buckets)
+    }
+
     /// A client begins something, or asks again.
     pub(super) fn act(&mut self, client: usize) {
         if self.clients[client].open.is_none() {
@@ -154,12 +154,11 @@ impl World {
     }
 
     fn attempt(&mut self, client: usize) {
-        let buckets = self.space.policy.buckets;
         self.clients[client].attempt += 1;
         let it = &self.clients[client];
         let (near, call) = (it.near, (it.number as u64) << 32 | it.attempt);
         let Some(open) = it.open.clone() else { return };
-        let colony = colony_of(&open.key, buckets);
+        let colony = self.colony_of(&open.key);
         let body = match open.step {
             Step::Read => RequestBody::Get { key: open.key.clone(), read: Read::Any },
             Step::Change(mutation) => {
@@ -168,17 +167,7 @@ impl World {
                 RequestBody::Mutate { stamp, mutation, ack: Ack::InSync }
             }
         };
-        // It asks the side that its host is of, and the root once its colony is there.
-        let is_served = |group: usize| {
-            let shard = self.hosts[near].island.as_ref().filter(|(own, _)| *own == group);
-            shard.is_some_and(|(_, shard)| shard.replica(colony).is_none_or(|replica| !replica.is_taken_in()))
-                && self.groups[ROOT].state.table.get(&colony).is_none_or(|entry| {
-                    let of_it = self.groups[group].state.table.get(&colony).map(|entry| entry.lineage);
-                    of_it.is_some_and(|lineage| entry.absorbed_of(lineage).is_none()) || !self.hears(near, ROOT)
-                })
-        };
-        let island = self.hosts[near].island.as_ref().map(|(group, _)| *group).filter(|group| is_served(*group));
-        let group = island.unwrap_or(ROOT);
+        let group = self.group_asked(near, colony);
         let Some(primary) = self.primary_of(colony, group) else { return };
         let lineage = self.groups[group].state.lineage;
         let attempt = Attempt { lineage: open.first.unwrap_or(lineage), is_first: !open.is_open };
@@ -188,6 +177,20 @@ impl World {
         }
         let request = Request { colony, deadline_ms: 5_000, token: Token::default(), body, attempt: Some(attempt) };
         self.request(primary, group, Sent { near, call, request });
+    }
+
+    /// A client asks the side that its host is of, and the root once its colony is there.
+    pub(super) fn group_asked(&self, near: usize, colony: ColonyId) -> usize {
+        let is_served = |group: usize| {
+            let shard = self.hosts[near].island.as_ref().filter(|(own, _)| *own == group);
+            shard.is_some_and(|(_, shard)| shard.replica(colony).is_none_or(|replica| !replica.is_taken_in()))
+                && self.groups[ROOT].state.table.get(&colony).is_none_or(|entry| {
+                    let of_it = self.groups[group].state.table.get(&colony).map(|entry| entry.lineage);
+                    of_it.is_some_and(|lineage| entry.absorbed_of(lineage).is_none()) || !self.hears(near, ROOT)
+                })
+        };
+        let island = self.hosts[near].island.as_ref().map(|(group, _)| *group).filter(|group| is_served(*group));
+        island.unwrap_or(ROOT)
     }
 
     pub(super) fn answered(&mut self, call: u64, reply: &Reply) {

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! mod.rs     a run: split, open, judge, heal, until everybody is back     clients.rs  who counts, sets, ends and asks again
-//! world.rs   hosts, groups, messages                                      truth.rs    what must come out
+//! world.rs   hosts, groups, messages                                      keepers.rs  who uses a session, that it may live
+//! truth.rs   what must come out
 //! ```
 //!
 //! Groups decide here by one state for each line, for those who reach it: Raft has its own simulation. Everything else is
 //! the real core: fences, forks, pins, what one side tells the other, adoptions.
 
 mod clients;
+mod keepers;
 mod truth;
 mod world;
 
@@ -34,16 +36,18 @@ pub struct Healed {
 }
 
 /// What a batch of runs must have seen, or it shows nothing.
-pub const MUST_SEE: [&str; 11] = [
+pub const MUST_SEE: [&str; 13] = [
     "absorbed",
     "adopted",
     "ended at heal",
+    "expired for want of use",
     "islands",
     "logout against change",
     "merged",
     "nobody led",
     "overridden",
     "rounds of one run",
+    "sessions kept by use",
     "sessions taken",
     "three sides",
 ];

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use colony_wire::ColonyId;
 use colony_wire::session::{Content, Key};
 
 use super::clients::Wish;
@@ -10,6 +9,7 @@ use super::world::{ROOT, World};
 
 /// Nothing that was acknowledged on any side is lost, done twice, or back after its end; all copies are equal.
 pub(super) fn check(world: &mut World) -> Result<(), String> {
+    world.check_kept()?;
     for (primary, copy) in world.copies() {
         if primary.store().digest() != copy.store().digest() {
             return Err(format!("copies of {} at {:?} differ", primary.colony(), copy.position()));
@@ -38,7 +38,7 @@ pub(super) fn check(world: &mut World) -> Result<(), String> {
         let maybe = unknown.get(key).map_or(&[][..], Vec::as_slice);
         let lives = done.iter().chain(maybe).filter(|wish| **wish == Wish::Begin).count();
         let ends = done.iter().chain(maybe).filter(|wish| **wish == Wish::End).count();
-        let colony = ColonyId::of(colony_wire::NamespaceId(1), key.as_bytes(), world.space.policy.buckets);
+        let colony = world.colony_of(key);
         if world.lost.contains(&colony) {
             continue;
         }
@@ -84,7 +84,7 @@ pub(super) fn check(world: &mut World) -> Result<(), String> {
 }
 
 fn content(world: &World, key: &Key) -> Option<BTreeMap<String, bytes::Bytes>> {
-    let colony = ColonyId::of(colony_wire::NamespaceId(1), key.as_bytes(), world.space.policy.buckets);
+    let colony = world.colony_of(key);
     let primary = world.primary_of(colony, ROOT)?;
     match world.hosts[primary].root.replica(colony)?.store().get(key)?.stored.content() {
         Content::Attributes(values) => Some(values),

@@ -10,12 +10,12 @@ use colony_core::group::{Command, Member, MemberState, Move, Outcome, Settler, S
 use colony_core::merge::{Conflict, Ticket, by_rules};
 use colony_core::{Now, Time};
 use colony_wire::admin::{AttributeNames, BuiltIn, MergeBy, MergeRule, OnConflict, Policy};
-use colony_wire::client::Reply;
 use colony_wire::heal::HealMessage;
 use colony_wire::peer::PeerMessage;
 use colony_wire::{ClusterId, ColonyId, LineageId, NamespaceId, RaftId, RequestId, StartId};
 
 use super::clients::{Client, Sent};
+use super::keepers::{KEEPERS, Keeper, keeper_of};
 use crate::panics;
 use crate::rng::Rng;
 
@@ -60,6 +60,7 @@ enum Event {
     Plan,
     Request(usize, usize, Box<Sent>),
     Client(usize, u64),
+    Keeper(usize),
 }
 
 pub(super) struct World {
@@ -69,6 +70,7 @@ pub(super) struct World {
     pub(super) hosts: Vec<Host>,
     pub(super) groups: Vec<Group>,
     pub(super) clients: Vec<Client>,
+    pub(super) keepers: Vec<Keeper>,
     pub(super) seen: BTreeMap<&'static str, u64>,
     /// Whose start it is.
     starts: BTreeMap<StartId, usize>,
@@ -116,6 +118,7 @@ impl World {
             hosts: Vec::new(),
             groups: vec![Group { state: State::default(), hosts: (0..count).collect(), leaderless: None }],
             clients: (0..4).map(|number| Client::new(number, number % count)).collect(),
+            keepers: Keeper::all(&mut Rng::new(seed).fork("keepers"), count),
             seen: BTreeMap::new(),
             starts: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -155,6 +158,9 @@ impl World {
         }
         for client in 0..world.clients.len() {
             world.wake(client, 50_000);
+        }
+        for keeper in 0..KEEPERS {
+            world.use_again(keeper, 50_000);
         }
         world.after(500_000, Event::Plan);
         world
@@ -210,6 +216,10 @@ impl World {
         let alarm = self.next_number();
         self.clients[client].alarm = alarm;
         self.after(micros, Event::Client(client, alarm));
+    }
+
+    pub(super) fn use_again(&mut self, keeper: usize, micros: u64) {
+        self.after(micros, Event::Keeper(keeper));
     }
 
     pub(super) fn request(&mut self, host: usize, group: usize, sent: Sent) {
@@ -590,7 +600,10 @@ impl World {
             match output {
                 Output::Send { to, message, .. } => self.send(host, to, |to| Event::Peer(to, message)),
                 Output::Heal(message) => self.send(host, message.to, |to| Event::Heal(to, message)),
-                Output::Reply { to, reply } => self.answer(host, group, to.0, &reply),
+                Output::Reply { to, reply } => match keeper_of(to.0) {
+                    Some(keeper) => self.kept(keeper, to.0, &reply)?,
+                    None => self.answered(to.0, &reply),
+                },
                 Output::Propose(command) => self.propose(host, group, command),
                 Output::ProposeStaying(command) => self.propose(host, ROOT, command),
                 Output::ReadGroup { colony, nonce } => {
@@ -636,11 +649,6 @@ impl World {
             let delay = self.dice.between(50, 4_000);
             self.after(delay, event(to));
         }
-    }
-
-    fn answer(&mut self, host: usize, group: usize, call: u64, reply: &Reply) {
-        let _ = (host, group);
-        self.answered(call, reply);
     }
 
     // Time.
@@ -794,6 +802,10 @@ impl World {
                 if self.clients[client].alarm == alarm {
                     self.act(client);
                 }
+                Ok(())
+            }
+            Event::Keeper(keeper) => {
+                self.keep(keeper);
                 Ok(())
             }
         }
