@@ -7,6 +7,7 @@ use colony_core::merge::{Resolution, Ticket};
 use colony_wire::admin::{MergeBy, Policy};
 use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
+use colony_wire::op::Change;
 use colony_wire::session::{Content, EndKind};
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
@@ -257,6 +258,34 @@ fn who_comes_to_lead_a_side_later_gives_up_nothing() {
     let end = apart.replica(later).position();
     assert_eq!(end.map(|end| end.seq), begun.map(|begun| Seq(begun.seq.0 + 1)), "it went on from what the first had");
     assert_eq!(apart.replica(first).prepared(), end.unwrap().seq);
+}
+
+/// D2: a pin is not forgotten.
+///
+/// Bug: counts of one side were lost at a heal, for the side had no value to compare with from before the split. Cause: the
+/// side began while a heal before it was not over in every log, and its second reign, which saw that end once more, let go of
+/// what the first had pinned. Fix: who goes on apart lets go of nothing.
+#[test]
+fn a_side_that_begins_in_the_middle_of_a_heal_keeps_its_pin_when_another_leads_it() {
+    let mut w = world(&[A, B]);
+    w.done(A, request(1, blob("k", "begun")));
+    let end = at(ISLAND, 2, 4);
+    tell(&mut w, ISLAND, 1, end, Vec::new());
+    let own = vec![(LINEAGE, Reign(1), Seq(2)), (ISLAND, Reign(2), end.seq)];
+    hear(&mut w, HealBody::End { round: 1, index: 1, at: end, path: Path { own, absorbed: Vec::new() } });
+    w.quiet();
+    w.tick(A);
+    assert!(matches!(w.proposals.as_slice(), [Command::Absorbed { .. }]), "all of it is taken in: {:?}", w.proposals);
+    assert_eq!(w.decide(), [Outcome::Applied]);
+    let mut apart = w.part(&[A, B], LineageId(10));
+    let (first, later) = (apart.shards[0].start(), apart.shards[1].start());
+    let opening = apart.replica(first).prepared();
+    assert!(apart.replica(later).committed() < opening, "it has not heard that the pin is committed");
+    apart.lead(later);
+    let openings = (opening.0..=apart.replica(later).prepared().0).filter_map(|seq| apart.replica(later).op(Seq(seq)));
+    let pins: Vec<bool> =
+        openings.filter_map(|op| if let Change::Open { pins, .. } = op.change { Some(pins) } else { None }).collect();
+    assert_eq!(pins, [true, true]);
 }
 
 /// Bug: an increment that an island had told, and that was taken in, counted twice. Cause: the host that told it went on alone,

@@ -82,6 +82,7 @@ impl World {
 
     pub(super) fn kept(&mut self, keeper: usize, call: u64, reply: &Reply) -> Result<(), String> {
         let now = self.now.0;
+        let is_one = !self.is_cut() && self.hosts.iter().all(|host| host.island.is_none());
         let Some(it) = self.keepers.get_mut(keeper) else { return Ok(()) };
         // What is late says nothing of now.
         if call & u64::from(u32::MAX) != it.calls {
@@ -90,11 +91,13 @@ impl World {
         match &reply.body {
             ReplyBody::Done(_) => it.used = Some(it.asked),
             ReplyBody::Refused(refusal) if !refusal.is_retryable() => {
-                if it.must_live(now) {
+                if !it.must_live(now) {
+                    it.used = None;
+                    self.note("expired for want of use", 1);
+                } else if is_one {
                     return Err(format!("{:?} is over ({refusal:?}) though its uses came in time", it.key));
                 }
-                it.used = None;
-                self.note("expired for want of use", 1);
+                // Else somebody may have been asked who has not heard of the uses yet.
             }
             _ => {}
         }

@@ -233,6 +233,10 @@ impl World {
 
     // The network.
 
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     pub(super) fn reaches(&self, one: usize, other: usize) -> bool {
         !self.is_cut || self.hosts[one].side == self.hosts[other].side
     }

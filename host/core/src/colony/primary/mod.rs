@@ -221,9 +221,14 @@ impl Primary {
         let went_on_here = store.history.entries().iter().any(|(lineage, ..)| *lineage == desk.entry.lineage)
             || desk.holding.log.after_place(desk.holding.committed()).any(is_here);
         // A pin of an earlier split is not where this one began.
-        let pins = desk.is_apart && !went_on_here;
+        let begins_apart = desk.is_apart && !went_on_here;
         let unpins = !desk.is_apart && store.images.is_pinned();
-        if pins || unpins || !unites.is_empty() { Change::Open { pins, unites } } else { Change::Barrier }
+        if begins_apart || unpins || !unites.is_empty() {
+            // Who goes on apart lets go of nothing, and what an earlier reign pinned may stand in the log only.
+            Change::Open { pins: desk.is_apart, unites }
+        } else {
+            Change::Barrier
+        }
     }
 
     /// What a primary whose reign is over knows to be worth keeping of its log: beyond what it committed it told nobody
