@@ -5,6 +5,7 @@ use colony_core::colony::Settings;
 use colony_wire::admin::{AttributeNames, BuiltIn, MergeBy, MergeRule, Policy};
 use colony_wire::client::{Done, Refusal, ReplyBody};
 use colony_wire::session::{AttributeChange, Changes, Mutation};
+use colony_wire::{LineageId, Position};
 
 use crate::calls::{attributes, blob, change, request, save, save_with};
 use crate::world::{A, B, World, world_with};
@@ -131,4 +132,22 @@ fn the_later_write_is_kept_at_once() {
     w.done(A, request(3, save("s", base, vec![change("n", "11")])));
     assert_eq!(w.attribute(A, "s", "n"), Some(Bytes::from("11")));
     assert_eq!((w.merges.len(), w.decided.len()), (0, 1));
+}
+
+/// `PROTOCOL.md` 3.2; D4: what is counted on one side of a split is counted once.
+///
+/// Bug: what an island had counted counted twice after the heal. Cause: a client that had read the sum there saved its next one
+/// here, where nobody had counted yet, before the island was taken in. Its base was not known here, but an attribute that never
+/// was had not changed since anything: the save was taken as it was, with all that the island had counted in it. Fix: a base that
+/// is not known conflicts with what is not here as well.
+#[test]
+fn a_save_based_on_what_is_not_known_here_conflicts_with_what_never_was_here() {
+    let mut w = world_with(&[A, B], by_rules(), Settings::default());
+    let begun = w.done(A, request(1, attributes("s", &[("pin", "1")])));
+    let there = Done { version: Position { lineage: LineageId(9), ..begun.version }, ..begun };
+    let count = || vec![change("n", "105")];
+    let bare = w.ask(A, request(2, save("s", there, count())));
+    assert_eq!(w.answer(bare), Some(&ReplyBody::NeedBase { attributes: vec!["n".into()] }));
+    w.done(A, request(2, save_with("s", there, count(), Some(vec![change("n", "100")]))));
+    assert_eq!(w.attribute(A, "s", "n"), Some(Bytes::from("5")));
 }

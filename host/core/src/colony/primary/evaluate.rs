@@ -208,24 +208,21 @@ impl Bench<'_> {
     /// Names of what the save changes and somebody else changed since its base, to other bytes. A blob's
     /// one name is empty.
     fn conflicts(&self, session: &Session, base: Position, changes: &Changes) -> Result<Vec<String>, Refusal> {
-        // The log at a position that stands in it holds everything up to it: replicas have one path. A version
-        // that does not counts as older than everything, also one of another side of a split that was taken in. One that is prepared only is known to whoever was
-        // content with the primary's word, and the save stands behind it in the log.
-        let seen = if self.holding.is_on_path(base)
-            || (mutant!(self.settings, CompareForeignPlaces) && self.holding.store.history.covers(base))
-        {
-            base.seq
-        } else {
-            Seq(0)
-        };
+        // The log at a position that stands in it holds everything up to it: replicas have one path. One that is prepared
+        // only is known to whoever was content with the primary's word, and the save stands behind it in the log. A version
+        // that stands in neither counts as older than everything, also one of another side of a split that was taken in: what
+        // was never here may have been there.
+        let is_known = self.holding.is_on_path(base)
+            || (mutant!(self.settings, CompareForeignPlaces) && self.holding.store.history.covers(base));
+        let is_newer = |changed: Seq| !is_known || changed > base.seq;
         match (&session.stored, changes) {
             (Stored::Blob(ours), Changes::Blob(theirs)) => {
-                let conflict = session.version.seq > seen && ours != theirs;
+                let conflict = is_newer(session.version.seq) && ours != theirs;
                 Ok(if conflict { vec![String::new()] } else { Vec::new() })
             }
             (stored @ Stored::Attributes { .. }, Changes::Attributes(changes)) => {
                 let conflict = |(name, value): &&AttributeChange| {
-                    stored.changed(name) > seen && stored.value(name) != value.as_ref()
+                    is_newer(stored.changed(name)) && stored.value(name) != value.as_ref()
                 };
                 Ok(changes.iter().filter(conflict).map(|(name, _)| name.clone()).collect())
             }
