@@ -416,6 +416,24 @@ fn a_copy_that_left_is_unaccounted_for_until_it_is_known_to_be_gone() {
     assert!(!state.members.contains_key(&C));
 }
 
+/// `PROTOCOL.md` 8: who is to catch up and has dropped its copy begins another on an entry of its own.
+#[test]
+fn a_copy_that_was_dropped_while_it_caught_up_is_followed_by_one_on_a_newer_entry() {
+    let mut state = group(&[A]);
+    state.apply(&plan(&state, &[A, B]));
+    let before = cart(&state).clone();
+    let dropped = |start| Command::Dropped { start, colonies: vec![(CART, before.cfg)] };
+    for start in [A, C] {
+        state.apply(&dropped(start));
+        assert_eq!(*cart(&state), before, "in sync, and not wanted");
+    }
+    state.apply(&dropped(B));
+    let after = Entry { cfg: Cfg(before.cfg.0 + 1), ..before.clone() };
+    assert_eq!(*cart(&state), after);
+    state.apply(&dropped(B));
+    assert_eq!(*cart(&state), after, "said of an older entry");
+}
+
 /// C2: a colony with no copy in sync is given to a stale one by an operator only, in a lineage of its own, and
 /// every other copy is kept: it may hold what was acknowledged.
 #[test]

@@ -347,12 +347,13 @@ impl Shard {
             && !mutant!(self.settings, BeginBesideDeparted)
         {
             // This process holds it on another side, and what that did is not here yet. An empty copy must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
-        } else if entry.is_in_sync(self.start)
-            && self.sides.is_missed(colony)
+        } else if ((entry.is_in_sync(self.start) && self.sides.is_missed(colony))
+            || self.sides.may_have_spoken(colony, entry.cfg))
             && !mutant!(self.settings, BeginBesideDeparted)
         {
             // The copy that is in sync by this entry went over to another side and is not back. It is on its way, or the
-            // entry is older than that: either way another one is heard, and what is begun empty holds nothing of it.
+            // entry is older than that: either way another one is heard, and what is begun empty holds nothing of it. One
+            // that was catching up is not waited for, but none may pass for it: the group is told that it is gone.
         } else {
             self.sides.is_begun(colony);
             let is_apart = self.sides.is_apart();
@@ -400,11 +401,14 @@ impl Shard {
         }
     }
 
-    /// Tells the group which copies are gone that it cannot account for (`PROTOCOL.md` 8).
+    /// Tells the group which copies are gone that it cannot account for, or that it wants again (`PROTOCOL.md` 8).
     fn account_for_dropped_copies(&self, out: &mut Vec<Output>) {
         let mut dropped: BTreeMap<StartId, Vec<(ColonyId, Cfg)>> = BTreeMap::new();
         for (colony, (entry, _)) in &self.table {
-            for start in entry.unaccounted.iter().map(|one| one.start) {
+            let is_to_begin = !entry.is_in_sync(self.start) && entry.is_wanted(self.start);
+            let is_awaited = is_to_begin && self.sides.may_have_spoken(*colony, entry.cfg);
+            let awaited = (is_awaited && !entry.is_unaccounted(self.start)).then_some(self.start);
+            for start in entry.unaccounted.iter().map(|one| one.start).chain(awaited) {
                 let holds_it = start == self.start && self.replicas.contains_key(colony);
                 let was_here = start == self.start || self.earlier.contains(&start);
                 let keeps_it = self.kept.contains_key(colony) || self.sides.has_left(*colony);

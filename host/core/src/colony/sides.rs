@@ -11,7 +11,7 @@ use std::sync::Arc;
 use colony_wire::admin::OnPartition;
 use colony_wire::heal::HealMessage;
 use colony_wire::island::CopyEnd;
-use colony_wire::{ColonyId, LineageId, StartId};
+use colony_wire::{Cfg, ColonyId, LineageId, StartId};
 
 use super::io::{Output, Staying};
 use super::replica::{Part, Replica};
@@ -29,8 +29,9 @@ pub(super) struct Sides {
     /// Colonies that are another side's to hold here, whether their copies went over or were begun there: until the root
     /// has what that side did, this process holds none of them under the root.
     left: BTreeSet<ColonyId>,
-    /// Colonies whose copy went over from here and is not back, until another one is begun.
-    missed: BTreeSet<ColonyId>,
+    /// Colonies whose copy went over from here and is not back, until another one is begun; each with the newest entry that
+    /// the copy knew.
+    missed: BTreeMap<ColonyId, Cfg>,
     /// How colonies stand on the side that stays.
     staying: BTreeMap<ColonyId, Arc<Staying>>,
     /// Copies that are the other side's from now on.
@@ -67,7 +68,13 @@ impl Sides {
     /// Whether the copy that was held here went over to another side and is not back: none that is begun empty may pass
     /// for it.
     pub(super) fn is_missed(&self, colony: ColonyId) -> bool {
-        self.missed.contains(&colony)
+        self.missed.contains_key(&colony)
+    }
+
+    /// Whether the copy that went over may have acknowledged something by this entry. What is told apart by the entry it was
+    /// begun on must not be begun on that one, and what was proposed on the word of the first copy stands on none that is newer.
+    pub(super) fn may_have_spoken(&self, colony: ColonyId, cfg: Cfg) -> bool {
+        self.missed.get(&colony).is_some_and(|known| cfg <= *known)
     }
 
     /// A copy is begun here, to catch up: what it is called later is true of it.
@@ -121,10 +128,11 @@ impl Shard {
             departed.extend(self.hand_out_kept(now, colony, out, Replica::depart_apart));
         }
         for colony in colonies {
+            let known = self.replica(colony).map(Replica::newest).unwrap_or_default();
             self.with(now, colony, out, Replica::depart_apart);
             if let Some(replica) = self.hand_out(colony) {
                 self.sides.left.insert(colony);
-                self.sides.missed.insert(colony);
+                self.sides.missed.insert(colony, known);
                 departed.push(replica);
             }
         }

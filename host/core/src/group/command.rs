@@ -103,7 +103,8 @@ pub enum Command {
         /// The start that process has now.
         now: StartId,
     },
-    /// A process says that it holds no copy of these colonies any more under a start that once was in sync.
+    /// A process says that it holds no copy of these colonies any more under a start that once was in sync or is to catch
+    /// up: what it begins from now on is another copy.
     /// A colony whose entry has changed since is passed over: the process will say it again.
     Dropped {
         /// The start.

@@ -71,9 +71,10 @@ impl State {
             return Err(Refusal::Limit { what: "dropped copies in one command".into(), limit: MAX_DROPPED as u64 });
         }
         for (colony, cfg) in colonies {
+            // Where it is to catch up, another copy of it can be told apart by the newer entry only.
             if let Some(entry) = self.table.get_mut(colony)
                 && entry.cfg == *cfg
-                && entry.is_unaccounted(start)
+                && (entry.is_unaccounted(start) || (entry.is_wanted(start) && !entry.is_in_sync(start)))
             {
                 entry.account(start);
                 entry.cfg.0 += 1;

@@ -197,6 +197,37 @@ fn no_empty_copy_is_begun_where_the_one_that_went_over_is_meant() {
     assert!(!w.holds(A), "it is in sync by this entry as well");
 }
 
+/// I2: what a lost copy acknowledged does not count for another one.
+///
+/// Bug: a colony took no changes any more once a copy that was catching up had gone to an island and was dropped there. Cause:
+/// another one was begun on the same table entry, which is what its primary tells two copies of one process apart by: what the
+/// first had acknowledged was never sent to the second, and every change waited for it. Fix: none is begun on an entry that the
+/// first one may have known; the process says that it has dropped it, which makes a newer entry.
+#[test]
+fn a_copy_that_went_over_is_followed_by_none_on_an_entry_that_it_knew() {
+    let mut w = world(&[A]);
+    w.done(A, request(1, blob("k", "v")));
+    w.want(&[A, B]);
+    w.tell_all();
+    while w.replica(B).prepared() < w.replica(A).prepared() {
+        w.deliver(A);
+        w.deliver(B);
+    }
+    w.ask(A, request(2, blob("k", "w")));
+    w.deliver(A);
+    w.lose_to(B);
+    assert_eq!(w.proposals, [], "it lacks a change");
+    let (known, time) = (w.entry().cfg, now(&w));
+    let departed = w.hosts[B].shard.fork(time, &mut Vec::new());
+    assert_eq!(departed.len(), 1, "and the island has no use for it");
+    w.feed(B, Input::Back);
+    assert!(!w.holds(B), "the entry is the same");
+    w.run(2_000);
+    assert!(w.entry().cfg > known && w.entry().is_in_sync(w.start(B)));
+    assert_eq!(w.replica(B).position(), w.replica(A).position());
+    w.done(A, request(3, blob("k", "x")));
+}
+
 /// Bug: the island did not end on hosts that had nothing left of it when the last copy of one colony was lost with its host:
 /// they could not open another. Cause: they waited until the root had that colony too. Fix: each host brings what it holds.
 #[test]
