@@ -184,6 +184,16 @@ impl Session {
         logged.reign == reign && (now + ttl).since(logged.deadline) < ttl / TOUCH_GRAIN
     }
 
+    /// Whether every copy, should it be promoted, lets it live for so many milliseconds more, none for ever. What an earlier
+    /// reign than this one logged, others may have taken in sooner than this copy, and count from then.
+    pub(super) fn surely_lives_for(&self, ms: Option<u64>, reign: Reign, now: SessionTime) -> bool {
+        if self.deadline.is_none() {
+            return true;
+        }
+        let (Some(ms), Some(logged)) = (ms, self.logged) else { return false };
+        logged.reign == reign && logged.deadline >= now + Duration::from_millis(ms)
+    }
+
     /// The deadline that a newly promoted copy lets it live to. Clocks differ, and its predecessor may have
     /// answered touches that were not logged. A copy that is promoted again adds nothing to what it added.
     pub(super) fn padded_deadline(&self, pad: Duration) -> Option<SessionTime> {

@@ -8,7 +8,7 @@ use colony_wire::admin::{MergeBy, Policy};
 use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::op::Change;
-use colony_wire::session::{Content, EndKind};
+use colony_wire::session::{Content, EndKind, Mutation, Precondition};
 use colony_wire::{ClientId, LineageId, Position, Reign, RequestId, Seq, StartId};
 
 use crate::calls::{attributes, blob, change, delete, delete_as, key, request, save, save_with};
@@ -314,6 +314,56 @@ fn what_a_side_told_is_not_taken_in_again_from_one_that_went_on_alone_from_it() 
     }
     w.quiet();
     assert_eq!(w.joined, [Joined::Taken]);
+}
+
+/// D5: who was used on the other side lives.
+///
+/// Bug: a session that was used on an island expired after the heal, long before its time to live was over. Cause: the copy that
+/// led here had begun late and counted its deadline from then, so it let the session live long enough and logged nothing; a
+/// copy that led after it counted from the last use that it had seen. Fix: what a reign did not log itself it does not count on.
+#[test]
+fn what_lives_by_a_use_on_another_side_lives_in_every_copy() {
+    for is_changed in [false, true] {
+        let mut w = world(&[B]);
+        let living = |number, value: &'static str| {
+            let content = Content::Blob(Bytes::from(value));
+            let (ttl, precondition) = (Some(10_000), Precondition::None);
+            request(number, Mutation::Put { key: key("k"), content, tags: Vec::new(), ttl, precondition })
+        };
+        let begun: Done = w.done(B, living(1, "begun"));
+        assert_eq!(
+            (begun.version.reign, begun.version.seq),
+            (Reign(1), Seq(2)),
+            "what the island has in common with it"
+        );
+        if is_changed {
+            w.done(B, living(2, "alike"));
+        }
+        w.run(6_000);
+        w.want(&[A, B]);
+        w.tell_all();
+        w.run(500);
+        assert_eq!(w.entry().primary, Some(w.start(A)), "it has the session from the log");
+        let portrait = |value, expires_in| {
+            let Value::Alive(portrait) = alive(begun.version, value, 1) else { panic!("it is alive") };
+            Value::Alive(Box::new(Portrait { ttl: Some(10_000), expires_in, ..*portrait }))
+        };
+        let used = Some(9_500);
+        let versions = if is_changed {
+            let before = Version { at: begun.version, value: portrait("begun", None) };
+            vec![before, Version { at: at(ISLAND, 2, 3), value: portrait("alike", used) }]
+        } else {
+            vec![Version { at: begun.version, value: portrait("begun", used) }]
+        };
+        tell(&mut w, ISLAND, 1, at(ISLAND, 2, 4), vec![Item { key: key("k"), versions }]);
+        w.want(&[B, A]);
+        w.tell_all();
+        w.run(9_000);
+        assert_eq!(w.entry().primary, Some(w.start(B)));
+        assert!(w.value(B, "k").is_some(), "it was used a second before the heal");
+        w.run(6_000);
+        assert_eq!(w.value(B, "k"), None, "nobody uses it any more");
+    }
 }
 
 fn attributes_of(life: Position, names: impl Iterator<Item = String>, tags: &[&str], written_at: u64) -> Portrait {

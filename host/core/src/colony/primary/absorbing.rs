@@ -17,6 +17,7 @@ use super::{Desk, Primary};
 use crate::Time;
 use crate::colony::history::History;
 use crate::colony::io::{Joined, Output};
+use crate::colony::session::Session;
 use crate::group::Command;
 use crate::merge::{
     Conflict, Contest, DecidedBy, Fitted, Join, Resolution, Settled, Sides, Ticket, built_in, by_rules, fit, join,
@@ -334,10 +335,16 @@ impl Primary {
     fn take_in_touch(&mut self, desk: &mut Desk<'_>, key: &Key, theirs: &Value) {
         let Value::Alive(theirs) = theirs else { return };
         let current = self.current(desk, key);
-        let lives = current.map(|ours| (ours.life, ours.expires_in(desk.session_time)));
+        let lives = current.map(|ours| {
+            let is_sure = ours.surely_lives_for(theirs.expires_in, self.reign, desk.session_time);
+            (ours.life, is_sure, ours.ttl, ours.expires_in(desk.session_time))
+        });
         match lives {
-            Some((life, Some(ours))) if life == theirs.life && theirs.expires_in.is_none_or(|theirs| theirs > ours) => {
-                let seq = self.append(desk, Change::Touch { key: key.clone(), ttl: theirs.ttl }, None);
+            Some((life, false, ttl, expires_in)) if life == theirs.life => {
+                let is_longer_there = longer(expires_in, theirs.expires_in) != expires_in;
+                // Here it may live longer by what this copy alone counts on.
+                let ttl = if is_longer_there { theirs.ttl } else { longer(ttl, theirs.ttl) };
+                let seq = self.append(desk, Change::Touch { key: key.clone(), ttl }, None);
                 self.note_absorbed(seq);
             }
             // It was let expire here while somebody used it there.
@@ -380,7 +387,8 @@ impl Primary {
         let contest = match join(&desk.space.name, Sides { base, ours, theirs }, (version, their_version)) {
             Join::Clear(joined) => {
                 let is_same = joined.content == ours.content && joined.tags == ours.tags;
-                return if is_same && joined.expires_in == ours.expires_in {
+                let is_sure = |ours: &Session| ours.surely_lives_for(joined.expires_in, self.reign, desk.session_time);
+                return if is_same && self.current(desk, &item.key).is_some_and(is_sure) {
                     self.log_absorbed(desk, item.key, Absorption::Keep, None, Joined::Same);
                 } else {
                     self.log_fitted(desk, item.key, fit(*joined, &[], None, ours, theirs), None);
