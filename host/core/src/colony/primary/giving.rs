@@ -23,6 +23,9 @@ use crate::group::{Adoption, Command};
 
 /// A part is said again after so many times [`Settings::resend_after`](crate::colony::Settings::resend_after).
 const PART_PATIENCE: u32 = 5;
+/// The doublings of the time after which something is said again: who does not answer has much to do, and one question more
+/// is no help.
+const DOUBLINGS: u32 = 2;
 
 /// One attempt to be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,8 @@ pub(super) struct Giving {
     to: StartId,
     /// When what is said last was said.
     sent: Time,
+    /// How often that was said.
+    said: u32,
     /// Since when the colony stands still, or was to.
     since: Time,
     stage: Stage,
@@ -59,6 +64,12 @@ struct Part {
 }
 
 impl Giving {
+    /// What is said from now on was not said before.
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.said = 0;
+    }
+
     /// Whether an adoption was proposed that may be decided yet: the entry that it stands on still stands.
     fn may_be_adopted(&self, staying: &Staying) -> bool {
         matches!(self.stage, Stage::Adoption { proposed: Some(cfg), .. } if cfg >= staying.entry.cfg)
@@ -89,6 +100,7 @@ impl Primary {
         }
         // A part is much to send, and takes its time.
         let patience = if matches!(giving.stage, Stage::Telling { .. }) { PART_PATIENCE } else { 1 };
+        let patience = patience * 2_u32.pow(giving.said.saturating_sub(1).min(DOUBLINGS));
         let again = Self::is_over(desk.now.mono, giving.sent, desk.settings.resend_after * patience);
         match &giving.stage {
             Stage::Stopping { at, theirs } if desk.holding.committed() >= *at => {
@@ -113,7 +125,7 @@ impl Primary {
             return;
         }
         let (round, now) = (desk.next_serial(), desk.now.mono);
-        let giving = |to, stage| Giving { round, to, sent: now, since: now, stage };
+        let giving = |to, stage| Giving { round, to, sent: now, said: 0, since: now, stage };
         if staying.may_adopt {
             let at = self.stop(desk);
             self.giving = Some(giving(staying.me, Stage::Adoption { at, proposed: None }));
@@ -169,7 +181,7 @@ impl Primary {
                 let since = desk.now.mono;
                 let at = self.stop(desk);
                 if let Some(giving) = &mut self.giving {
-                    giving.stage = Stage::Stopping { at, theirs };
+                    giving.enter(Stage::Stopping { at, theirs });
                     giving.since = since;
                 }
                 self.settle(desk);
@@ -180,6 +192,7 @@ impl Primary {
                 {
                     parts.pop_front();
                     *index += 1;
+                    giving.said = 0;
                     if parts.is_empty() {
                         giving.stage = Stage::Told { at: *at, index: *index };
                     }
@@ -196,11 +209,11 @@ impl Primary {
         let Some(end) = desk.holding.store.position().filter(|end| end.seq == at) else { return };
         let parts = parts(desk, theirs);
         let Some(giving) = &mut self.giving else { return };
-        giving.stage = if parts.is_empty() {
+        giving.enter(if parts.is_empty() {
             Stage::Told { at: end, index: 0 }
         } else {
             Stage::Telling { at: end, index: 0, parts }
-        };
+        });
         self.say(desk, staying);
     }
 
@@ -208,6 +221,7 @@ impl Primary {
     fn say(&mut self, desk: &mut Desk<'_>, staying: &Staying) {
         let Some(giving) = &mut self.giving else { return };
         giving.sent = desk.now.mono;
+        giving.said = giving.said.saturating_add(1);
         let round = giving.round;
         let path = desk.holding.store.history.to_path();
         let body = match &giving.stage {

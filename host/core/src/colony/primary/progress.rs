@@ -1,10 +1,16 @@
 //! What the primary knows of one peer.
 
+use std::time::Duration;
+
 use colony_wire::{Cfg, Seq};
 
 use super::pace::Pace;
 use crate::Time;
 use crate::colony::transfer::Transfer;
+
+/// The doublings of the time after which something is sent again. The first two times come in
+/// [`Settings::replica_timeout`](crate::colony::Settings::replica_timeout): what is lost once must not cost a copy.
+const DOUBLINGS: u32 = 3;
 
 /// One peer of this reign.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +34,8 @@ pub(super) struct Progress {
     pub(super) pace: Pace,
     /// When something was sent last.
     pub(super) sent: Time,
+    /// How often something was sent again since it went forward last.
+    pub(super) sent_again: u32,
     /// It is catching up and near: every commit needs it from here on (`PROTOCOL.md` 6.3).
     pub(super) counted_on: bool,
     /// The state was too large for it.
@@ -71,9 +79,29 @@ impl Progress {
             owes_since: None,
             pace: Pace::default(),
             sent: now,
+            sent_again: 0,
             counted_on: false,
             too_large: None,
         }
+    }
+
+    /// Whether what it was sent is not answered in time. A host with much to do answers late, and what is sent to it again
+    /// is more to do: so each time it goes forward it has its time anew, and the more often nothing came the longer it has.
+    pub(super) fn is_late(&self, now: Time, resend_after: Duration) -> bool {
+        let since = self.owes_since.map_or(self.sent, |owes| owes.max(self.sent));
+        now.since(since) >= resend_after * 2_u32.pow(self.sent_again.saturating_sub(1).min(DOUBLINGS))
+    }
+
+    /// It is sent something again.
+    pub(super) fn note_sent_again(&mut self) {
+        self.sent_again = self.sent_again.saturating_add(1);
+    }
+
+    /// It holds more than before.
+    pub(super) fn goes_forward(&mut self, matched: Seq, now: Time) {
+        self.matched = matched;
+        self.owes_since = (matched < self.next).then_some(now);
+        self.sent_again = 0;
     }
 
     /// Whether it has everything and knows it.

@@ -41,14 +41,18 @@ impl Primary {
     /// What was not answered in time goes out again.
     pub(super) fn send_again(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now.mono;
-        let again = desk.settings.resend_after;
         let prepared = desk.holding.prepared();
         for peer in self.peers.values_mut() {
             peer.pace.tick(now, desk.settings);
+            let is_late = peer.is_late(now, desk.settings.resend_after);
             match &mut peer.stage {
-                Stage::Probing { out } if Self::is_over(now, peer.sent, again) => *out = false,
-                Stage::Streaming if peer.matched < prepared && Self::is_over(now, peer.sent, again) => {
+                Stage::Probing { out: out @ true } if is_late => {
+                    *out = false;
+                    peer.note_sent_again();
+                }
+                Stage::Streaming if peer.matched < prepared && is_late => {
                     peer.probe_from(peer.matched.next());
+                    peer.note_sent_again();
                 }
                 Stage::Snapshot(transfer) if transfer.stands_still(now) => {
                     peer.probe_from(prepared.max(Seq(1)));
@@ -122,8 +126,7 @@ impl Primary {
             return;
         }
         if prepared > peer.matched {
-            peer.matched = prepared;
-            peer.owes_since = (peer.matched < peer.next).then_some(desk.now.mono);
+            peer.goes_forward(prepared, desk.now.mono);
         }
         peer.pace.acknowledged(peer.matched, desk.now.mono, desk.settings);
         peer.next = peer.next.max(peer.matched.next());
