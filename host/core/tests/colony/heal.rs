@@ -5,7 +5,7 @@ use colony_core::colony::{Input, Joined, Settings};
 use colony_core::group::{Command, Outcome};
 use colony_core::merge::{Resolution, Ticket};
 use colony_wire::admin::{MergeBy, Policy};
-use colony_wire::client::{Done, ReplyBody, Request, RequestBody, Token};
+use colony_wire::client::{Done, Refusal, ReplyBody, Request, RequestBody, Token};
 use colony_wire::heal::{Answers, HealBody, HealMessage, Item, Overridden, Path, Portrait, Value, Version, Winner};
 use colony_wire::op::Change;
 use colony_wire::session::{Content, EndKind, Mutation, Precondition};
@@ -212,6 +212,46 @@ fn a_save_that_waited_for_its_merge_is_judged_by_what_a_heal_took_in_meanwhile()
     decide(&mut w, ticket, "111");
     assert!(matches!(w.answer(waiting), Some(ReplyBody::Done(Done { merged: true, .. }))));
     assert_eq!(w.attribute(A, "k", "n"), Some(Bytes::from("111")));
+}
+
+/// I9; D4: what another side says that it has done is not done here.
+///
+/// Bug: a count that an island had done was done once more, and nobody said so. Cause: it was asked for again here before the
+/// island told of it, waited for its own merge when that came, and was logged as soon as its merge was decided. Fix: such a save
+/// is judged anew.
+#[test]
+fn a_save_that_waited_for_its_merge_is_not_done_once_another_side_says_that_it_did_it() {
+    let policy = Policy { merge: MergeBy::Plugin("cart".into()), ..Policy::default() };
+    let mut w = world_with(&[A, B], policy, Settings::default());
+    let count = |n| [change("n", n)].to_vec();
+    let begun: Done = w.done(A, request(1, attributes("k", &[("n", "0")])));
+    w.done(A, request(2, save("k", begun, count("1"))));
+    let waiting = w.ask(A, request(3, save_with("k", begun, count("10"), Some(count("0")))));
+    let value = |n: &str, written_at| {
+        let content = Content::Attributes([("n".to_owned(), Bytes::from(n.to_owned()))].into());
+        let Value::Alive(blob) = alive(begun.version, "", written_at) else { panic!("it is alive") };
+        Value::Alive(Box::new(Portrait { content, ..*blob }))
+    };
+    let (done, end) = (at(ISLAND, 2, 3), at(ISLAND, 2, 4));
+    let versions =
+        vec![Version { at: begun.version, value: value("0", 1) }, Version { at: done, value: value("10", 2) }];
+    let answers = vec![Answers { client: ClientId(1), below: 3, kept: vec![(3, Done { version: done, ..begun })] }];
+    let own = vec![(LINEAGE, Reign(1), Seq(2)), (ISLAND, Reign(2), end.seq)];
+    hear(&mut w, HealBody::Ask { round: 1, path: Path { own, absorbed: Vec::new() } });
+    let items = vec![Item { key: key("k"), versions }];
+    hear(&mut w, HealBody::Part { round: 1, index: 0, at: end, items, answers });
+    w.quiet();
+    let asked: Vec<Ticket> = w.merges.iter().map(|(_, ticket, _)| *ticket).collect();
+    let [of_save, _] = asked[..] else { panic!("a question each: {asked:?}") };
+    w.feed(A, Input::Merged { ticket: of_save, answer: Ok(Resolution::Attributes(count("11"))) });
+    w.quiet();
+    assert_eq!(w.refusal(waiting), Some(&Refusal::NotReady), "the answer is on its way into the log");
+    let (_, of_heal, _) = w.merges.last().unwrap().clone();
+    w.feed(A, Input::Merged { ticket: of_heal, answer: Ok(Resolution::Attributes(count("11"))) });
+    w.quiet();
+    assert_eq!((w.attribute(A, "k", "n"), w.doubled.as_slice()), (Some(Bytes::from("11")), [].as_slice()));
+    let again = w.ask(A, request(3, save_with("k", begun, count("10"), Some(count("0")))));
+    assert!(matches!(w.answer(again), Some(ReplyBody::Done(Done { version, .. })) if *version == done));
 }
 
 /// I1; D1.

@@ -359,7 +359,11 @@ impl Primary {
         self.parked_keys.remove(key);
         // What the other side of a split did may have been taken in meanwhile, and is in what this is based on.
         let has_changed = |session: &Session| session.life == *life && session.version != conflict.ours.version;
-        if self.current(desk, key).is_some_and(has_changed) && !mutant!(desk.settings, MergeBeside) {
+        let is_beside = self.current(desk, key).is_some_and(has_changed) && !mutant!(desk.settings, MergeBeside);
+        // Or it did the same request, and says so.
+        let request = parked.asked.asker.stamp.request;
+        let is_told = self.is_being_recalled(request) || desk.holding.store.records.look(request) != Known::New;
+        if is_beside || is_told {
             for queued in parked.all() {
                 self.mutate(desk, queued);
             }
