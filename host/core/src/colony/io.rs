@@ -48,11 +48,11 @@ pub enum Input {
         /// The call.
         request: Request,
     },
-    /// No other call waits to be handed in: what was gathered goes to the copies.
+    /// No other call or merge waits to be handed in: what was gathered goes to the copies.
     Flush,
     /// Another copy speaks.
     Peer(PeerMessage),
-    /// A merge was decided, or failed for the reason given.
+    /// A merge was decided, or failed for the reason given. What it changes is gathered like what a call changes.
     Merged {
         /// Which.
         ticket: Ticket,

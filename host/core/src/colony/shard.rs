@@ -244,6 +244,9 @@ impl Shard {
             Input::Peer(message) => self.peer(now, message, out),
             Input::Merged { ticket, answer } => {
                 if let Some(colony) = self.tickets.remove(&ticket) {
+                    if self.settings.gather && self.replicas.contains_key(&colony) {
+                        self.gathered.insert(colony);
+                    }
                     self.with(now, colony, out, |replica, loan| replica.merged(ticket, answer, loan));
                 }
             }

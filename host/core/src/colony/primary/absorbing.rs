@@ -455,7 +455,7 @@ impl Primary {
             self.take_in(desk, item, times + 1);
         }
         self.absorb(desk);
-        self.settle(desk);
+        self.settle_soon(desk);
         true
     }
 

@@ -327,6 +327,13 @@ impl Primary {
         self.confirm(desk);
     }
 
+    /// The same, now or when what is gathered goes to the copies.
+    pub(super) fn settle_soon(&mut self, desk: &mut Desk<'_>) {
+        if !desk.settings.gather {
+            self.settle(desk);
+        }
+    }
+
     pub(super) fn tick(&mut self, desk: &mut Desk<'_>) {
         self.refuse_the_late(desk);
         self.send_again(desk);

@@ -84,9 +84,7 @@ impl Primary {
             RequestBody::Mutate { stamp, mutation, ack } => {
                 let asker = Asker { caller: from, stamp, ack, attempt: request.attempt };
                 self.mutate(desk, Queued { asker, mutation, deadline });
-                if !desk.settings.gather {
-                    self.settle(desk);
-                }
+                self.settle_soon(desk);
             }
             RequestBody::Tagged { tag, after, limit } => {
                 let body = self.tagged(desk, &request.token, &tag, after.as_ref(), limit);
@@ -367,7 +365,7 @@ impl Primary {
             for queued in parked.all() {
                 self.mutate(desk, queued);
             }
-            return self.settle(desk);
+            return self.settle_soon(desk);
         }
         let settled = settle(conflict, answer);
         let to = desk.space.policy.on_plugin_failure;
@@ -400,7 +398,7 @@ impl Primary {
         for queued in parked.queue {
             self.mutate(desk, queued);
         }
-        self.settle(desk);
+        self.settle_soon(desk);
     }
 
     /// How a life ended, if that is still known.

@@ -30,9 +30,11 @@ use super::{KeptCopies, Order, Seat, Ties, serve};
 use crate::host::realm::Realm;
 use crate::host::seen::{Glance, Kind, ShardMeters};
 
-/// Inputs that a burst may put into the core before outputs are carried out: none, each is carried out at
-/// once. What is bounded is the answers of merges under way to this thread.
+/// Most answers of merges under way to this thread.
 const MERGE_ANSWERS: usize = 4096;
+/// Most of them that are handed in together, and what they change goes to the copies together: a heal has hundreds for one
+/// colony, and calls and ticks have their turn after so many.
+const MERGES_AT_ONCE: usize = 64;
 
 /// A shard's state, shared by the tasks of its one thread.
 pub(super) struct Actor {
@@ -116,8 +118,12 @@ impl Actor {
                     let state = view.borrow_and_update().clone();
                     Self::follow(&actor, Realm::Root, state);
                 }
-                Some(Answer { realm, ticket, answer }) = answered.recv() => {
-                    Self::handle(&actor, realm, Input::Merged { ticket, answer });
+                Some(first) = answered.recv() => {
+                    let others = std::iter::from_fn(|| answered.try_recv().ok()).take(MERGES_AT_ONCE);
+                    for Answer { realm, ticket, answer } in std::iter::once(first).chain(others) {
+                        Self::handle(&actor, realm, Input::Merged { ticket, answer });
+                    }
+                    Self::flush(&actor);
                 }
                 _ = ticks.tick() => for realm in Self::realms(&actor) {
                     Self::handle(&actor, realm, Input::Tick);
