@@ -129,7 +129,7 @@ impl Default for Settings {
             promotion_pad: Duration::from_secs(1),
             give_within: Duration::from_secs(2),
             give_pause: Duration::from_millis(500),
-            intake_parallel: 8,
+            intake_parallel: 4,
             gather: false,
             #[cfg(feature = "mutants")]
             mutant: None,
