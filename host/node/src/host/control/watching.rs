@@ -228,9 +228,11 @@ impl Watcher {
             }
             Output::LinkMended { peer } => tracing::info!(name = %self.name(peer), "answers this host again"),
             Output::Accuse { accused } => {
-                tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
                 self.control.host.journal.accusations.inc();
-                self.control.gone.send_if_modified(|gone| gone.insert(accused));
+                // The leader is told until it has decided; people are told once.
+                if self.control.gone.send_if_modified(|gone| gone.insert(accused)) {
+                    tracing::info!(name = %self.name(accused), "silent for too long, or gone: held for dead here");
+                }
                 self.succeed(accused);
                 let (control, me) = (self.control.clone(), self.me);
                 if let Ok(place) = self.accusing.clone().try_acquire_owned() {
