@@ -2,7 +2,7 @@
 
 use colony_core::colony::Mutant;
 use colony_core::group::{Command, Outcome};
-use colony_wire::StartId;
+use colony_wire::{ColonyId, StartId};
 
 use crate::clock::SECOND;
 use crate::coverage::Strike;
@@ -80,7 +80,17 @@ impl World {
     pub(crate) fn drains_still(&self) -> Option<String> {
         let state = &self.group.state;
         let drained = state.up().filter(|member| state.is_draining(member.start));
-        let is_rid = |start: StartId| state.holdings(start).iter().all(|held| !held.is_stuck);
+        // A copy that is kept of a colony without any that runs may be the best there will ever be (`PROTOCOL.md` 7): an
+        // operator may choose it, and until then who keeps it stays.
+        let is_lost = |colony: ColonyId| {
+            state.table.get(&colony).is_some_and(|entry| !entry.in_sync.iter().any(|start| state.is_up(*start)))
+        };
+        let keeps_the_last = |start: StartId| {
+            let process = self.hosts.iter().filter_map(|host| host.process.as_ref()).find(|it| it.start() == start);
+            let mut shards = process.into_iter().flat_map(|process| &process.shards);
+            shards.any(|shard| shard.kept().any(|(_, replica)| is_lost(replica.colony())))
+        };
+        let is_rid = |start: StartId| state.holdings(start).iter().all(|held| !held.is_stuck) && !keeps_the_last(start);
         let mut unfinished = drained.filter(|member| is_rid(member.start));
         unfinished.next().map(|member| format!("{} drains still: {:?}", member.name, state.holdings(member.start)))
     }

@@ -140,8 +140,6 @@ fn a_copy_that_is_kept_when_the_root_adopts_it_is_the_one_that_goes_back() {
     assert_eq!(w.value(A, "k"), Some("apart".into()));
 }
 
-/// D5: a deadline is of the clock by which it was set.
-///
 /// Bug: sessions that were in use on an island of one host expired in the moment in which the root took that island's copies
 /// over, and on islands nothing expired for as long as the host had run before. Cause: each shard counts the time of its
 /// sessions from its own beginning, and a copy that went from one to another had its deadlines read by the other's clock. Fix:

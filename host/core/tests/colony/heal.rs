@@ -300,8 +300,6 @@ fn who_comes_to_lead_a_side_later_gives_up_nothing() {
     assert_eq!(apart.replica(first).prepared(), end.unwrap().seq);
 }
 
-/// D2: a pin is not forgotten.
-///
 /// Bug: counts of one side were lost at a heal, for the side had no value to compare with from before the split. Cause: the
 /// side began while a heal before it was not over in every log, and its second reign, which saw that end once more, let go of
 /// what the first had pinned. Fix: who goes on apart lets go of nothing.

@@ -1,6 +1,7 @@
 //! Who is in the in-sync set, and who decides (`PROTOCOL.md` 3.5, 3.7).
 
 use bytes::Bytes;
+use colony_core::colony::Settings;
 use colony_core::group::{Command, Outcome};
 
 use crate::calls::{blob, request, request_of};
@@ -114,4 +115,27 @@ fn writes_go_on_while_nobody_decides() {
     }
     assert!(!w.proposals.is_empty(), "C is proposed all the while");
     assert_eq!(w.value(A, "k"), Some(Bytes::from("v")));
+}
+
+/// `PROTOCOL.md` 3.7.
+///
+/// Bug: after the network was away for a second copies were removed from the set that answered at once when they were asked.
+/// Cause: what was not answered was sent again ever more seldom, and so a copy could be silent for `replica_timeout` for want
+/// of a question. Fix: one in sync is asked again before that.
+#[test]
+fn who_is_in_sync_is_asked_again_before_its_silence_counts() {
+    let mut w = world(&[A, B]);
+    w.ask(A, request(1, blob("k", "v")));
+    let (mut asked, mut longest) = (w.now.0, 0);
+    for _ in 0..100 {
+        w.pass(20);
+        w.tick(A);
+        if w.bag.iter().any(|envelope| envelope.message.to == w.start(B)) {
+            longest = longest.max(w.now.0 - asked);
+            asked = w.now.0;
+        }
+        w.lose_to(B);
+    }
+    let timeout = Settings::default().replica_timeout.as_micros();
+    assert!(u128::from(longest) < timeout, "{longest} us");
 }

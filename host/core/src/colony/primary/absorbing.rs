@@ -194,7 +194,10 @@ impl Primary {
     /// Goes on with what was brought.
     pub(super) fn absorb(&mut self, desk: &mut Desk<'_>) {
         let Some(absorbing) = &self.absorbing else { return };
-        if Self::is_over(desk.now.mono, absorbing.heard, desk.settings.give_within) && absorbing.end.is_none() {
+        // As long as what it told is not committed, this alone knows which requests are done there.
+        let is_logged = self.absorbed <= desk.holding.committed();
+        let is_over = Self::is_over(desk.now.mono, absorbing.heard, desk.settings.give_within) && is_logged;
+        if is_over && absorbing.end.is_none() {
             self.absorbing = None;
             return;
         }

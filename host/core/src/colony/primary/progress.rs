@@ -8,9 +8,11 @@ use super::pace::Pace;
 use crate::Time;
 use crate::colony::transfer::Transfer;
 
-/// The doublings of the time after which something is sent again. The first two times come in
-/// [`Settings::replica_timeout`](crate::colony::Settings::replica_timeout): what is lost once must not cost a copy.
+/// The doublings of the time after which something is sent again.
 const DOUBLINGS: u32 = 3;
+/// The same for one in sync: it must not be left alone for as long as it may be silent
+/// ([`Settings::replica_timeout`](crate::colony::Settings::replica_timeout)), or it is removed for what it was not asked.
+const DOUBLINGS_IN_SYNC: u32 = 1;
 
 /// One peer of this reign.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,9 +89,10 @@ impl Progress {
 
     /// Whether what it was sent is not answered in time. A host with much to do answers late, and what is sent to it again
     /// is more to do: so each time it goes forward it has its time anew, and the more often nothing came the longer it has.
-    pub(super) fn is_late(&self, now: Time, resend_after: Duration) -> bool {
+    pub(super) fn is_late(&self, now: Time, resend_after: Duration, is_in_sync: bool) -> bool {
         let since = self.owes_since.map_or(self.sent, |owes| owes.max(self.sent));
-        now.since(since) >= resend_after * 2_u32.pow(self.sent_again.saturating_sub(1).min(DOUBLINGS))
+        let most = if is_in_sync { DOUBLINGS_IN_SYNC } else { DOUBLINGS };
+        now.since(since) >= resend_after * 2_u32.pow(self.sent_again.saturating_sub(1).min(most))
     }
 
     /// It is sent something again.

@@ -42,9 +42,9 @@ impl Primary {
     pub(super) fn send_again(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now.mono;
         let prepared = desk.holding.prepared();
-        for peer in self.peers.values_mut() {
+        for (start, peer) in &mut self.peers {
             peer.pace.tick(now, desk.settings);
-            let is_late = peer.is_late(now, desk.settings.resend_after);
+            let is_late = peer.is_late(now, desk.settings.resend_after, desk.entry.is_in_sync(*start));
             match &mut peer.stage {
                 Stage::Probing { out: out @ true } if is_late => {
                     *out = false;
@@ -85,6 +85,7 @@ impl Primary {
         for peer in self.peers.values_mut() {
             peer.heard = desk.now.mono;
             peer.owes_since = peer.owes_since.map(|_| desk.now.mono);
+            peer.sent_again = 0;
             peer.pace.forgive();
         }
     }
@@ -160,6 +161,8 @@ impl Primary {
             *peer = Progress { begun, ..Progress::new(desk.holding.prepared(), now) };
         }
         peer.heard = now;
+        // It answers: that it holds no more than before is not its fault, it may wait for its turn to be sent a snapshot.
+        peer.sent_again = 0;
         if matches!(peer.stage, Stage::Snapshot(_)) {
             return;
         }

@@ -118,15 +118,18 @@ impl Actor {
                     let state = view.borrow_and_update().clone();
                     Self::follow(&actor, Realm::Root, state);
                 }
+                _ = ticks.tick() => {
+                    for realm in Self::realms(&actor) {
+                        Self::handle(&actor, realm, Input::Tick);
+                    }
+                }
                 Some(first) = answered.recv() => {
                     let others = std::iter::from_fn(|| answered.try_recv().ok()).take(MERGES_AT_ONCE);
                     for Answer { realm, ticket, answer } in std::iter::once(first).chain(others) {
                         Self::handle(&actor, realm, Input::Merged { ticket, answer });
                     }
                     Self::flush(&actor);
-                }
-                _ = ticks.tick() => for realm in Self::realms(&actor) {
-                    Self::handle(&actor, realm, Input::Tick);
+                    tokio::task::yield_now().await;
                 }
             }
         }
