@@ -349,7 +349,8 @@ impl Shard {
         } else if (self.sides.has_left(colony) || self.sides.is_over(colony))
             && !mutant!(self.settings, BeginBesideDeparted)
         {
-            // This process holds it on another side, and what that did is not here yet. An empty copy must not pass for it; and as long as it is not accounted for, nothing is forgotten that it must be told.
+            // This process holds it on another side, and what that did is not here yet. An empty copy must not pass for it;
+            // and as long as it is not accounted for, nothing is forgotten that it must be told.
         } else if ((entry.is_in_sync(self.start) && self.sides.is_missed(colony))
             || self.sides.may_have_spoken(colony, entry.cfg))
             && !mutant!(self.settings, BeginBesideDeparted)

@@ -13,7 +13,7 @@ use colony_wire::op::Change;
 use colony_wire::session::Key;
 use colony_wire::{Cfg, Position, Seq, StartId};
 
-use super::{Desk, Primary};
+use super::{Desk, Primary, backed_off};
 use crate::Time;
 use crate::colony::history::History;
 use crate::colony::images::Was;
@@ -100,8 +100,8 @@ impl Primary {
         }
         // A part is much to send, and takes its time.
         let patience = if matches!(giving.stage, Stage::Telling { .. }) { PART_PATIENCE } else { 1 };
-        let patience = patience * 2_u32.pow(giving.said.saturating_sub(1).min(DOUBLINGS));
-        let again = Self::is_over(desk.now.mono, giving.sent, desk.settings.resend_after * patience);
+        let patience = backed_off(desk.settings.resend_after * patience, giving.said, DOUBLINGS);
+        let again = Self::is_over(desk.now.mono, giving.sent, patience);
         match &giving.stage {
             Stage::Stopping { at, theirs } if desk.holding.committed() >= *at => {
                 let (at, theirs) = (*at, theirs.clone());

@@ -34,6 +34,7 @@ mod tagged;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use colony_wire::client::{Ack, Attempt, Refusal, Reply, ReplyBody};
 use colony_wire::op::{Absorption, Change, Op, Stamp};
@@ -165,6 +166,11 @@ impl Desk<'_> {
         *self.serial += 1;
         *self.serial
     }
+}
+
+/// How long to wait before something is said again that was said so often: the second time comes as soon as the first.
+fn backed_off(least: Duration, said: u32, doublings: u32) -> Duration {
+    least * 2_u32.pow(said.saturating_sub(1).min(doublings))
 }
 
 impl Primary {
@@ -349,7 +355,7 @@ impl Primary {
     /// go.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>) {
         let is_kept = !mutant!(desk.settings, ForgetAnswersAtOnce);
-        let record_ttl = if is_kept { desk.settings.record_ttl } else { std::time::Duration::ZERO };
+        let record_ttl = if is_kept { desk.settings.record_ttl } else { Duration::ZERO };
         desk.holding.store.records.age(desk.now.mono, record_ttl);
         if !self.is_settled(desk.holding) || self.handover.is_some() || self.stands_still(desk) {
             return;
@@ -462,7 +468,7 @@ impl Primary {
     }
 
     /// When a time that was noted lies longer back than `span`.
-    fn is_over(now: Time, since: Time, span: std::time::Duration) -> bool {
+    fn is_over(now: Time, since: Time, span: Duration) -> bool {
         now.since(since) >= span
     }
 }

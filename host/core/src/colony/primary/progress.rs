@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use colony_wire::{Cfg, Seq};
 
+use super::backed_off;
 use super::pace::Pace;
 use crate::Time;
 use crate::colony::transfer::Transfer;
@@ -92,7 +93,7 @@ impl Progress {
     pub(super) fn is_late(&self, now: Time, resend_after: Duration, is_in_sync: bool) -> bool {
         let since = self.owes_since.map_or(self.sent, |owes| owes.max(self.sent));
         let most = if is_in_sync { DOUBLINGS_IN_SYNC } else { DOUBLINGS };
-        now.since(since) >= resend_after * 2_u32.pow(self.sent_again.saturating_sub(1).min(most))
+        now.since(since) >= backed_off(resend_after, self.sent_again, most)
     }
 
     /// It is sent something again.
